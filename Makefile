@@ -1,0 +1,61 @@
+# Two commands do everything on a machine with Python 3.10 to 3.13 and make:
+# `make demo` and `make test`. Both set up .venv first; `make help` lists all.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Made from the pinned set alone, without a build environment of its own, so
+# that the same versions are installed whenever this runs.
+INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
+SOURCES := star configs tools tests setup.py
+# The interpreter that makes .venv, e.g. `make test PYTHON=/opt/bin/python3.12`.
+PYTHON ?=
+ARGS ?=
+INPUT ?=
+# handed on as typed: a file name may hold spaces and dollar signs
+override INPUT := $(value INPUT)
+export INPUT
+
+.PHONY: help demo test lint format install install-tests clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) \
+	| awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
+
+demo: install ## restore a sample clip, or yours: make demo INPUT=my.mp4
+	@$(BIN)/python tools/demo.py $${INPUT:+--input "$$INPUT"} $(ARGS)
+
+test: install-tests ## run the tests; options for pytest: make test ARGS=-x
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install-tests ## check style, types and spelling
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+format: install-tests ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+install: $(VENV)/.installed ## set up .venv with what restoring needs
+install-tests: $(VENV)/.installed-tests ## set up .venv with what tests need
+
+clean: ## remove caches, build products and demo results (not .venv)
+	rm -rf build dist star_vsr.egg-info demo_output
+	rm -rf .pytest_cache .ruff_cache .mypy_cache
+	find star configs tools tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh .ci/make_venv
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python setup.cfg setup.py constraints.txt
+	$(INSTALL) pip setuptools
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(INSTALL) --editable '.[tests]'
+	@touch $@

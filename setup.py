@@ -1,0 +1,12 @@
+"""What setup.cfg cannot say: `configs/` is installed as `star/configs`."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=['star', 'star.*']), 'star.configs'],
+    package_dir={'star.configs': 'configs'},
+    package_data={
+        'star.assets': ['*.safetensors'],
+        'star.configs': ['**/*.py', '**/*.md'],
+    },
+)

@@ -1,0 +1,163 @@
+"""The few lines that let third-party packages work on today's stack.
+
+Each aid states its reason, and changes nothing where it is not needed.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+_libraries: list[torch.library.Library] = []  # kept alive on purpose
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency.
+
+    Args:
+        module: dotted name of the module.
+        extra: extra of this package that installs it, such as 'metrics'.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: it is not installed; one line naming the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        top = module.partition('.')[0]
+        if error.name != top:  # it is there, but something else is not
+            raise
+        raise ImportError(
+            f'`{top}` is not installed; it comes with the extra {extra!r}: '
+            f'pip install "star-vsr[{extra}]", in a checkout ".[{extra}]"',
+            name=top,
+        ) from None
+
+
+def allow_missing_torchvision_operators() -> None:
+    """Let torchvision import where its compiled operators are missing.
+
+    On Linux the package index has only the CUDA build of torchvision; beside
+    a CPU build of torch it cannot load its operators and dies on import with
+    `operator torchvision::nms does not exist`. Nothing here calls those
+    operators: declaring their schemas is enough. Does nothing where
+    torchvision is absent or works.
+    """
+    if _libraries or _is_missing('torchvision'):
+        return
+    try:
+        importlib.import_module('torchvision')
+    except RuntimeError as error:
+        if 'nms does not exist' not in str(error):
+            raise
+        _declare_operators()
+
+
+def _declare_operators() -> None:
+    library = torch.library.Library('torchvision', 'DEF')
+    arguments = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+    library.define('nms' + arguments)
+    library.define('qnms' + arguments)
+    _libraries.append(library)
+
+
+def allow_mmengine_resume() -> None:
+    """Let `torch.load` read mmengine's training state with `weights_only`.
+
+    A checkpoint of mmengine's Runner holds the message hub, that is
+    `HistoryBuffer`s with numpy arrays and scalars, which the safe loader
+    refuses. They are added to its allow-list, so that the loader stays on
+    and anything else in a checkpoint is still refused.
+    """
+    from mmengine.logging import HistoryBuffer
+
+    array: Any = np.zeros(1).__reduce__()
+    scalar: Any = np.float64(0).__reduce__()
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            array[0],  # rebuilds an array
+            scalar[0],  # rebuilds a scalar
+            type(np.dtype('f8')),
+            type(np.dtype('i8')),
+            getattr,  # HistoryBuffer pickles its methods
+        ]
+    )
+
+
+def import_mmagic() -> ModuleType:
+    """Import `mmagic.models` (8 s), which dates from January 2024.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: mmagic is not installed.
+    """
+    require('mmagic', 'baselines')
+    allow_missing_torchvision_operators()
+    _restore_numpy_bool8()
+    _allow_missing_mmcv_operators()
+    _restore_diffusers_modules()
+    return importlib.import_module('mmagic.models')
+
+
+def _restore_numpy_bool8() -> None:
+    """Bring back the alias `np.bool8`, which numpy 2 dropped."""
+    if not hasattr(np, 'bool8'):
+        np.bool8 = np.bool_  # type: ignore[attr-defined]
+
+
+def _allow_missing_mmcv_operators() -> None:
+    """Let `mmcv.ops` import from mmcv-lite, which has no compiled part.
+
+    The loader hands out operators that raise when they are called. A stub
+    module `mmcv._ext` would do for mmcv, but mmengine looks for that
+    module's file.
+    """
+    if _is_missing('mmcv._ext'):
+        from mmcv.utils import ext_loader
+
+        ext_loader.load_ext = _load_missing_extension
+
+
+def _load_missing_extension(name: str, funcs: list[str]) -> SimpleNamespace:
+    return SimpleNamespace(**{func: _missing(func) for func in funcs})
+
+
+def _missing(operator: str) -> Callable[..., NoReturn]:
+    def call(*args: Any, **kwargs: Any) -> NoReturn:
+        raise RuntimeError(
+            f'`{operator}` is a compiled operator of mmcv; mmcv-lite is '
+            'installed, which has none'
+        )
+
+    return call
+
+
+def _restore_diffusers_modules() -> None:
+    """Put two modules back where diffusers had them in 2023."""
+    old, new = 'diffusers.models.unet_2d_condition', 'diffusers.models.unets'
+    if _is_missing(old):
+        sys.modules[old] = importlib.import_module(f'{new}.unet_2d_condition')
+    old = 'diffusers.pipelines.paint_by_example'
+    if _is_missing(old):
+        module = ModuleType(old)
+        # named by an import of mmagic, used by nothing here
+        module.PaintByExampleImageEncoder = object  # type: ignore[attr-defined]
+        sys.modules[old] = module
+
+
+def _is_missing(module: str) -> bool:
+    loaded = module in sys.modules
+    return not loaded and importlib.util.find_spec(module) is None

@@ -1,0 +1,73 @@
+"""The objects that travel between the parts: a clip's sample, the options."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass
+class VideoSample:
+    """What is known of one clip besides the network's input.
+
+    Args:
+        gt: ground truth, (T, C, H, W) uint8 RGB, or None.
+        pred: restored clip, (T, C, H, W) uint8 RGB, set by the model.
+        prompt: caption; empty for none.
+        name: clip's name, unique within its data set.
+        dataset: data set's name.
+        fps: frames per second, or None where unknown.
+    """
+
+    gt: Tensor | None = None
+    pred: Tensor | None = None
+    prompt: str = ''
+    name: str = ''
+    dataset: str = ''
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How a low-quality clip is restored; a model's config sets its defaults.
+
+    Args:
+        scale: output size over input size, a positive number.
+        mode: timesteps of the sampler, 'fast' (the official 14 evaluations,
+            `steps` unused) or 'normal' (`steps` evaluations).
+        steps: sampler evaluations in mode 'normal', >= 1.
+        sampler: 'dpmpp_2m_sde', 'ddim' or 'heun'.
+        guidance_scale: classifier-free guidance; 1 switches it off.
+        guidance_rescale: share of the standard-deviation rescale, [0, 1].
+        strength: how much noise the low-quality latent gets, (0, 1]; 1 starts
+            at the official timestep 899, less stays closer to the input.
+        seed: of all random draws.
+        prompt: what the video shows; None takes the model's default.
+        negative_prompt: what to avoid; None takes the model's default.
+        chunk: frames per window of the denoiser.
+        overlap: frames shared by neighbouring windows, < chunk.
+        blend: how windows are stitched, 'smooth' or 'cut' (official).
+        tile: side of a spatial tile in output pixels; 0 for no tiles.
+        tile_overlap: pixels shared by neighbouring tiles, < tile.
+        color_fix: 'adain', 'wavelet' or 'none'.
+        upsample: 'bicubic' or 'bilinear' enlargement of the input.
+        compat: 'none', or 'official' for the official padding and windows.
+    """
+
+    scale: float = 4
+    mode: str = 'fast'
+    steps: int = 15
+    sampler: str = 'dpmpp_2m_sde'
+    guidance_scale: float = 7.5
+    guidance_rescale: float = 0.2
+    strength: float = 1.0
+    seed: int = 0
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    chunk: int = 32
+    overlap: int = 8
+    blend: str = 'smooth'
+    tile: int = 0
+    tile_overlap: int = 128
+    color_fix: str = 'adain'
+    upsample: str = 'bicubic'
+    compat: str = 'none'
