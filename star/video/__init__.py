@@ -1,0 +1,1 @@
+"""Clips as tensors and as files."""

@@ -1,0 +1,113 @@
+"""Give a restored clip the colours of its low-quality input.
+
+One frame at a time, so that memory does not grow with the clip.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# The official 1e-5 is a variance in [0, 1]; in [-1, 1] it is four times that.
+_VARIANCE_FLOOR = 4e-5
+_WAVELET_LEVELS = 5
+
+
+def adain_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
+    """Give each channel of each frame the input's mean and deviation.
+
+    Args:
+        pred: restored clip, (T, C, H, W) float in [-1, 1].
+        lq: low-quality clip enlarged to the same size and range.
+
+    Returns:
+        Corrected clip like pred; values may leave the range.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: Huang and Belongie, "Arbitrary Style Transfer", Eq. 8.
+    """
+    return _per_frame(_adain_frame, pred, lq)
+
+
+def wavelet_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
+    """Replace the coarse approximation of each frame by the input's.
+
+    The approximation is five levels of the a-trous wavelet transform with
+    the 3x3 binomial kernel, edges replicated.
+
+    Args:
+        pred: restored clip, (T, C, H, W) float.
+        lq: low-quality clip enlarged to the same size, in the same range.
+
+    Returns:
+        Corrected clip like pred; values may leave the range.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: Wang et al., "StableSR", appendix on colour correction.
+    """
+    return _per_frame(_wavelet_frame, pred, lq)
+
+
+def no_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
+    """Return pred as it is."""
+    return pred
+
+
+COLOR_FIXES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    'adain': adain_color_fix,
+    'wavelet': wavelet_color_fix,
+    'none': no_color_fix,
+}
+
+
+def _per_frame(
+    fix: Callable[[Tensor, Tensor], Tensor], pred: Tensor, lq: Tensor
+) -> Tensor:
+    if pred.shape != lq.shape or pred.ndim != 4:
+        raise ValueError(
+            '`pred` and `lq` must have one shape (T, C, H, W), got '
+            f'{tuple(pred.shape)} and {tuple(lq.shape)}'
+        )
+    out = torch.empty_like(pred)
+    for i, (frame, reference) in enumerate(zip(pred, lq, strict=True)):
+        out[i] = fix(frame.float(), reference.to(pred.device).float())
+    return out
+
+
+def _adain_frame(pred: Tensor, lq: Tensor) -> Tensor:
+    pred_mean, pred_std = _statistics(pred)
+    lq_mean, lq_std = _statistics(lq)
+    return (pred - pred_mean) * (lq_std / pred_std) + lq_mean
+
+
+def _statistics(frame: Tensor) -> tuple[Tensor, Tensor]:
+    variance, mean = torch.var_mean(
+        frame, dim=(1, 2), correction=0, keepdim=True
+    )
+    return mean, (variance + _VARIANCE_FLOOR).sqrt()
+
+
+def _wavelet_frame(pred: Tensor, lq: Tensor) -> Tensor:
+    # The transform is linear: pred - low(pred) + low(lq) in one pass.
+    return pred + _approximation(lq - pred)
+
+
+def _approximation(frame: Tensor) -> Tensor:
+    for level in range(_WAVELET_LEVELS):
+        step = 2**level
+        padded = F.pad(frame, (step,) * 4, mode='replicate')
+        rows = _binomial(padded, step, -2)
+        frame = _binomial(rows, step, -1)
+    return frame
+
+
+def _binomial(x: Tensor, step: int, dim: int) -> Tensor:
+    """Filter with (1, 2, 1) / 4 at distance `step`, valid part only."""
+    size = x.shape[dim] - 2 * step
+    first, middle, last = (x.narrow(dim, i * step, size) for i in range(3))
+    return (first + last) / 4 + middle / 2
