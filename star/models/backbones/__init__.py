@@ -1,0 +1,5 @@
+"""Denoisers: (z_t, t, text, control) -> v."""
+
+from star.models.backbones.i2vgen_unet import I2VGenUNet
+
+__all__ = ['I2VGenUNet']

@@ -1,0 +1,88 @@
+"""From batches of uint8 clips to the networks' range and size, and back."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from star.registry import MODELS
+from star.structures import VideoSample
+
+
+def to_float(clip: Tensor) -> Tensor:
+    """Map uint8 [0, 255] to float32 [-1, 1]."""
+    return clip.to(torch.float32) / 127.5 - 1
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Map float [-1, 1] to uint8 [0, 255], rounded and clamped."""
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def upsample_clip(
+    clip: Tensor, size: tuple[int, int], mode: str = 'bicubic'
+) -> Tensor:
+    """Enlarge every frame.
+
+    Args:
+        clip: (T, C, h, w) float.
+        size: output height and width.
+        mode: 'bicubic' or 'bilinear' (the official inference).
+
+    Raises:
+        ValueError: unknown `mode`.
+    """
+    if mode not in ('bicubic', 'bilinear'):
+        raise ValueError(
+            f"`upsample` must be 'bicubic' or 'bilinear', got {mode!r}"
+        )
+    if tuple(clip.shape[-2:]) == tuple(size):
+        return clip
+    clip = F.interpolate(clip, size=size, mode=mode, align_corners=False)
+    return clip.clamp(-1, 1)  # bicubic overshoots
+
+
+@MODELS.register_module()
+class VideoDataPreprocessor(BaseDataPreprocessor):
+    """Stacks clips of a batch as (N, C, T, H, W) float in [-1, 1].
+
+    Args:
+        scale: `inputs` are enlarged by this factor, to the size of `gt`.
+        upsample: 'bicubic' or 'bilinear'.
+    """
+
+    def __init__(self, scale: int = 1, upsample: str = 'bicubic') -> None:
+        super().__init__()
+        self.scale = scale
+        self.upsample = upsample
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch for training, or hand the clips on for testing.
+
+        Args:
+            data: `inputs`, a list of (T, C, h, w) uint8 clips, of one shape
+                in training, and `data_samples`, a list of VideoSample.
+            training: whether the model is being trained.
+
+        Returns:
+            `inputs` and `data_samples`; in training `inputs` are
+            (N, C, T, H, W) float in [-1, 1], enlarged and on the device.
+        """
+        if not training:
+            return data
+        inputs = [self._enlarge(to_float(c)) for c in data['inputs']]
+        batch = torch.stack(inputs).transpose(1, 2)
+        return {
+            'inputs': batch.to(self.device),
+            'data_samples': data['data_samples'],
+        }
+
+    def stack(self, samples: list[VideoSample], field: str) -> Tensor:
+        """Stack one field of all samples as (N, C, T, H, W) in [-1, 1]."""
+        clips = [to_float(getattr(s, field)) for s in samples]
+        return torch.stack(clips).transpose(1, 2).to(self.device)
+
+    def _enlarge(self, clip: Tensor) -> Tensor:
+        height, width = clip.shape[-2:]
+        size = (height * self.scale, width * self.scale)
+        return upsample_clip(clip, size, self.upsample)

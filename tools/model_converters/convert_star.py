@@ -1,0 +1,97 @@
+"""Convert official STAR or VEnhancer v2 weights to our safetensors."""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from star.models.backbones import I2VGenUNet
+from star.models.checkpoints import (
+    StateDict,
+    load_checkpoint_file,
+    network_state,
+    star_state,
+    verify_sha256,
+)
+from star.models.controlnets import UNetControlNet
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', type=Path, help='.pt or .safetensors')
+    parser.add_argument('dst', type=Path, help='.safetensors to write')
+    parser.add_argument('--overwrite', action='store_true')
+    parser.add_argument('--sha256', help='what SRC must have')
+    return parser.parse_args(arguments)
+
+
+def convert(src: Path, dst: Path, sha256: str | None = None) -> None:
+    """Convert a file at the official size; DST appears when complete.
+
+    Raises:
+        ValueError: a source that cannot be read or does not fit.
+        OSError: a destination that cannot be written.
+    """
+    checkpoint = load_checkpoint_file(src)
+    if sha256:
+        verify_sha256(src, sha256)
+    torch.manual_seed(0)  # LIEM of VEnhancer is drawn
+    save_atomically(star_state(checkpoint, expected_state()), dst)
+
+
+def expected_state() -> StateDict:
+    """Give our names at the official size, on meta."""
+    with torch.device('meta'):
+        return network_state(I2VGenUNet(), UNetControlNet())
+
+
+def save_atomically(state: StateDict, dst: Path) -> None:
+    """Write to a temporary name beside DST, then rename."""
+    state = {k: v.contiguous() for k, v in state.items()}
+    handle, name = tempfile.mkstemp(suffix='.part', dir=dst.parent)
+    os.close(handle)
+    try:
+        save_file(state, name, metadata={'format': 'pt'})
+        os.chmod(name, 0o644)
+        os.replace(name, dst)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def check_paths(src: Path, dst: Path, overwrite: bool) -> None:
+    """Refuse what should not be read or written.
+
+    Raises:
+        ValueError: naming path and reason.
+    """
+    if dst.suffix != '.safetensors':
+        raise ValueError(f'{dst}: name must end in .safetensors')
+    if not dst.parent.is_dir():
+        raise ValueError(f'{dst}: no such folder')
+    if dst.exists() and not overwrite:
+        raise ValueError(f'{dst}: exists (use --overwrite)')
+    if dst.exists() and src.exists() and dst.samefile(src):
+        raise ValueError(f'{dst}: is the source')
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
+    try:
+        check_paths(args.src, args.dst, args.overwrite)
+        convert(args.src, args.dst, args.sha256)
+    except (ValueError, OSError) as error:
+        print(f'convert_star: {error}', file=sys.stderr)
+        return 2
+    print(f'{args.dst}: {args.dst.stat().st_size / 1e9:.2f} GB')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
