@@ -1,0 +1,266 @@
+"""Read the frames of a video, of a folder of images or of one image."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from fractions import Fraction
+from itertools import islice
+from types import TracebackType
+
+import av
+import numpy as np
+
+from star.video import pixels
+from star.video.decode import Decoder
+from star.video.info import Frame, VideoError, VideoInfo, explain
+from star.video.probing import (
+    INTERLACED_NOTE,
+    list_images,
+    missing_times_note,
+    probe,
+)
+
+_Timed = tuple[av.VideoFrame, Fraction, Fraction]  # frame, time, duration
+_Frames = Generator[av.VideoFrame, None, None]
+_Note = Callable[[str], None]
+
+
+class VideoReader:
+    """Iterate over a video's frames, one in memory at a time.
+
+    Each iteration starts from the first frame. `info` describes the video;
+    `notes` says what reading changes, and grows while frames are read.
+
+    Args:
+        path: a video, an image, or a folder of images in natural order.
+        num_frames: how many frames to read at most; None for all.
+        allow_partial: give what can be decoded of a damaged file.
+        fps: frames per second of a folder of images; None takes 25.
+
+    Raises:
+        VideoError: on opening or iterating, a file that is no video, or of
+            which only part can be decoded unless `allow_partial`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        num_frames: int | None = None,
+        allow_partial: bool = False,
+        fps: Fraction | float | None = None,
+    ) -> None:
+        if num_frames is not None and num_frames < 1:
+            raise ValueError(f'`num_frames` must be >= 1, got {num_frames}')
+        self.num_frames, self.allow_partial = num_frames, allow_partial
+        self.info = probe(path, fps)
+        self._notes = list(self.info.notes)
+        self._open: list[Generator[Frame, None, None]] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What reading has changed so far, a sentence each."""
+        return tuple(self._notes)
+
+    def __enter__(self) -> 'VideoReader':
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every iteration and close the file."""
+        while self._open:
+            self._open.pop().close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames in order of display."""
+        self.close()
+        self._open.append(self._frames())
+        return self._open[-1]
+
+    def count(self) -> int:
+        """Decode all frames without converting them, and count them."""
+        return sum(1 for _ in self._decoded())
+
+    def _frames(self) -> Generator[Frame, None, None]:
+        with closing(self._decoded()) as decoded:
+            timed = _retime(decoded, self.info, self._note)
+            for frame, time, duration in _deinterlace(timed, self._note):
+                for note in pixels.conversion_notes(frame):
+                    self._note(note)
+                yield Frame(self._convert(frame), time, duration)
+
+    def _convert(self, frame: av.VideoFrame) -> np.ndarray:
+        try:
+            return pixels.to_rgb(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(
+                f'{self.info.path}: {frame.format.name} frames cannot be '
+                f'converted to RGB ({explain(error)})'
+            ) from error
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
+
+    def _refuse(self, reason: str) -> None:
+        """Raise, or only take note where part of a video is allowed."""
+        if not self.allow_partial:
+            raise VideoError(
+                f'{self.info.path}: {reason}; '
+                'use --allow-partial to restore what decodes'
+            )
+        self._note(reason)
+
+    def _decoded(self) -> _Frames:
+        """Yield decoded frames, all of one size."""
+        is_folder = self.info.kind == 'folder'
+        source = self._folder_frames() if is_folder else self._file_frames()
+        size = self.info.width, self.info.height
+        with closing(source):
+            for i, frame in enumerate(islice(source, self.num_frames)):
+                found = pixels.upright_size(frame)
+                if found != size:
+                    was, now = ('{}x{}'.format(*s) for s in (size, found))
+                    self._refuse(f'frame {i} is {now}, those before it {was}')
+                    return
+                yield frame
+
+    def _file_frames(self) -> _Frames:
+        decoder = Decoder(self.info.path, strict=not self.allow_partial)
+        frames = decoder.frames()
+        try:
+            for frame in frames:
+                if decoder.error and not self.allow_partial:
+                    break
+                yield frame
+            deque(frames, maxlen=0)  # after damage: count what is whole
+        finally:
+            decoder.close()
+            if decoder.error and self.allow_partial:
+                self._note(_describe_damage(decoder))
+        if decoder.error:
+            self._refuse(_describe_damage(decoder))
+
+    def _folder_frames(self) -> _Frames:
+        for path in list_images(self.info.path):
+            decoder = Decoder(path, strict=not self.allow_partial)
+            with closing(decoder):
+                frames = list(islice(decoder.frames(), 2))
+            if decoder.error or len(frames) != 1:
+                reason = decoder.error or 'it is not one image'
+                self._refuse(f'{path.name} cannot be decoded ({reason})')
+            yield from frames[:1]
+
+
+def count_frames(
+    path: str | os.PathLike,
+    num_frames: int | None = None,
+    allow_partial: bool = False,
+) -> int:
+    """Decode a video without converting it, and count its frames.
+
+    Tells early, and cheaply beside any restoration, whether all can be read.
+
+    Args:
+        path: a video, an image, or a folder of images.
+        num_frames: how many frames to decode at most; None for all.
+        allow_partial: count what can be decoded of a damaged file.
+
+    Raises:
+        VideoError: as `VideoReader`.
+    """
+    with VideoReader(path, num_frames, allow_partial) as reader:
+        return reader.count()
+
+
+def _describe_damage(decoder: Decoder) -> str:
+    whole, total = decoder.decoded - decoder.damaged, decoder.expected
+    if whole < total:
+        return (
+            f'only {whole} of {total} frames could be decoded without '
+            f'errors ({decoder.error})'
+        )
+    return f'the file is damaged after {total} frames ({decoder.error})'
+
+
+def _retime(
+    frames: Iterable[av.VideoFrame], info: VideoInfo, note: _Note
+) -> Iterator[_Timed]:
+    """Pair frames with rising times; each stays until the next one comes."""
+    held: _Timed | None = None
+    for frame in frames:
+        time = _timestamp(frame, info)
+        if time is None:
+            time = held[1] + info.frame_duration if held else Fraction(0)
+            if info.timed:
+                note(missing_times_note(info.fps))
+        if held is not None:
+            if time <= held[1]:
+                time = held[1] + info.frame_duration / 2
+                note('timestamps that do not rise are moved')
+            yield held[0], held[1], time - held[1]
+        held = frame, time, _own_duration(frame, info)
+    if held is not None:
+        yield held
+
+
+def _timestamp(frame: av.VideoFrame, info: VideoInfo) -> Fraction | None:
+    if not info.timed or frame.pts is None:
+        return None
+    return max(frame.pts * info.time_base - info.start, Fraction(0))
+
+
+def _own_duration(frame: av.VideoFrame, info: VideoInfo) -> Fraction:
+    stored = (frame.duration or 0) * info.time_base if info.timed else 0
+    return Fraction(stored) if stored > 0 else info.frame_duration
+
+
+def _deinterlace(timed: Iterable[_Timed], note: _Note) -> Iterator[_Timed]:
+    """Send frames through bwdif from the first interlaced one on."""
+    graph: av.filter.Graph | None = None
+    waiting: deque[tuple[Fraction, Fraction]] = deque()
+    for i, (frame, time, duration) in enumerate(timed):
+        if graph is None and not frame.interlaced_frame:
+            yield frame, time, duration
+            continue
+        if graph is None:
+            note(INTERLACED_NOTE)
+            graph = _bwdif(frame)
+        waiting.append((time, duration))
+        frame.pts = i
+        graph.vpush(frame)
+        yield from _pull(graph, waiting)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pull(graph, waiting)
+
+
+def _bwdif(frame: av.VideoFrame) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=Fraction(1, 1000),
+    )
+    filter_ = graph.add('bwdif', 'mode=send_frame:deint=interlaced')
+    graph.link_nodes(source, filter_, graph.add('buffersink')).configure()
+    return graph
+
+
+def _pull(
+    graph: av.filter.Graph, waiting: deque[tuple[Fraction, Fraction]]
+) -> Iterator[_Timed]:
+    while waiting:
+        try:
+            frame = graph.vpull()
+        except (BlockingIOError, EOFError):
+            return
+        yield frame, *waiting.popleft()

@@ -1,0 +1,151 @@
+"""Copy audio and subtitle packets of one file into another, unchanged."""
+
+import io
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from star.video.decode import open_input
+from star.video.info import explain
+
+_REFUSED = (av.FFmpegError, OSError, ValueError)
+_COPIED = ('audio', 'subtitle', 'attachment')
+_LATE = 10  # seconds that interleaved streams may lie apart
+_OWN_METADATA = ('encoder', 'major_brand', 'minor_version', 'duration')
+
+
+class StreamCopier:
+    """Feed a file's audio and subtitles to an output, along with its video.
+
+    Args:
+        source: file that they come from.
+        output: container that they go to; its video stream exists already.
+        start: seconds on the source's clock which are zero in the output.
+
+    Attributes:
+        notes: which streams are not copied and why, a sentence each.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        output: av.container.OutputContainer,
+        start: Fraction,
+    ) -> None:
+        self._input = open_input(source)
+        self._output, self._start = output, start
+        self.notes: list[str] = []
+        self._targets = self._add_streams()
+        self._last_dts: dict[int, int] = {}
+        self._packets = self._read()
+        self._next = next(self._packets, None)
+        self._copy_metadata()
+
+    def close(self) -> None:
+        """Close the source."""
+        self._input.close()
+
+    def copy_until(self, time: Fraction) -> None:
+        """Copy the packets which begin by a time, in output seconds."""
+        while self._next is not None and self._time(self._next) <= time:
+            self._copy(self._next)
+            self._next = next(self._packets, None)
+
+    def copy_rest(self, end: Fraction | None) -> None:
+        """Copy what is left, or only what begins before `end` seconds."""
+        while self._next is not None:
+            time = self._time(self._next)
+            if end is not None and time >= end + _LATE:
+                return
+            if end is None or time < end:
+                self._copy(self._next)
+            self._next = next(self._packets, None)
+
+    def _add_streams(self) -> dict[int, av.stream.Stream]:
+        targets, skipped = {}, 0
+        for stream in self._input.streams:
+            name = f'{stream.type} stream {stream.index}'
+            if stream.type == 'video':
+                continue
+            if stream.type not in _COPIED:
+                skipped += 1
+                continue
+            reason = _refusal(self._output.format.name, stream)
+            if reason:
+                self.notes.append(f'{name} is not copied ({reason})')
+                continue
+            target = self._output.add_stream_from_template(stream)
+            target.metadata.update(_clean(stream.metadata))
+            target.disposition = stream.disposition
+            if stream.type != 'attachment':
+                targets[stream.index] = target
+        if skipped:
+            self.notes.append(f'{skipped} data streams are not copied')
+        return targets
+
+    def _copy_metadata(self) -> None:
+        self._output.metadata.update(_clean(self._input.metadata))
+        chapters = self._input.chapters()
+        if chapters and not self._start:
+            self._output.set_chapters(chapters)
+
+    def _read(self) -> Iterator[av.Packet]:
+        streams = [self._input.streams[i] for i in self._targets]
+        if not streams:
+            return
+        try:
+            for packet in self._input.demux(streams):
+                if packet.size and self._stamp(packet) is not None:
+                    yield packet
+        except _REFUSED as error:
+            self.notes.append(f'audio ends early ({explain(error)})')
+
+    @staticmethod
+    def _stamp(packet: av.Packet) -> int | None:
+        return packet.pts if packet.pts is not None else packet.dts
+
+    def _time(self, packet: av.Packet) -> Fraction:
+        return (self._stamp(packet) or 0) * packet.time_base - self._start
+
+    def _copy(self, packet: av.Packet) -> None:
+        index = packet.stream.index
+        if index not in self._targets:
+            return
+        shift = round(self._start / packet.time_base)
+        if packet.pts is not None:
+            packet.pts -= shift
+        if packet.dts is not None:
+            packet.dts -= shift
+            if index in self._last_dts:
+                packet.dts = max(packet.dts, self._last_dts[index] + 1)
+            self._last_dts[index] = packet.dts
+            packet.pts = max(packet.pts or packet.dts, packet.dts)
+        packet.stream = self._targets[index]
+        try:
+            self._output.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            del self._targets[index]
+            self.notes.append(f'stream {index} ends early ({explain(error)})')
+
+
+def _clean(metadata: dict[str, str]) -> dict[str, str]:
+    return {k: v for k, v in metadata.items() if k not in _OWN_METADATA}
+
+
+def _refusal(output_format: str, stream: av.stream.Stream) -> str:
+    """Say why a format cannot hold a stream; empty where it can."""
+    if stream.type != 'attachment' and stream.codec_context is None:
+        return 'its codec is unknown'
+    trial = av.open(io.BytesIO(), 'w', format=output_format)
+    try:
+        trial.add_stream_from_template(stream)
+        trial.start_encoding()
+    except _REFUSED as error:
+        return explain(error)
+    finally:
+        with suppress(*_REFUSED):  # nothing was written, nothing is lost
+            trial.close()
+    return ''

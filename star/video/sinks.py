@@ -1,0 +1,232 @@
+"""Where a writer's frames go: a video, a folder of PNGs, or one image."""
+
+import os
+import re
+import shutil
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import cv2
+import numpy as np
+
+from star.video import pixels
+from star.video.decode import file_url
+from star.video.encoder import Encoding
+from star.video.info import VideoError, VideoInfo
+from star.video.remux import StreamCopier
+
+FRAME_NAME = re.compile(r'\d{8}\.png')  # of a folder's images
+_FAILURES = (av.FFmpegError, OSError, ValueError)
+_MAX_DELAY = 1 << 32  # ticks; no encoder reorders by that much
+_APPLE = ('mp4', 'mov', 'ipod')  # there HEVC must be called hvc1
+
+
+class Sink(Protocol):
+    """Takes frames; the result exists whole after `finish` or not at all."""
+
+    notes: list[str]
+
+    def begin(self) -> None:
+        """Create the temporary result."""
+
+    def write(
+        self, image: np.ndarray, time: Fraction, duration: Fraction
+    ) -> None:
+        """Append a frame."""
+
+    def finish(self) -> None:
+        """Complete the temporary result and bring it to the disk."""
+
+    def discard(self) -> None:
+        """Remove the temporary result."""
+
+
+class VideoSink:
+    """Encode frames, and copy the source's audio and subtitles.
+
+    Args:
+        part: temporary file; its suffix chooses the container.
+        encoding: settings of the encoder.
+        source: where the streams come from; None for no streams.
+        trim: end the streams with the video.
+    """
+
+    def __init__(
+        self,
+        part: Path,
+        encoding: Encoding,
+        source: VideoInfo | None,
+        trim: bool,
+    ) -> None:
+        self.notes: list[str] = []
+        self._part, self._encoding, self._trim = part, encoding, trim
+        self._source = source
+        self._copier: StreamCopier | None = None
+        self._last: int | None = None
+        self._durations: dict[int, int] = {}  # of frames being encoded
+        self._end = Fraction(0)
+        try:
+            self._output = av.open(file_url(part), 'w')
+            stream = self._output.add_stream(
+                encoding.codec, rate=encoding.rate
+            )
+        except ValueError as error:
+            reason = f'{part.suffix} cannot hold {encoding.codec}'
+            raise VideoError(f'{reason} ({error})') from error
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
+        encoding.apply(self._stream.codec_context)
+        self._stream.time_base = encoding.time_base
+        if self._output.format.name in _APPLE:
+            ticks = min(encoding.time_base.denominator, 1 << 20)
+            self._output.container_options['movie_timescale'] = str(ticks)
+            if encoding.codec == 'libx265':
+                self._stream.codec_context.codec_tag = 'hvc1'
+
+    def begin(self) -> None:
+        """Add the source's streams and write the header."""
+        source = self._source
+        if source is not None and source.kind == 'video':
+            self._copier = StreamCopier(
+                source.path, self._output, source.start
+            )
+            self.notes += self._copier.notes
+        self._output.start_encoding()
+
+    def write(
+        self, image: np.ndarray, time: Fraction, duration: Fraction
+    ) -> None:
+        """Encode a frame, and copy the packets up to its time."""
+        base = self._encoding.time_base
+        pts = round(time / base)
+        if self._last is not None and pts <= self._last:
+            pts = self._last + 1  # two times in one tick of the clock
+        frame = pixels.to_yuv(image, self._encoding.pix_fmt)
+        frame.pts, frame.time_base = pts, base
+        self._durations[pts] = max(1, round(duration / base))
+        self._last, self._end = pts, time + duration
+        self._mux(self._stream.encode(frame))
+        if self._copier is not None:
+            self._copier.copy_until(time)
+
+    def finish(self) -> None:
+        """Encode what is waiting, copy what is left, close the file."""
+        self._mux(self._stream.encode(None))
+        if self._copier is not None:
+            self._copier.copy_rest(self._end if self._trim else None)
+            self.notes += [
+                n for n in self._copier.notes if n not in self.notes
+            ]
+            self._copier.close()
+        self._output.close()
+        with open(self._part, 'rb+') as file:
+            os.fsync(file.fileno())
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            pts = packet.pts or 0
+            packet.duration = self._durations.pop(pts, packet.duration)
+            if packet.dts is not None and packet.dts < pts - _MAX_DELAY:
+                packet.dts = pts  # x265's for two frames is far off
+            self._output.mux(packet)
+
+    def discard(self) -> None:
+        """Close and remove the temporary file."""
+        if self._copier is not None:
+            self._copier.close()
+        with suppress(*_FAILURES):  # it is thrown away
+            self._output.close()
+        self._part.unlink(missing_ok=True)
+
+
+class FolderSink:
+    """Write numbered PNGs into a temporary folder.
+
+    Args:
+        part: temporary folder.
+        source: where the frames come from, for what is lost on the way.
+    """
+
+    def __init__(self, part: Path, source: VideoInfo | None) -> None:
+        self.notes = _losses(source, 'a folder of images')
+        self._part, self._count = part, 0
+
+    def begin(self) -> None:
+        """Create the temporary folder."""
+        self._part.mkdir()
+
+    def write(
+        self, image: np.ndarray, time: Fraction, duration: Fraction
+    ) -> None:
+        """Write one PNG."""
+        _write_image(self._part / f'{self._count:08d}.png', image)
+        self._count += 1
+
+    def finish(self) -> None:
+        """Have nothing to complete: each file is on the disk."""
+
+    def discard(self) -> None:
+        """Remove the temporary folder."""
+        shutil.rmtree(self._part, ignore_errors=True)
+
+
+class ImageSink:
+    """Write a single frame as an image.
+
+    Args:
+        part: temporary file; its suffix chooses the format.
+        source: where the frame comes from, for what is lost on the way.
+    """
+
+    def __init__(self, part: Path, source: VideoInfo | None) -> None:
+        self.notes = _losses(source, 'an image')
+        self._part, self._written = part, False
+        if not cv2.haveImageWriter(f'x{part.suffix}'):
+            raise VideoError(f'{part.suffix}: images cannot be written so')
+
+    def begin(self) -> None:
+        """Have nothing to begin."""
+
+    def write(
+        self, image: np.ndarray, time: Fraction, duration: Fraction
+    ) -> None:
+        """Write the frame."""
+        if self._written:
+            raise VideoError(
+                f'{self._part.suffix} takes a single frame; for more name a '
+                'folder or a video'
+            )
+        _write_image(self._part, image)
+        self._written = True
+
+    def finish(self) -> None:
+        """Have nothing to complete: the file is on the disk."""
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        self._part.unlink(missing_ok=True)
+
+
+def _write_image(path: Path, image: np.ndarray) -> None:
+    done, data = cv2.imencode(path.suffix, image[..., ::-1])
+    if not done:
+        raise VideoError(f'{path.suffix}: the image cannot be encoded')
+    with open(path, 'xb') as file:
+        file.write(data.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _losses(source: VideoInfo | None, what: str) -> list[str]:
+    if source is None or source.kind != 'video':
+        return []
+    notes = []
+    if source.has_audio or source.num_subtitles:
+        notes.append(f'audio and subtitles are not kept in {what}')
+    if source.sample_aspect_ratio != 1:
+        ratio = source.sample_aspect_ratio
+        notes.append(f'pixel aspect ratio {ratio} is not kept in {what}')
+    return notes
