@@ -1,0 +1,38 @@
+# The small model that ships with the package; see README.md.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/datasets/tiny_clips.py',
+    '../_base_/models/star_tiny.py',
+]
+weights = dict(asset='star_tiny.safetensors')
+model = dict(
+    autoencoder=dict(pretrained='work_dirs/tiny_vae/vae.safetensors'),
+)
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='RandomFlipClip'),
+            dict(
+                type='RandomCropClip', height=144, width=160, shrink=0.5
+            ),
+            dict(type='PlainDegradation', scale=4, plain=0.5),
+            dict(type='PackVideoInputs'),
+        ],
+    ),
+)
+optim_wrapper = dict(
+    type='BFloat16OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.99), weight_decay=0),
+    clip_grad=dict(max_norm=1.0),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=100),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=100,
+        T_max=2700,
+        eta_min=1e-6,
+    ),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=2800)

@@ -1,0 +1,32 @@
+"""Transforms of clips: dict in, dict out."""
+
+from collections.abc import Callable
+
+from star.datasets.transforms.degradation import PlainDegradation
+from star.datasets.transforms.formatting import PackVideoInputs
+from star.datasets.transforms.processing import RandomCropClip, RandomFlipClip
+from star.registry import TRANSFORMS
+
+__all__ = [
+    'PackVideoInputs',
+    'PlainDegradation',
+    'RandomCropClip',
+    'RandomFlipClip',
+    'compose',
+]
+
+
+def compose(pipeline: list[dict]) -> Callable[[dict], dict]:
+    """Build the transforms of a config and chain them.
+
+    Args:
+        pipeline: configs of registered transforms, applied in order.
+    """
+    transforms = [TRANSFORMS.build(config) for config in pipeline]
+
+    def apply(results: dict) -> dict:
+        for transform in transforms:
+            results = transform(results)
+        return results
+
+    return apply

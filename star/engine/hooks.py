@@ -1,0 +1,30 @@
+"""Hooks of the Runner."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from star.registry import HOOKS
+
+
+@HOOKS.register_module()
+class InitFromDataHook(Hook):
+    """Lets a model set its initial weights from items of the training set.
+
+    Calls `model.init_from_data(batches)` before a new run; a resumed run has
+    its weights already. The items come from the data set itself: the loader
+    has one endless iterator, which a second one would end.
+
+    Args:
+        num_items: how many items the model sees.
+    """
+
+    def __init__(self, num_items: int) -> None:
+        self.num_items = num_items
+
+    def before_train(self, runner: Runner) -> None:
+        """Initialise the model, unless the run was resumed."""
+        if runner.iter == 0:
+            loader = runner.train_dataloader
+            items = (loader.dataset[i] for i in range(self.num_items))
+            batches = [loader.collate_fn([item]) for item in items]
+            runner.model.init_from_data(batches)
