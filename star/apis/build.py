@@ -1,0 +1,272 @@
+"""Build a model from a config and give it its weights."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from star.apis.weights import find_weights
+from star.models.checkpoints import (
+    load_checkpoint_file,
+    load_star_weights,
+    unwrap,
+)
+from star.paths import config_path
+from star.registry import MODELS
+
+DTYPES = {
+    'float32': torch.float32,
+    'fp32': torch.float32,
+    'bfloat16': torch.bfloat16,
+    'bf16': torch.bfloat16,
+    'float16': torch.float16,
+    'fp16': torch.float16,
+}
+
+
+def init_model(
+    config: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+) -> nn.Module:
+    """Build a model, load its weights, put it in its place.
+
+    Args:
+        config: a config file, or the name of one in `configs/star`, such as
+            'i2vgen'; None for the small model that ships with the package.
+        weights: None for those that the config names; a file, a folder or a
+            word as for `find_weights`; 'random' for random numbers, enough
+            to measure the cost.
+        device: None for a GPU where there is one.
+        dtype: of the networks' weights, one of `DTYPES`; None for bfloat16
+            on a CUDA device, float32 elsewhere.
+
+    Returns:
+        The STARModel, in evaluation mode.
+
+    Raises:
+        ValueError: an argument is wrong, a file is missing or unfit.
+    """
+    place = find_device(device)
+    number = find_dtype(dtype, place)
+    settings = load_config(config)
+    if weights == 'random':
+        model = build_model(without_text(settings))
+        fill_random(model)
+    else:
+        paths = find_weights(settings.get('weights', {}), weights)
+        model = build_model(_with_files(settings, paths))
+        _load(model, paths)
+    for name in ('backbone', 'controlnet', 'autoencoder'):
+        getattr(model, name).to(number)  # text and noise schedule: float32
+    return model.to(place).eval()
+
+
+def load_config(config: str | Path | None = None) -> Config:
+    """Read a config file.
+
+    Args:
+        config: as for `init_model`.
+
+    Raises:
+        ValueError: there is no such file, it is broken, or has no `model`.
+    """
+    path = _config_path('tiny' if config is None else str(config))
+    try:
+        settings = Config.fromfile(path)
+    except Exception as error:  # a config is code: anything may go wrong
+        raise ValueError(
+            f'config {path} cannot be read: {_first_line(error)}'
+        ) from error
+    if 'model' not in settings:
+        raise ValueError(f'config {path} has no `model`')
+    return settings
+
+
+def build_model(settings: Config) -> nn.Module:
+    """Build a config's model with memory reserved but not yet filled.
+
+    Args:
+        settings: a config with `model`.
+
+    Raises:
+        ValueError: the config names something unknown or a wrong value.
+    """
+    with _NoInit():
+        return _build(settings.model, settings.filename)
+
+
+def build_part(
+    settings: Config, name: str, device: str | torch.device = 'cpu'
+) -> nn.Module:
+    """Build one part of a config's model, its memory not yet filled.
+
+    Args:
+        settings: a config with `model`.
+        name: of the part, such as 'backbone'.
+        device: where to; 'meta' takes no memory: enough to count.
+
+    Raises:
+        ValueError: as for `build_model`, or there is no such part.
+    """
+    if name not in settings.model:
+        raise ValueError(f'{settings.filename}: the model has no {name!r}')
+    with torch.device(device), _NoInit():
+        return _build(settings.model[name], settings.filename)
+
+
+@torch.no_grad()
+def fill_random(model: nn.Module, seed: int = 0) -> None:
+    """Fill all parameters in place so that signals neither die nor explode.
+
+    Args:
+        model: its initial values do not matter.
+        seed: of the numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        parameter.normal_(generator=generator)
+        if parameter.ndim > 1:
+            parameter.mul_(0.7 * parameter[0].numel() ** -0.5)
+        elif name.endswith('weight'):
+            parameter.mul_(0.1).add_(1)
+        else:
+            parameter.mul_(0.05)
+
+
+def without_text(settings: Config) -> Config:
+    """Replace a text encoder by one without weights and without tokenizer.
+
+    Args:
+        settings: a config with `model`; unchanged.
+    """
+    settings = copy.deepcopy(settings)
+    encoder = settings.model.text_encoder
+    if encoder.type == 'OpenCLIPTextEncoder':
+        settings.model.text_encoder = {
+            'type': 'ConstantTextEncoder',
+            'dim': encoder.get('width', 1024),
+            'num_tokens': encoder.get('context_length', 77),
+        }
+    return settings
+
+
+def find_device(device: str | torch.device | None = None) -> torch.device:
+    """Return the device asked for, or the fastest kind there is.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if device is None:
+        if torch.cuda.is_available():
+            return torch.device('cuda')
+        mps = torch.backends.mps.is_available()
+        return torch.device('mps' if mps else 'cpu')
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f'`device` {str(device)!r} cannot be used: {_first_line(error)}'
+        ) from error
+    return place
+
+
+def find_dtype(
+    dtype: str | torch.dtype | None, device: torch.device
+) -> torch.dtype:
+    """Return the number format asked for, or the one fit for a device.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if dtype is None:
+        return torch.bfloat16 if device.type == 'cuda' else torch.float32
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in DTYPES:
+        raise ValueError(
+            f'`dtype` must be one of {", ".join(DTYPES)}, got {dtype!r}'
+        )
+    return DTYPES[dtype]
+
+
+class _NoInit(TorchFunctionMode):
+    """Skip `torch.nn.init`: memory that is never written costs nothing."""
+
+    def __torch_function__(
+        self,
+        func: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: dict | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, '__module__', None) == 'torch.nn.init':
+            return kwargs['tensor'] if 'tensor' in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def _build(config: ConfigDict, filename: str | None) -> nn.Module:
+    try:
+        return MODELS.build(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'config {filename}: {config.get("type")} cannot be built: '
+            f'{_first_line(error)}'
+        ) from error
+
+
+def _config_path(config: str) -> Path:
+    if Path(config).is_file():
+        return Path(config)
+    if Path(config).suffix or Path(config).name != config:
+        raise ValueError(f'there is no config {config!r}')
+    return config_path(f'star/{config}.py')
+
+
+def _with_files(settings: Config, paths: dict[str, Path]) -> Config:
+    """Enter the found files where the parts look for them."""
+    settings = copy.deepcopy(settings)
+    if 'vae' in paths:
+        settings.model.autoencoder.pretrained = str(paths['vae'])
+    if 'text' in paths:
+        settings.model.text_encoder.pretrained = str(paths['text'])
+        settings.model.text_encoder.tokenizer = str(paths['text'].parent)
+    return settings
+
+
+def _load(model: nn.Module, paths: dict[str, Path]) -> None:
+    """Load what the parts have not loaded themselves."""
+    if 'asset' in paths:
+        _load_whole(model, paths['asset'])
+        return
+    # on meta they take the file's tensors instead of copying them
+    backbone = model.get_submodule('backbone').to('meta')
+    controlnet = model.get_submodule('controlnet').to('meta')
+    path = paths['star']
+    try:
+        load_star_weights(backbone, controlnet, load_checkpoint_file(path))
+    except ValueError as error:
+        raise ValueError(f'{path}: {_first_line(error)}') from error
+
+
+def _load_whole(model: nn.Module, path: Path) -> None:
+    """Load a file that holds every tensor of a model and no others."""
+    state = unwrap(load_checkpoint_file(path))
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(f'{path} does not fit the model: {reason}') from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

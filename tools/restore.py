@@ -1,0 +1,281 @@
+"""Restore a video, a folder of images or a folder of videos.
+
+    python tools/restore.py SRC DST [options]
+
+SRC is a video, an image, a folder of images (one clip) or a folder of
+videos; then DST is a folder. A folder with both counts as one of videos.
+Exit code: 0 all restored, 1 something was not, 2 wrong use.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import NoReturn
+
+try:
+    import torch
+
+    from star.apis import (
+        FileOptions,
+        RestoreReport,
+        init_model,
+        restore_video,
+    )
+    from star.apis.batch import Job, is_batch, plan_batch
+    from star.apis.build import DTYPES
+    from star.apis.progress import ProgressBar
+    from star.models.restore_options import check_options
+    from star.structures import RestoreOptions
+except ModuleNotFoundError as error:
+    sys.exit(
+        f'error: {error.name} is not installed; run `pip install -e .` in '
+        'the folder of the project'
+    )
+
+ADVICE = (
+    'out of memory: smaller pieces need less; give --tile (such as 512) or a '
+    'smaller --chunk'
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a wrong option with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f'error: {message}', file=sys.stderr)
+        raise SystemExit(2)
+
+
+def number(
+    kind: type, least: float, most: float = math.inf, above: bool = False
+) -> Callable[[str], float]:
+    """Make a parser of numbers from `least` (or just `above` it) to `most`."""
+    rule = f'must be {"a number" if kind is float else "a whole number"} '
+    rule += f'{"above" if above else "of at least"} {least:g}'
+    if most < math.inf:
+        rule += f' and at most {most:g}'
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        low = value > least if above else value >= least
+        if not (low and value <= most and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f'{rule}, got {text!r}')
+        return value
+
+    return parse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = Parser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument('src', type=Path, metavar='SRC')
+    parser.add_argument('dst', type=Path, metavar='DST')
+    add_model_options(parser)
+    add_restore_options(parser)
+    add_file_options(parser)
+    args = parser.parse_args()
+    if args.steps is not None and args.mode == 'fast':
+        parser.error('--steps needs --mode normal: fast has its own 14')
+    return args
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('model')
+    add = group.add_argument
+    add(
+        '--config',
+        help='file, or name of one in configs/star; default: the shipped '
+        'model',
+    )
+    add(
+        '--weights',
+        help='file, folder, one of the words the config knows (heavy, '
+        'light), or random; default: those the config names',
+    )
+    add('--device', help='cuda, mps, cpu ...; default: a GPU if there is one')
+    add('--dtype', choices=DTYPES, help='default: bfloat16 on CUDA')
+
+
+def add_restore_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        'restoration (default: what the config sets)'
+    )
+    add = group.add_argument
+    positive = number(float, 0, above=True)
+    add('--scale', type=positive, help='output size over input size')
+    add(
+        '--mode',
+        choices=['fast', 'normal'],
+        help='14 fixed evaluations, or --steps',
+    )
+    add('--steps', type=number(int, 1), help='implies --mode normal')
+    add('--sampler', choices=['dpmpp_2m_sde', 'ddim', 'heun'])
+    add('--guidance-scale', type=number(float, 0), help='1: no guidance')
+    add('--guidance-rescale', type=number(float, 0, 1))
+    add(
+        '--strength',
+        type=number(float, 0, 1, above=True),
+        help='noise added to the input; less stays closer to it',
+    )
+    add('--seed', type=number(int, 0, 2**63 - 1))
+    add('--prompt', help='what the video shows')
+    add('--negative-prompt', help='what to avoid')
+    add('--chunk', type=number(int, 1), help='frames per window')
+    add('--overlap', type=number(int, 0), help='frames shared by windows')
+    add('--blend', choices=['smooth', 'cut'])
+    add('--tile', type=number(int, 0), help='output pixels; 0: no tiles')
+    add('--tile-overlap', type=number(int, 0), help='output pixels')
+    add('--color-fix', choices=['adain', 'wavelet', 'none'])
+    add('--upsample', choices=['bicubic', 'bilinear'])
+    add('--compat', choices=['none', 'official'])
+
+
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('files')
+    add = group.add_argument
+    add('--frames', type=number(int, 1), help='the first N only')
+    add(
+        '--codec',
+        default='libx264',
+        help="FFmpeg's name of the encoder; png: folders of images",
+    )
+    add(
+        '--crf',
+        type=number(float, 0, 63),
+        default=17,
+        help='less is better; default: 17',
+    )
+    add('--pix-fmt', help='default: yuv420p')
+    add('--overwrite', action='store_true', help='replace DST')
+    add(
+        '--allow-partial',
+        action='store_true',
+        help='restore what decodes of a damaged file',
+    )
+    add('--json', action='store_true', help='print the report as JSON')
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        jobs = plan(args)
+        model = init_model(args.config, args.weights, args.device, args.dtype)
+        options = restore_options(args, model.restore_options)
+        check_options(options)
+    except (ValueError, OSError) as error:
+        say(f'error: {error}')
+        return 2
+    results = [run(model, job, options, args) for job in jobs]
+    if args.json:
+        whole = results if is_batch(args.src) else results[0]
+        print(json.dumps(whole, indent=2))
+    failed = sum('error' in result for result in results)
+    if len(jobs) > 1:
+        say(f'{len(jobs) - failed} of {len(jobs)} clips restored')
+    return 1 if failed else 0
+
+
+def plan(args: argparse.Namespace) -> list[Job]:
+    if not args.src.exists():
+        raise ValueError(f'{args.src}: no such file or folder')
+    if not is_batch(args.src):
+        return [Job(args.src, args.dst)]
+    jobs, skipped = plan_batch(args.src, args.dst, args.codec == 'png')
+    if skipped:
+        names = ', '.join(path.name for path in skipped)
+        say(f'note: {args.src}: no videos, left alone: {names}')
+    return jobs
+
+
+def restore_options(
+    args: argparse.Namespace, defaults: RestoreOptions
+) -> RestoreOptions:
+    """Put the given options over the model's own."""
+    names = {field.name for field in fields(RestoreOptions)}
+    given = {
+        name: value
+        for name, value in vars(args).items()
+        if name in names and value is not None
+    }
+    if 'steps' in given:
+        given['mode'] = 'normal'
+    for size, overlap in (('chunk', 'overlap'), ('tile', 'tile_overlap')):
+        if given.get(size) and overlap not in given:
+            most = given[size] // 2
+            given[overlap] = min(getattr(defaults, overlap), most)
+    return replace(defaults, **given)
+
+
+def run(
+    model: torch.nn.Module,
+    job: Job,
+    options: RestoreOptions,
+    args: argparse.Namespace,
+) -> dict:
+    """Restore one clip; report what went wrong instead of raising it."""
+    files = FileOptions(
+        frames=args.frames,
+        codec=args.codec,
+        crf=args.crf,
+        pix_fmt=args.pix_fmt,
+        overwrite=args.overwrite,
+        allow_partial=args.allow_partial,
+    )
+    try:
+        with ProgressBar(job.src.name) as progress:
+            report = restore_video(
+                model, job.src, job.dst, options, files, progress
+            )
+    except (ValueError, OSError) as error:
+        return fail(job, str(error))
+    except MemoryError:
+        return fail(job, f'{job.src}: {ADVICE}')
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return fail(job, f'{job.src}: {ADVICE}')
+    for note in report.notes:
+        say(f'note: {job.src.name}: {note}')
+    say(describe(report))
+    return asdict(report)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    known = isinstance(error, torch.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error)
+
+
+def fail(job: Job, message: str) -> dict:
+    say(f'error: {message}')
+    return {'src': str(job.src), 'dst': str(job.dst), 'error': message}
+
+
+def describe(report: RestoreReport) -> str:
+    width, height = report.output_size
+    return (
+        f'{report.dst}: {width}x{height}, {report.frames} frames in '
+        f'{report.seconds:.1f} s ({report.frames_per_second:.2f} frames/s), '
+        f'peak memory {report.peak_memory / 2**30:.2f} GiB'
+    )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say('interrupted')
+        sys.exit(130)
