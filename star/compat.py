@@ -72,27 +72,29 @@ def _declare_operators() -> None:
 def allow_mmengine_resume() -> None:
     """Let `torch.load` read mmengine's training state with `weights_only`.
 
-    A checkpoint of mmengine's Runner holds the message hub, that is
-    `HistoryBuffer`s with numpy arrays and scalars, which the safe loader
-    refuses. They are added to its allow-list, so that the loader stays on
-    and anything else in a checkpoint is still refused.
+    A checkpoint of mmengine's Runner holds the message hub, which the safe
+    loader refuses. Its types are added to the allow-list, so that the loader
+    stays on and anything else in a checkpoint is still refused.
     """
+    torch.serialization.add_safe_globals(mmengine_state_types())
+
+
+def mmengine_state_types() -> list[Any]:
+    """List what a message hub pickles: histories, numpy arrays, scalars."""
     from mmengine.logging import HistoryBuffer
 
     array: Any = np.zeros(1).__reduce__()
     scalar: Any = np.float64(0).__reduce__()
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            np.ndarray,
-            np.dtype,
-            array[0],  # rebuilds an array
-            scalar[0],  # rebuilds a scalar
-            type(np.dtype('f8')),
-            type(np.dtype('i8')),
-            getattr,  # HistoryBuffer pickles its methods
-        ]
-    )
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        array[0],  # rebuilds an array
+        scalar[0],  # rebuilds a scalar
+        type(np.dtype('f8')),
+        type(np.dtype('i8')),
+        getattr,  # HistoryBuffer pickles its methods
+    ]
 
 
 def import_mmagic() -> ModuleType:

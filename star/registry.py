@@ -8,14 +8,37 @@ from star import compat
 compat.allow_missing_torchvision_operators()
 
 
+# Parts of the Runner that the project uses as they are: without children of
+# its own mmengine warns for each that scope `star` is not to be found.
+_STOCK = (
+    'DATA_SAMPLERS',
+    'EVALUATOR',
+    'FUNCTIONS',
+    'LOG_PROCESSORS',
+    'LOOPS',
+    'MODEL_WRAPPERS',
+    'OPTIMIZERS',
+    'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS',
+    'RUNNERS',
+    'VISBACKENDS',
+    'VISUALIZERS',
+    'WEIGHT_INITIALIZERS',
+)
+
+
 def _child(name: str, base: Registry, *locations: str) -> Registry:
     return Registry(name, parent=base, scope='star', locations=list(locations))
 
 
 MODELS = _child('model', parent.MODELS, 'star.models')
 DATASETS = _child('dataset', parent.DATASETS, 'star.datasets')
-TRANSFORMS = _child(
-    'transform', parent.TRANSFORMS, 'star.datasets.transforms'
-)
+TRANSFORMS = _child('transform', parent.TRANSFORMS, 'star.datasets.transforms')
 METRICS = _child('metric', parent.METRICS)
 HOOKS = _child('hook', parent.HOOKS, 'star.engine')
+
+STOCK = {
+    name: _child(getattr(parent, name).name, getattr(parent, name))
+    for name in _STOCK
+}

@@ -168,6 +168,15 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 def main() -> int:
     args = parse_args()
     try:
+        return restore(args)
+    except KeyboardInterrupt:
+        say('interrupted')
+        return 130
+
+
+def restore(args: argparse.Namespace) -> int:
+    """Restore all clips and return the exit code."""
+    try:
         jobs = plan(args)
         model = init_model(args.config, args.weights, args.device, args.dtype)
         options = restore_options(args, model.restore_options)
@@ -274,8 +283,4 @@ def say(text: str) -> None:
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        say('interrupted')
-        sys.exit(130)
+    sys.exit(main())

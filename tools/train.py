@@ -7,6 +7,8 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from star.compat import allow_mmengine_resume
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a model.')
@@ -36,7 +38,13 @@ def main() -> int:
     config.randomness = dict(seed=args.seed)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
-    Runner.from_cfg(config).train()
+    allow_mmengine_resume()
+    try:
+        runner = Runner.from_cfg(config)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    runner.train()
     return 0
 
 

@@ -5,16 +5,11 @@ _base_ = [
     '../_base_/models/star_tiny.py',
 ]
 weights = dict(asset='star_tiny.safetensors')
-model = dict(
-    autoencoder=dict(pretrained='work_dirs/tiny_vae/vae.safetensors'),
-)
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='RandomFlipClip'),
-            dict(
-                type='RandomCropClip', height=144, width=160, shrink=0.5
-            ),
+            dict(type='RandomCropClip', height=144, width=160, shrink=0.5),
             dict(type='PlainDegradation', scale=4, plain=0.5),
             dict(type='PackVideoInputs'),
         ],
@@ -31,8 +26,8 @@ param_scheduler = [
         type='CosineAnnealingLR',
         by_epoch=False,
         begin=100,
-        T_max=2700,
+        T_max=1800,
         eta_min=1e-6,
     ),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=2800)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=1900)

@@ -63,9 +63,27 @@ def init_model(
         paths = find_weights(settings.get('weights', {}), weights)
         model = build_model(_with_files(settings, paths))
         _load(model, paths)
-    for name in ('backbone', 'controlnet', 'autoencoder'):
-        getattr(model, name).to(number)  # text and noise schedule: float32
+    for name in ('backbone', 'controlnet'):
+        place_network(getattr(model, name), place, number)
+    model.autoencoder.to(number)  # text and noise schedule: float32
     return model.to(place).eval()
+
+
+def place_network(
+    network: nn.Module, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Move a denoiser's network and lay its weights out as it uses them.
+
+    Its activations have their channels last; convolutions whose weights have
+    not would copy them at every call.
+
+    Args:
+        network: backbone or ControlNet.
+        device: where to.
+        dtype: of the weights.
+    """
+    network.to(device, dtype)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def load_config(config: str | Path | None = None) -> Config:
@@ -250,21 +268,34 @@ def _load(model: nn.Module, paths: dict[str, Path]) -> None:
     # on meta they take the file's tensors instead of copying them
     backbone = model.get_submodule('backbone').to('meta')
     controlnet = model.get_submodule('controlnet').to('meta')
-    path = paths['star']
+    checkpoint = load_checkpoint_file(paths['star'])
     try:
-        load_star_weights(backbone, controlnet, load_checkpoint_file(path))
+        load_star_weights(backbone, controlnet, checkpoint)
     except ValueError as error:
-        raise ValueError(f'{path}: {_first_line(error)}') from error
+        reason = _first_line(error)
+        raise ValueError(f'{paths["star"]}: {reason}') from error
 
 
 def _load_whole(model: nn.Module, path: Path) -> None:
     """Load a file that holds every tensor of a model and no others."""
     state = unwrap(load_checkpoint_file(path))
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        reason = ' '.join(str(error).split())
-        raise ValueError(f'{path} does not fit the model: {reason}') from error
+    own = model.state_dict()
+    shared = own.keys() & state.keys()
+    problems = {
+        'missing': own.keys() - shared,
+        'unexpected': state.keys() - shared,
+        'of another shape': {
+            key for key in shared if own[key].shape != state[key].shape
+        },
+    }
+    found = [
+        f'{len(keys)} tensors {what} ({min(keys)} ...)'
+        for what, keys in problems.items()
+        if keys
+    ]
+    if found:
+        raise ValueError(f'{path} does not fit the model: {", ".join(found)}')
+    model.load_state_dict(state, strict=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,10 +22,10 @@ class ClipArrays(Dataset):
         length: items of one epoch; windows are drawn anew each time.
         pipeline: transforms applied to `dict(gt, prompt, name, dataset)`,
             gt (T, H, W, C) uint8.
-        seed: of the draws; item i of epoch e is the same in every run.
+        seed: of the draws; a run with as many workers draws the same.
 
     Raises:
-        ValueError: no array in `data_root`, or one is too short.
+        ValueError: no array in `data_root`, or one that does not fit.
     """
 
     metainfo = None
@@ -50,11 +50,7 @@ class ClipArrays(Dataset):
         self.pipeline = compose(pipeline)
         self.clips = [np.load(path, mmap_mode='r') for path in self.paths]
         for path, clip in zip(self.paths, self.clips, strict=True):
-            if len(clip) < num_frames:
-                raise ValueError(
-                    f'`num_frames` is {num_frames}, but {path.name} has '
-                    f'only {len(clip)} frames'
-                )
+            _check_clip(path.name, clip, num_frames)
         self.draws = 0
 
     def __len__(self) -> int:
@@ -74,4 +70,15 @@ class ClipArrays(Dataset):
                 'dataset': 'clips',
                 'rng': rng,
             }
+        )
+
+
+def _check_clip(name: str, clip: np.ndarray, num_frames: int) -> None:
+    if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8:
+        raise ValueError(
+            f'{name} must be (T, H, W, 3) uint8, got {clip.shape} {clip.dtype}'
+        )
+    if not 1 <= num_frames <= len(clip):
+        raise ValueError(
+            f'`num_frames` is {num_frames}, but {name} has {len(clip)} frames'
         )

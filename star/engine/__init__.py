@@ -3,4 +3,4 @@
 from star.engine.hooks import InitFromDataHook
 from star.engine.optim_wrapper import BFloat16OptimWrapper
 
-__all__ = ["BFloat16OptimWrapper", "InitFromDataHook"]
+__all__ = ['BFloat16OptimWrapper', 'InitFromDataHook']

@@ -7,6 +7,8 @@ there: residual branches at zero, and the two places where the trunk meets a
 normalisation and a SiLU kept in their linear range.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ _REFERENCES = 16  # trunk channels held constant, so that norms scale alike
 _LEVEL = 20.0  # of those channels, far above the components' deviation
 _LIFT = 6.0  # SiLU(x + 6) is about x + 6 for x > -3
 _SHRINK = 1 / 3
+_LOG_VARIANCE = -20.0  # of the latent: none
 
 
 @torch.no_grad()
@@ -34,41 +37,72 @@ def init_from_patches(vae: nn.Module, frames: Tensor) -> None:
         frames: (N, C * p * p, h, w), pixels folded into channels.
 
     Raises:
-        ValueError: the network has more than one level or is too narrow.
+        ValueError: the network has more than one level or is too narrow, or
+            has more latent channels than a patch has values.
     """
-    width, latent = vae.config.block_out_channels[-1], vae.config.latent_channels
-    if len(vae.config.block_out_channels) > 1 or latent + _REFERENCES > width:
-        raise ValueError(
-            '`autoencoder` must have one level of at least '
-            f'{latent + _REFERENCES} channels to start from patches'
-        )
+    parts: Any = vae  # diffusers' modules hide their attributes from mypy
+    width, latent = _sizes(parts.config, frames.shape[1])
     mean, basis, deviation = _components(frames, width - _REFERENCES)
     scale = deviation.rsqrt()
     scale /= (deviation * scale)[:latent].square().mean().sqrt()
-    encoder, decoder = vae.encoder, vae.decoder
-    for part in (encoder, decoder):
-        _silence_branches(part, latent)
-    analysis = (basis.T * scale[:, None])[:latent]
+    _set_encoder(parts.encoder, (basis.T * scale[:, None])[:latent], mean)
+    _point(parts.quant_conv, torch.eye(2 * latent), torch.zeros(2 * latent))
+    _set_decoder(parts.decoder, basis / scale, mean, latent)
+
+
+def _sizes(config: Any, values: int) -> tuple[int, int]:
+    """Return the channels of the trunk and of the latent."""
+    width, latent = config.block_out_channels[-1], config.latent_channels
+    least = latent + _REFERENCES
+    if len(config.block_out_channels) > 1 or width < least:
+        raise ValueError(
+            f'`vae` must have one level of at least {least} channels to '
+            f'start from patches, got {tuple(config.block_out_channels)}'
+        )
+    if latent > values:
+        raise ValueError(
+            f'`vae` must have at most {values} latent channels, as many as a '
+            f'patch has values, got {latent}'
+        )
+    return width, latent
+
+
+def _set_encoder(encoder: Any, analysis: Tensor, mean: Tensor) -> None:
+    """Make the encoder give `analysis @ (patch - mean)`, with no variance."""
+    latent, width = len(analysis), encoder.conv_in.out_channels
+    _silence_branches(encoder, latent)
     _point(encoder.conv_in, analysis, -analysis @ mean)
     _add_references(encoder.conv_in, latent)
+    moments = torch.zeros(2 * latent, width)
+    moments[:latent, :latent] = torch.eye(latent)
+    offset = torch.zeros(2 * latent)
+    offset[latent:] = _LOG_VARIANCE
+    _through_norm(encoder.conv_norm_out, encoder.conv_out, moments, offset)
+
+
+def _set_decoder(
+    decoder: Any, synthesis: Tensor, mean: Tensor, latent: int
+) -> None:
+    """Make the decoder give `synthesis @ trunk + mean`.
+
+    The trunk is the latent, the references, and zeros for the components
+    that the latent has no room for.
+    """
+    width = decoder.conv_in.out_channels
+    _silence_branches(decoder, latent)
     _point(decoder.conv_in, torch.eye(latent), torch.zeros(latent))
     _add_references(decoder.conv_in, latent)
-    moments = torch.cat([torch.eye(latent), torch.zeros(latent, latent)])
-    offset = torch.cat([torch.zeros(latent), torch.full((latent,), -20.0)])
-    moments = torch.cat([moments, torch.zeros(2 * latent, width - latent)], 1)
-    _through_norm(encoder.conv_norm_out, encoder.conv_out, moments, offset)
-    _point(vae.quant_conv, torch.eye(2 * latent), torch.zeros(2 * latent))
-    synthesis = (basis / scale).split([latent, width - _REFERENCES - latent], 1)
-    gap = torch.zeros(len(mean), _REFERENCES)
-    synthesis = torch.cat([synthesis[0], gap, synthesis[1]], 1)
-    _through_norm(decoder.conv_norm_out, decoder.conv_out, synthesis, mean)
-    nn.init.zeros_(decoder.time_conv_out.weight)
-    nn.init.zeros_(decoder.time_conv_out.bias)
-    decoder.time_conv_out.weight[:, :, 1, 0, 0] = torch.eye(len(mean))
+    matrix = torch.zeros(len(mean), width)
+    matrix[:, :latent] = synthesis[:, :latent]
+    further = synthesis[:, latent:]
+    first = latent + _REFERENCES
+    matrix[:, first : first + further.shape[1]] = further
+    _through_norm(decoder.conv_norm_out, decoder.conv_out, matrix, mean)
+    _point(decoder.time_conv_out, torch.eye(len(mean)), torch.zeros(len(mean)))
 
 
 def _components(frames: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean (d,), basis (d, count) and deviations (count,)."""
+    """Return mean (d,), basis (d, c) and deviations (c,), c <= count."""
     patches = frames.permute(0, 2, 3, 1).flatten(0, 2).double()
     mean = patches.mean(0)
     covariance = torch.cov((patches - mean).T)
@@ -78,10 +112,10 @@ def _components(frames: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     return mean.float(), vectors[:, order].float(), deviation.float()
 
 
-def _silence_branches(part: nn.Module, latent: int) -> None:
+def _silence_branches(part: Any, latent: int) -> None:
     """Make residual branches give 0 at first and see all channels alike."""
     for name, module in part.named_modules():
-        if name.endswith('.conv2'):
+        if name.endswith(('.conv2', '.to_out.0')):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
         elif name.endswith('.norm1'):
@@ -94,24 +128,24 @@ def _norm_of(norm: nn.GroupNorm) -> float:
     return _LEVEL * (_REFERENCES / norm.num_channels) ** 0.5
 
 
-def _point(conv: nn.Conv2d, matrix: Tensor, bias: Tensor) -> None:
+def _point(conv: Any, matrix: Tensor, bias: Tensor) -> None:
     """Make a convolution compute a matrix per pixel; other outputs are 0."""
     rows, columns = matrix.shape
-    middle = conv.kernel_size[0] // 2
+    middle = tuple(size // 2 for size in conv.kernel_size)
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)
-    conv.weight[:rows, :columns, middle, middle] = matrix
+    conv.weight[(slice(rows), slice(columns), *middle)] = matrix
     conv.bias[:rows] = bias
 
 
-def _add_references(conv: nn.Conv2d, first: int) -> None:
+def _add_references(conv: Any, first: int) -> None:
     """Hold channels at plus and minus one level, which sum to zero."""
     signs = torch.tensor([1.0, -1.0]).repeat(_REFERENCES // 2)
     conv.bias[first : first + _REFERENCES] = _LEVEL * signs
 
 
 def _through_norm(
-    norm: nn.GroupNorm, conv: nn.Conv2d, matrix: Tensor, bias: Tensor
+    norm: nn.GroupNorm, conv: Any, matrix: Tensor, bias: Tensor
 ) -> None:
     """Compute `matrix @ trunk + bias` through the norm, a SiLU and a conv."""
     norm.weight.fill_(_SHRINK * _norm_of(norm))

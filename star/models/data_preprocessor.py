@@ -32,14 +32,18 @@ def upsample_clip(
     Raises:
         ValueError: unknown `mode`.
     """
-    if mode not in ('bicubic', 'bilinear'):
-        raise ValueError(
-            f"`upsample` must be 'bicubic' or 'bilinear', got {mode!r}"
-        )
+    _check_mode(mode)
     if tuple(clip.shape[-2:]) == tuple(size):
         return clip
     clip = F.interpolate(clip, size=size, mode=mode, align_corners=False)
     return clip.clamp(-1, 1)  # bicubic overshoots
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ('bicubic', 'bilinear'):
+        raise ValueError(
+            f"`upsample` must be 'bicubic' or 'bilinear', got {mode!r}"
+        )
 
 
 @MODELS.register_module()
@@ -49,10 +53,16 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
     Args:
         scale: `inputs` are enlarged by this factor, to the size of `gt`.
         upsample: 'bicubic' or 'bilinear'.
+
+    Raises:
+        ValueError: `scale` is not positive, or `upsample` unknown.
     """
 
     def __init__(self, scale: int = 1, upsample: str = 'bicubic') -> None:
         super().__init__()
+        if scale < 1:
+            raise ValueError(f'`scale` must be at least 1, got {scale}')
+        _check_mode(upsample)
         self.scale = scale
         self.upsample = upsample
 

@@ -7,8 +7,10 @@ estimate of these is faded from the earlier result at every step.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +24,12 @@ from star.diffusion.samplers import (
 )
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
 from star.models.restore_options import check_options
+from star.models.segments import (
+    fade,
+    frame_generator,
+    frame_noise,
+    segments,
+)
 from star.models.text_encoders import join_prompts
 from star.structures import RestoreOptions
 from star.video.chunking import (
@@ -47,7 +55,6 @@ Progress = Callable[[str, int, int | None], None]
 START_TIMESTEP = 899  # of the official code, at strength 1
 SEGMENT_BYTES = 128 * 2**20  # of the latents that a sampler holds
 _SAMPLER_COPIES = 6  # x, x0, the last x0, noise, low quality, a temporary
-_PRIME = 1_000_003
 
 
 class Restoration:
@@ -76,13 +83,9 @@ class Restoration:
         self.progress = progress or _silent
         parameter = next(model.backbone.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
-        start = round(START_TIMESTEP * options.strength)
-        self.timesteps = (
-            fast_timesteps(start)
-            if options.mode == 'fast'
-            else normal_timesteps(options.steps, start)
-        )
+        self.timesteps = _timesteps(options)
         self.batched = True
+        self.projected: dict[str, tuple[Any, Any]] = {}
 
     @torch.inference_mode()
     def run(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
@@ -91,12 +94,17 @@ class Restoration:
         if first is None:
             return
         self._measure(first)
-        self.texts = self._encode_text()
+        with _evaluating(self.model):
+            self.texts = self._encode_text()
+            yield from self._run(first, frames)
+
+    def _run(
+        self, first: Tensor, frames: Iterator[Tensor]
+    ) -> Iterator[Tensor]:
+        """Restore segment by segment."""
         overlap = min(self.options.overlap, self.segment - 1)
         tail = None
-        for start, lq, last in _segments(
-            first, frames, self.segment, overlap
-        ):
+        for start, lq, last in segments(first, frames, self.segment, overlap):
             z = self._sample(start, lq, tail)
             keep = len(lq) if last else len(lq) - overlap
             tail = None if last else z[:, :, keep:].clone()
@@ -104,54 +112,73 @@ class Restoration:
 
     def _measure(self, frame: Tensor) -> None:
         """Work out sizes from the first frame (C, h, w)."""
+        if frame.ndim != 3 or len(frame) != 3 or frame.dtype != torch.uint8:
+            raise ValueError(
+                'a frame must be (3, h, w) uint8, got '
+                f'{tuple(frame.shape)} {frame.dtype}'
+            )
         height, width = frame.shape[-2:]
         scale = self.options.scale
         self.size = (round(height * scale), round(width * scale))
         if min(self.size) < 1:
-            raise ValueError(
-                f'`scale` {scale} makes {width}x{height} vanish'
-            )
+            raise ValueError(f'`scale` {scale} makes {width}x{height} vanish')
+        self.padding = self._plan_padding()
+        left, right, top, bottom = self.padding
         side = self.model.autoencoder.downsample
-        latent = [s // side for s in self._pad(frame.new_zeros(
-            (1, 1, *self.size)
-        ).float()).shape[-2:]]
-        self.tiles = self._plan_tiles(latent[0], latent[1])
+        rows = (self.size[0] + top + bottom) // side
+        columns = (self.size[1] + left + right) // side
+        self.tiles = self._plan_tiles(rows, columns)
         channels = self.model.autoencoder.latent_channels
-        per_frame = 4 * channels * latent[0] * latent[1] * _SAMPLER_COPIES
+        per_frame = 4 * channels * rows * columns * _SAMPLER_COPIES
         self.segment = max(self.options.chunk, SEGMENT_BYTES // per_frame)
         if self.options.compat == 'official':
             self.segment = 2**31
 
+    def _plan_padding(self) -> tuple[int, int, int, int]:
+        """Count the pixels to add: left, right, top, bottom."""
+        if self.options.compat == 'official':
+            return official_padding(*self.size)
+        side = self.model.autoencoder.downsample
+        backbone = self.model.backbone
+        rows, columns = (side * m for m in backbone.size_multiple)
+        more_rows, more_columns = (side * r for r in backbone.size_remainder)
+        bottom, right = pad_amount(
+            *self.size, (rows, columns), (more_rows, more_columns)
+        )
+        return 0, right, 0, bottom
+
     def _plan_tiles(self, height: int, width: int) -> list[Tile]:
         """Plan tiles of the latent."""
-        if not self.options.tile:
+        tile, overlap = self.options.tile, self.options.tile_overlap
+        if not tile:
             return [Tile(0, height, 0, width, torch.ones(height, width))]
         side = self.model.autoencoder.downsample
         backbone = self.model.backbone
-        return plan_tiles(
-            height,
-            width,
-            self.options.tile // side,
-            self.options.tile_overlap // side,
-            backbone.size_multiple,
-            backbone.size_remainder,
-        )
+        try:
+            return plan_tiles(
+                height,
+                width,
+                tile // side,
+                overlap // side,
+                backbone.size_multiple,
+                backbone.size_remainder,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f'`tile` {tile} does not fit `tile_overlap` {overlap} and the '
+                f'network; in latents of {side} pixels: {error}'
+            ) from error
 
     def _pad(self, x: Tensor) -> Tensor:
         """Pad frames (..., H, W) to a size that the network accepts."""
         if self.options.compat == 'official':
             return pad_official(x)
-        side = self.model.autoencoder.downsample
-        backbone = self.model.backbone
-        multiple = tuple(side * m for m in backbone.size_multiple)
-        remainder = tuple(side * r for r in backbone.size_remainder)
-        bottom, right = pad_amount(*x.shape[-2:], multiple, remainder)
+        _, right, _, bottom = self.padding
         return pad_replicate(x, bottom, right)
 
     def _crop(self, x: Tensor) -> Tensor:
-        top = left = 0
-        if self.options.compat == 'official':
-            left, _, top, _ = official_padding(*self.size)
+        """Cut the padding off again."""
+        left, _, top, _ = self.padding
         return crop(x, *self.size, top, left)
 
     def _enlarge(self, lq: Tensor) -> Tensor:
@@ -160,6 +187,7 @@ class Restoration:
         return upsample_clip(clip, self.size, self.options.upsample)
 
     def _encode_text(self) -> dict[str, Tensor]:
+        """Encode prompt and negative prompt, apart and as one batch."""
         prompts = self.model.prompts
         prompt, negative = self.options.prompt, self.options.negative_prompt
         prompt = prompts['prompt'] if prompt is None else prompt
@@ -180,7 +208,7 @@ class Restoration:
         for i in range(0, len(lq), autoencoder.encode_batch):
             clip = self._enlarge(lq[i : i + autoencoder.encode_batch])
             x = self._pad(clip).transpose(0, 1)[None]
-            generator = _generator(self.options.seed, -1, start + i)
+            generator = frame_generator(self.options.seed, -1, start + i)
             z = autoencoder.encode(x, generator, tile=self.options.tile)
             latents.append(z.float().cpu())
             self.progress('encode', start + i + x.shape[2], None)
@@ -189,33 +217,37 @@ class Restoration:
     def _sample(self, start: int, lq: Tensor, tail: Tensor | None) -> Tensor:
         """Denoise one segment: (1, C, T, h, w) float32 on the CPU."""
         z_lq = self._encode(start, lq)
-        schedule = self.model.schedule
-        t = self.timesteps[0]
-        alpha, sigma = schedule.at(t)
+        evaluations = count(1)
 
-        def noise(step: int) -> Tensor:
-            return _noise(self.options.seed, step, start, z_lq.shape)
+        def noise(draw: int) -> Tensor:
+            return frame_noise(self.options.seed, draw, start, z_lq.shape)
 
-        x = alpha * z_lq + sigma * noise(0)
-        if self.options.compat == 'official':
-            x = official_start(x, schedule, t)
-        done = 0
-
-        def denoise(x_t: Tensor, step_t: int) -> Tensor:
-            nonlocal done
-            x0 = self._denoise(x_t, z_lq, step_t)
-            done += 1
-            part = min(1.0, done / len(self.timesteps))
+        def denoise(x_t: Tensor, t: int) -> Tensor:
+            x0 = self._denoise(x_t, z_lq, t)
+            part = min(1.0, next(evaluations) / len(self.timesteps))
             self.progress('denoise', start + int(part * len(lq)), None)
-            return x0 if tail is None else _fade(tail, x0)
+            return x0 if tail is None else fade(tail, x0)
 
         sample = SAMPLERS[self.options.sampler]
         return sample(
-            denoise, x, self.timesteps, schedule, lambda i: noise(i + 1)
+            denoise,
+            self._start(z_lq, noise(0)),
+            self.timesteps,
+            self.model.schedule,
+            lambda step: noise(step + 1),
         )
 
+    def _start(self, z_lq: Tensor, noise: Tensor) -> Tensor:
+        """Noise the low-quality latent to the first timestep."""
+        t, schedule = self.timesteps[0], self.model.schedule
+        alpha, sigma = schedule.at(t)
+        x = alpha * z_lq + sigma * noise
+        if self.options.compat == 'official':
+            x = official_start(x, schedule, t)
+        return x
+
     def _denoise(self, x_t: Tensor, z_lq: Tensor, t: int) -> Tensor:
-        """Estimate x0 of a segment from all its windows and tiles."""
+        """Estimate x0 of a segment, stitched from its windows and tiles."""
         alpha, sigma = self.model.schedule.at(t)
         v = torch.zeros_like(x_t)
         for (start, end), weight in self._windows(x_t.shape[2]):
@@ -230,9 +262,8 @@ class Restoration:
                 v[where] += weight[:, None, None] * tile.weight * part
         return alpha * x_t - sigma * v
 
-    def _windows(
-        self, length: int
-    ) -> list[tuple[tuple[int, int], Tensor]]:
+    def _windows(self, length: int) -> list[tuple[tuple[int, int], Tensor]]:
+        """List a segment's windows in time with their weights."""
         size, overlap = self.options.chunk, self.options.overlap
         if self.options.compat == 'official':
             windows = official_windows(length, size)
@@ -245,40 +276,49 @@ class Restoration:
         """Predict the guided velocity of one window's tile, float32."""
         z_t = z_t.to(self.device, self.dtype)
         z_lq = z_lq.to(self.device, self.dtype)
-        if self.options.guidance_scale == 1:
-            return self._call(z_t, z_lq, t, 'cond')
-        if self.batched:
-            try:
-                pair = [torch.cat([z, z]) for z in (z_t, z_lq)]
-                cond, uncond = self._call(*pair, t, 'both').chunk(2)
-            except torch.OutOfMemoryError:
-                self.batched = False
-        if not self.batched:
-            cond = self._call(z_t, z_lq, t, 'cond')
-            uncond = self._call(z_t, z_lq, t, 'uncond')
         options = self.options
+        if options.guidance_scale == 1:
+            return self._call(z_t, z_lq, t, 'cond')
+        cond, uncond = self._call_twice(z_t, z_lq, t)
         return guide(
             cond, uncond, options.guidance_scale, options.guidance_rescale
         )
 
+    def _call_twice(
+        self, z_t: Tensor, z_lq: Tensor, t: int
+    ) -> tuple[Tensor, Tensor]:
+        """Predict with and without prompt: one batch, if it fits in memory."""
+        if self.batched:
+            try:
+                z_t_both, z_lq_both = (
+                    torch.cat([z_t] * 2),
+                    torch.cat([z_lq] * 2),
+                )
+                both = self._call(z_t_both, z_lq_both, t, 'both')
+                return both[:1], both[1:]
+            except torch.OutOfMemoryError:
+                self.batched = False
+        return (
+            self._call(z_t, z_lq, t, 'cond'),
+            self._call(z_t, z_lq, t, 'uncond'),
+        )
+
     def _call(self, z_t: Tensor, z_lq: Tensor, t: int, which: str) -> Tensor:
+        """Predict the velocity with one of the texts."""
         model = self.model
         steps = torch.full((len(z_t),), t, device=self.device)
-        texts = self._projected(which)
-        control = model.controlnet(z_t, steps, texts[0], z_lq)
-        return model.backbone(z_t, steps, texts[1], control).float()
+        texts = self._project(which)
+        return model.velocity(z_t, steps, texts, z_lq).float()
 
-    def _projected(self, which: str) -> tuple:
-        """Keys and values of a text, computed once per clip."""
-        text = self.texts[which]
-        if isinstance(text, Tensor):
-            model = self.model
-            text = tuple(
-                net.project_text(text)
-                for net in (model.controlnet, model.backbone)
+    def _project(self, which: str) -> tuple[Any, Any]:
+        """Keys and values of a text for both nets, computed once per clip."""
+        if which not in self.projected:
+            text, model = self.texts[which], self.model
+            self.projected[which] = (
+                model.controlnet.project_text(text),
+                model.backbone.project_text(text),
             )
-            self.texts[which] = text
-        return text
+        return self.projected[which]
 
     def _decode(self, start: int, z: Tensor, lq: Tensor) -> Iterator[Tensor]:
         """Decode a segment's latents to uint8 pieces on the CPU."""
@@ -296,51 +336,23 @@ class Restoration:
             yield to_uint8(clip).cpu()
 
 
-def _segments(
-    first: Tensor, frames: Iterator[Tensor], size: int, overlap: int
-) -> Iterator[tuple[int, Tensor, bool]]:
-    """Group frames; yield (index of the first, clip, whether the last)."""
-    buffer, start, following = [], 0, first
-    while following is not None:
-        if following.shape != first.shape:
-            raise ValueError(
-                'all frames must have one shape, got '
-                f'{tuple(first.shape)} and {tuple(following.shape)}'
-            )
-        buffer.append(following)
-        following = next(frames, None)
-        if len(buffer) == size and following is not None:
-            yield start, torch.stack(buffer), False
-            start += size - overlap
-            buffer = buffer[size - overlap :]
-    yield start, torch.stack(buffer), True
+def _timesteps(options: RestoreOptions) -> list[float]:
+    """List the sampler's timesteps, at most one of 'normal' per timestep."""
+    start = round(START_TIMESTEP * options.strength)
+    if options.mode == 'fast':
+        return fast_timesteps(start)
+    return normal_timesteps(min(options.steps, start + 1), start)
 
 
-def _fade(tail: Tensor, x0: Tensor) -> Tensor:
-    """Fade from an earlier result to the estimate of the same frames."""
-    overlap = tail.shape[2]
-    ramp = torch.linspace(0, 1, overlap + 2)[1:-1, None, None]
-    x0 = x0.clone()
-    x0[:, :, :overlap] = tail.lerp(x0[:, :, :overlap], ramp)
-    return x0
-
-
-def _noise(seed: int, step: int, start: int, shape: torch.Size) -> Tensor:
-    """Draw noise frame by frame, so that windows do not change it."""
-    _, channels, length, height, width = shape
-    frames = [
-        torch.randn(
-            (1, channels, 1, height, width),
-            generator=_generator(seed, step, start + i),
-        )
-        for i in range(length)
-    ]
-    return torch.cat(frames, dim=2)
-
-
-def _generator(seed: int, step: int, frame: int) -> torch.Generator:
-    mixed = ((seed * _PRIME + step) * _PRIME + frame) % 2**63
-    return torch.Generator().manual_seed(mixed)
+@contextmanager
+def _evaluating(model: 'STARModel') -> Iterator[None]:
+    """Switch dropout off for a while."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:

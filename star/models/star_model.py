@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from star.diffusion.precondition import lq_velocity
 from star.models.restoration import Restoration
+from star.models.restore_options import check_options
 from star.registry import MODELS
 from star.structures import RestoreOptions, VideoSample
 
@@ -29,12 +32,17 @@ class STARModel(BaseModel):
             video shows), `suffix` (appended to every prompt) and `negative`.
         restore_options: fields of RestoreOptions that differ from its
             defaults for this model.
+        residual_std: deviation of z0 - z_lq in each channel of the latent.
+            If given, the networks predict only what `lq_velocity` leaves of
+            the velocity, in units of its error: small networks then need not
+            learn to copy their input. None as in the paper.
         frozen: names of the parts that training leaves as they are.
         data_preprocessor: config of the data preprocessor.
 
     Raises:
         ValueError: a misspelt key in `prompts`, `restore_options` or
-            `frozen`.
+            `frozen`, a wrong value in `restore_options`, or `residual_std`
+            is not one positive number per channel.
     """
 
     def __init__(
@@ -47,6 +55,7 @@ class STARModel(BaseModel):
         velocity_loss: dict | None = None,
         prompts: dict | None = None,
         restore_options: dict | None = None,
+        residual_std: list[float] | None = None,
         frozen: tuple[str, ...] = ('autoencoder', 'text_encoder'),
         data_preprocessor: dict | None = None,
     ) -> None:
@@ -62,6 +71,9 @@ class STARModel(BaseModel):
         )
         self.prompts = _check_prompts(prompts or {})
         self.restore_options = _options(restore_options or {})
+        self.residual_std = residual_std
+        if residual_std is not None:
+            _check_std(residual_std, self.autoencoder.latent_channels)
         self.frozen = tuple(frozen)
         for part in self._frozen_parts():
             part.requires_grad_(False)
@@ -79,7 +91,7 @@ class STARModel(BaseModel):
         data_samples: list[VideoSample],
         mode: str = 'predict',
     ) -> dict[str, Tensor] | list[VideoSample]:
-        """Return the losses in mode 'loss', restored samples in 'predict'.
+        """Compute the losses in mode 'loss', restore in mode 'predict'.
 
         Args:
             inputs: what the data preprocessor gives in training ('loss') or
@@ -91,9 +103,10 @@ class STARModel(BaseModel):
             ValueError: another `mode`.
         """
         if mode == 'loss':
+            assert isinstance(inputs, Tensor)
             return self.loss(inputs, data_samples)
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(list(inputs), data_samples)
         raise ValueError(f"`mode` must be 'loss' or 'predict', got {mode!r}")
 
     def loss(
@@ -115,10 +128,36 @@ class STARModel(BaseModel):
         t = torch.randint(steps, (len(gt),), device=gt.device)
         noise = torch.randn_like(z0)
         z_t = self.schedule.add_noise(z0, noise, t)
-        control = self.controlnet(z_t, t, text, z_lq)
-        v = self.backbone(z_t, t, text, control)
+        v = self.velocity(z_t, t, (text, text), z_lq)
         target = self.schedule.velocity(z0, noise, t)
         return {'loss_velocity': self.velocity_loss(v, target)}
+
+    def velocity(
+        self, z_t: Tensor, t: Tensor, texts: tuple[Any, Any], z_lq: Tensor
+    ) -> Tensor:
+        """Predict the velocity of noised latents.
+
+        Args:
+            z_t: noised latents, (N, C, T, h, w).
+            t: timesteps, (N,) int64.
+            texts: for the ControlNet and for the backbone, embeddings or
+                what their `project_text` gave.
+            z_lq: low-quality latents, of the shape of `z_t`.
+
+        Returns:
+            The velocity, of the shape of `z_t`.
+        """
+        control = self.controlnet(z_t, t, texts[0], z_lq)
+        v = self.backbone(z_t, t, texts[1], control)
+        if self.residual_std is None:
+            return v
+        alpha, sigma = (
+            levels[t].view(-1, 1, 1, 1, 1)
+            for levels in (self.schedule.alpha, self.schedule.sigma)
+        )
+        std = alpha.new_tensor(self.residual_std).view(-1, 1, 1, 1)
+        base, scale = lq_velocity(z_t, z_lq, std, alpha, sigma)
+        return base + scale * v
 
     def predict(
         self, inputs: list[Tensor], data_samples: list[VideoSample]
@@ -148,10 +187,12 @@ class STARModel(BaseModel):
         """Restore a clip.
 
         Args:
-            lq: low-quality clip, (T, C, h, w) uint8 RGB, T >= 1.
+            lq: low-quality clip, (T, 3, h, w) uint8 RGB, T >= 1.
             options: None for `restore_options`.
             progress: called with a stage ('encode', 'denoise', 'decode'), the
-                number of frames it has done and their total, None if unknown.
+                number of frames it has done and their total, None if unknown;
+                a stage that begins with 'note: ' is something to tell the
+                user.
 
         Returns:
             Restored clip, (T, C, H, W) uint8, on the CPU.
@@ -161,7 +202,7 @@ class STARModel(BaseModel):
         """
         if lq.ndim != 4 or lq.dtype != torch.uint8 or not len(lq):
             raise ValueError(
-                '`lq` must be (T, C, h, w) uint8 with T >= 1, got '
+                '`lq` must be (T, 3, h, w) uint8 with T >= 1, got '
                 f'{tuple(lq.shape)} {lq.dtype}'
             )
         report = _with_total(progress, len(lq)) if progress else None
@@ -176,7 +217,7 @@ class STARModel(BaseModel):
         """Restore frames as they come, in memory that does not grow.
 
         Args:
-            frames: (C, h, w) uint8 RGB each, all of one size.
+            frames: (3, h, w) uint8 RGB each, all of one size.
             options: None for `restore_options`.
             progress: as for `restore`.
 
@@ -192,7 +233,19 @@ class STARModel(BaseModel):
         return restoration.run(iter(frames))
 
     def _frozen_parts(self) -> list[torch.nn.Module]:
-        return [self.get_submodule(name) for name in self.frozen]
+        try:
+            return [self.get_submodule(name) for name in self.frozen]
+        except AttributeError as error:
+            raise ValueError(
+                f'`frozen` must name parts of the model, got {self.frozen}'
+            ) from error
+
+
+def _check_std(std: list[float], channels: int) -> None:
+    if len(std) != channels or not all(value > 0 for value in std):
+        raise ValueError(
+            f'`residual_std` must be {channels} positive numbers, got {std}'
+        )
 
 
 def _check_prompts(prompts: dict) -> dict[str, str]:
@@ -205,9 +258,11 @@ def _check_prompts(prompts: dict) -> dict[str, str]:
 
 def _options(fields: dict) -> RestoreOptions:
     try:
-        return replace(RestoreOptions(), **fields)
-    except TypeError as error:
+        options = replace(RestoreOptions(), **fields)
+        check_options(options)
+    except (TypeError, ValueError) as error:
         raise ValueError(f'`restore_options`: {error}') from error
+    return options
 
 
 def _with_total(progress: Progress, total: int) -> Progress:

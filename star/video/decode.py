@@ -53,13 +53,15 @@ def file_url(path: Path) -> str:
 
 def _open_log(path: Path) -> str:
     """Open a bad file again to hear what FFmpeg logs; empty for nothing."""
-    level = av.logging.get_level()
+    level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
     try:
         av.logging.set_level(av.logging.ERROR)
+        av.logging.set_skip_repeated(False)  # else a second file says nothing
         with av.logging.Capture() as logs, suppress(*_UNREADABLE):
             av.open(file_url(path), metadata_errors='ignore').close()
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(skip)
     return ' '.join(logs[-1][2].split()) if logs else ''
 
 

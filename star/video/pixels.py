@@ -1,6 +1,7 @@
 """From decoded frames to upright 8-bit SDR RGB, and back to YUV."""
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import av
@@ -261,6 +262,7 @@ def tone_map(image: np.ndarray, transfer: int) -> np.ndarray:
     return out
 
 
+@lru_cache
 def _linear_light(transfer: int) -> np.ndarray:
     """Tabulate display light over diffuse white for each 16-bit code."""
     code = np.linspace(0, 1, 65536)

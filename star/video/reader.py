@@ -9,7 +9,6 @@ from itertools import islice
 from types import TracebackType
 
 import av
-import numpy as np
 
 from star.video import pixels
 from star.video.decode import Decoder
@@ -91,19 +90,17 @@ class VideoReader:
     def _frames(self) -> Generator[Frame, None, None]:
         with closing(self._decoded()) as decoded:
             timed = _retime(decoded, self.info, self._note)
-            for frame, time, duration in _deinterlace(timed, self._note):
-                for note in pixels.conversion_notes(frame):
-                    self._note(note)
-                yield Frame(self._convert(frame), time, duration)
-
-    def _convert(self, frame: av.VideoFrame) -> np.ndarray:
-        try:
-            return pixels.to_rgb(frame)
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoError(
-                f'{self.info.path}: {frame.format.name} frames cannot be '
-                f'converted to RGB ({explain(error)})'
-            ) from error
+            try:
+                for frame, time, duration in _deinterlace(timed, self._note):
+                    for note in pixels.conversion_notes(frame):
+                        self._note(note)
+                    yield Frame(pixels.to_rgb(frame), time, duration)
+            except av.FFmpegError as error:
+                reason = explain(error)
+                raise VideoError(
+                    f'{self.info.path}: its {self.info.pix_fmt} frames '
+                    f'cannot be converted to RGB ({reason})'
+                ) from error
 
     def _note(self, text: str) -> None:
         if text not in self._notes:

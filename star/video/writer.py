@@ -93,7 +93,8 @@ class VideoWriter:
             self._sink.begin()
         except BaseException as error:
             self._sink.discard()
-            raise self._failure(error) from error
+            self._raise_failure(error)
+            raise
         return self
 
     def __exit__(
@@ -113,7 +114,8 @@ class VideoWriter:
             _move(self._part, self.path)
         except BaseException as failure:
             self._sink.discard()
-            raise self._failure(failure) from failure
+            self._raise_failure(failure)
+            raise
 
     def write(
         self, image: np.ndarray, time: Fraction, duration: Fraction
@@ -134,15 +136,17 @@ class VideoWriter:
         try:
             self._sink.write(image, Fraction(time), Fraction(duration))
         except _FAILURES as error:
-            raise self._failure(error) from error
+            self._raise_failure(error)
+            raise
         self.num_frames += 1
 
-    def _failure(self, error: BaseException) -> BaseException:
-        """Turn what a user can cause into a `VideoError`."""
+    def _raise_failure(self, error: BaseException) -> None:
+        """Raise a `VideoError` for what the system or FFmpeg refuses."""
         if isinstance(error, VideoError) or not isinstance(error, _FAILURES):
-            return error
+            return
         reason = explain(error)
-        return VideoError(f'{self.path}: cannot be written ({reason})')
+        message = f'{self.path}: cannot be written ({reason})'
+        raise VideoError(message) from error
 
     def _check(self, source: VideoInfo | None) -> None:
         path = self.path

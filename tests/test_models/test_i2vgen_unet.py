@@ -205,6 +205,17 @@ def test_temporal_convolution_is_the_3d_one():
 
 
 @torch.no_grad()
+def test_tiny_convolution_is_the_usual_one():
+    conv = randomize(unet_blocks.Conv3x3(6, 5), scale=0.3)
+    conv.to(memory_format=torch.channels_last)
+    for size in ((2, 4, 2), (1, 1, 1), (2, 8, 8), (3, 9, 8)):
+        x = torch.randn(size[0], 6, *size[1:])
+        expected = F.conv2d(x, conv.weight, conv.bias, padding=1)
+        close(conv(x), expected)
+        close(conv(x.contiguous(memory_format=torch.channels_last)), expected)
+
+
+@torch.no_grad()
 def test_parts_give_what_the_whole_gives(monkeypatch):
     backbone = small_backbone()
     inputs = small_inputs()[:3]

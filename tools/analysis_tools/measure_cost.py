@@ -30,6 +30,7 @@ from star.apis.build import (
     find_device,
     find_dtype,
     load_config,
+    place_network,
 )
 from star.apis.memory import peak_memory, reset_peak_memory
 from star.video.io import VideoWriter
@@ -93,7 +94,7 @@ def main() -> int:
         print(json.dumps(result))
     else:
         for name, value in result.items():
-            print(f'{name:<24}{show(value)}')
+            print(f'{name:<28}{show(value)}')
     return 0
 
 
@@ -145,7 +146,7 @@ def measure_call(settings: Config, args: argparse.Namespace) -> dict:
     networks = build_denoiser(settings, 'cpu')
     for network in networks:
         fill_random(network)
-        network.to(device, dtype).eval()
+        place_network(network, device, dtype)
     inputs = make_inputs(settings, args.latent, device)
     seconds = []
     for _ in range(args.repeat):

@@ -12,9 +12,7 @@ train_dataloader = dict(
         length=100000,
         pipeline=[
             dict(type='RandomFlipClip'),
-            dict(
-                type='RandomCropClip', height=144, width=160, shrink=0.5
-            ),
+            dict(type='RandomCropClip', height=144, width=160, shrink=0.5),
             dict(type='PackVideoInputs'),
         ],
     ),

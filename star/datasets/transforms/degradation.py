@@ -27,7 +27,7 @@ def reduce_clip(clip: np.ndarray, scale: int, method: str) -> np.ndarray:
     height, width = clip.shape[1:3]
     if method not in _REDUCTIONS:
         raise ValueError(f'`method` must be in {_REDUCTIONS}, got {method}')
-    if height % scale or width % scale:
+    if scale < 1 or height % scale or width % scale:
         raise ValueError(
             f'`scale` {scale} must divide the frame size {width}x{height}'
         )
@@ -59,6 +59,9 @@ class PlainDegradation(BaseTransform):
         blur: largest standard deviation of the blur, in pixels of `gt`.
         noise: largest standard deviation of the noise, in [0, 255].
         quality: lowest JPEG quality, [1, 95]; the highest is 95.
+
+    Raises:
+        ValueError: `quality` is out of range.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class PlainDegradation(BaseTransform):
         noise: float = 6.0,
         quality: int = 50,
     ) -> None:
+        if not 1 <= quality <= 95:
+            raise ValueError(f'`quality` must lie in [1, 95], got {quality}')
         self.scale = scale
         self.plain = plain
         self.blur = blur
@@ -97,5 +102,7 @@ class PlainDegradation(BaseTransform):
         frames = []
         for frame in clip:
             _, code = cv2.imencode('.jpg', frame[..., ::-1], setting)
-            frames.append(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])
+            decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+            assert decoded is not None
+            frames.append(decoded[..., ::-1])
         return np.stack(frames)

@@ -19,6 +19,7 @@ NUM_GROUPS = 32
 MAX_ATTENTION_BATCH = 32768  # CUDA kernels index the batch with 16 bits
 
 MAX_TOKENS = 65536  # a feed-forward layer is eight times as wide inside
+MAX_MATRIX_ROWS = 128
 
 TextKeysValues = tuple[Tensor, Tensor]
 Module = TypeVar('Module', bound=nn.Module)
@@ -55,6 +56,32 @@ def zero_init(module: Module) -> Module:
     return module
 
 
+class Conv3x3(nn.Conv2d):
+    """3x3 convolution, padded by 1; one matrix product where frames are tiny.
+
+    On the CPU the library's kernels reorder the weights at every call. At a
+    few positions that costs more than the convolution and as much memory as
+    the weights; channels-last weights are already the matrix needed.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(in_dim, out_dim, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform frames, (B, C, H, W)."""
+        tiny = x[:, 0].numel() <= MAX_MATRIX_ROWS and x.device.type == 'cpu'
+        ready = self.weight.is_contiguous(memory_format=torch.channels_last)
+        if torch.is_grad_enabled() or not (tiny and ready):
+            return super().forward(x)
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        patches = rearrange(
+            padded.unfold(1, 3, 1).unfold(2, 3, 1),
+            'b h w c i j -> b h w (i j c)',
+        )
+        matrix = rearrange(self.weight, 'o c i j -> o (i j c)')
+        return F.linear(patches, matrix, self.bias).permute(0, 3, 1, 2)
+
+
 class ResBlock(nn.Module):
     """Two 3x3 convolutions with the time embedding, then temporal ones.
 
@@ -70,11 +97,11 @@ class ResBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(NUM_GROUPS, in_dim)
-        self.conv1 = nn.Conv2d(in_dim, out_dim, 3, padding=1)
+        self.conv1 = Conv3x3(in_dim, out_dim)
         self.time_proj = nn.Linear(embed_dim, out_dim)
         self.norm2 = nn.GroupNorm(NUM_GROUPS, out_dim)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = zero_init(nn.Conv2d(out_dim, out_dim, 3, padding=1))
+        self.conv2 = zero_init(Conv3x3(out_dim, out_dim))
         self.skip = (
             nn.Identity() if in_dim == out_dim else nn.Linear(in_dim, out_dim)
         )
@@ -145,7 +172,7 @@ class Upsample(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(dim, dim, 3, padding=1)
+        self.conv = Conv3x3(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform a clip, (N, T, H, W, C)."""

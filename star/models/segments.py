@@ -1,0 +1,86 @@
+"""Segments of a frame stream: how they are cut, noised and joined."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+_PRIME = 1_000_003  # frames and draws mix without meeting each other
+
+
+def segments(
+    first: Tensor, frames: Iterator[Tensor], size: int, overlap: int
+) -> Iterator[tuple[int, Tensor, bool]]:
+    """Group frames, reading them no earlier than needed.
+
+    Args:
+        first: the first frame, (C, h, w).
+        frames: those that follow.
+        size: frames of a segment; the last may be shorter.
+        overlap: frames shared by neighbours, < size.
+
+    Yields:
+        Index of the segment's first frame, its clip (t, C, h, w), and
+        whether it is the last.
+
+    Raises:
+        ValueError: a frame is unlike the first.
+    """
+    buffer = [first]
+    start = 0
+    for frame in frames:
+        if (frame.shape, frame.dtype) != (first.shape, first.dtype):
+            raise ValueError(
+                'all frames must have one shape and type, got '
+                f'{tuple(first.shape)} {first.dtype} and '
+                f'{tuple(frame.shape)} {frame.dtype}'
+            )
+        if len(buffer) == size:  # and it is not the last
+            yield start, torch.stack(buffer), False
+            start += size - overlap
+            buffer = buffer[size - overlap :]
+        buffer.append(frame)
+    yield start, torch.stack(buffer), True
+
+
+def fade(tail: Tensor, x0: Tensor) -> Tensor:
+    """Fade from an earlier result to the estimate of the same frames.
+
+    Args:
+        tail: the result, (N, C, t, h, w).
+        x0: estimate that begins with these frames, (N, C, T, h, w), T >= t.
+    """
+    overlap = tail.shape[2]
+    ramp = torch.linspace(0, 1, overlap + 2)[1:-1, None, None]
+    x0 = x0.clone()
+    x0[:, :, :overlap] = tail.lerp(x0[:, :, :overlap], ramp)
+    return x0
+
+
+def frame_noise(seed: int, draw: int, start: int, shape: torch.Size) -> Tensor:
+    """Draw noise frame by frame, so that segments do not change it.
+
+    Args:
+        seed: of the restoration.
+        draw: number of the draw.
+        start: index of the first frame.
+        shape: (1, C, T, h, w).
+    """
+    _, channels, length, height, width = shape
+    frames = [
+        torch.randn(
+            (1, channels, 1, height, width),
+            generator=frame_generator(seed, draw, start + i),
+        )
+        for i in range(length)
+    ]
+    return torch.cat(frames, dim=2)
+
+
+def frame_generator(seed: int, draw: int, frame: int) -> torch.Generator:
+    """Make the generator of one draw for one frame.
+
+    torch's CPU generator takes 32 bits of a seed and ignores the others.
+    """
+    mixed = ((seed * _PRIME + draw) * _PRIME + frame) % 2**32
+    return torch.Generator().manual_seed(mixed)

@@ -1,0 +1,164 @@
+"""Every experiment's config builds, and fits what it names."""
+
+import re
+from functools import lru_cache
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from star.apis.build import build_model, build_part, load_config
+from star.datasets.transforms import compose
+from star.models.restore_options import check_options
+from star.paths import asset_path, config_root
+from star.structures import RestoreOptions
+
+CONFIGS = sorted(
+    path.relative_to(config_root()).as_posix()
+    for path in config_root().rglob('*.py')
+    if '_base_' not in path.parts
+)
+every_config = pytest.mark.parametrize('name', CONFIGS)
+
+
+def load(name):
+    return load_config(config_root() / name)
+
+
+@lru_cache
+def build(name):
+    with torch.device('meta'):
+        return build_model(load(name))
+
+
+def test_there_are_configs():
+    expected = {'star/tiny.py', 'star/tiny_vae.py', 'star/i2vgen.py'}
+    assert expected <= set(CONFIGS)
+
+
+@every_config
+def test_model_builds(name):
+    settings, model = load(name), build(name)
+    assert type(model).__name__ == settings.model.type
+    assert sum(p.numel() for p in model.parameters()) > 100_000
+    if settings.model.type == 'STARModel':
+        check_options(model.restore_options)
+        given = settings.model.get('restore_options', {})
+        for key, value in given.items():
+            assert getattr(model.restore_options, key) == value
+
+
+@every_config
+def test_parts_fit_together(name):
+    settings = load(name)
+    if settings.model.type != 'STARModel':
+        pytest.skip('one part only')
+    model = build(name)
+    latents = model.autoencoder.latent_channels
+    for network in (model.backbone, model.controlnet):
+        assert network.encoder.sizes.in_dim == latents
+    assert model.backbone.conv_out.out_channels == latents
+    if model.residual_std is not None:
+        assert len(model.residual_std) == latents
+    assert model.backbone.size_multiple == model.controlnet.size_multiple
+    height, width = (
+        m + r
+        for m, r in zip(
+            model.backbone.size_multiple,
+            model.backbone.size_remainder,
+            strict=True,
+        )
+    )
+    z = torch.zeros(1, latents, 2, height, width, device='meta')
+    t = torch.zeros(1, dtype=torch.int64, device='meta')
+    encoder = settings.model.text_encoder
+    width = encoder.get('dim', encoder.get('width', 1024))
+    text = torch.zeros(1, 3, width, device='meta')
+    control = model.controlnet(z, t, text, z)
+    assert model.backbone(z, t, text, control).shape == z.shape
+
+
+@every_config
+def test_training_data_builds(name):
+    settings = load(name)
+    if 'train_dataloader' not in settings:
+        pytest.skip('no training yet')
+    pipeline = settings.train_dataloader.dataset.pipeline
+    compose(pipeline)
+    assert pipeline[-1].type == 'PackVideoInputs'
+    scale = settings.model.data_preprocessor.get('scale', 1)
+    factors = [p.scale for p in pipeline if p.type == 'PlainDegradation']
+    assert factors == ([scale] if scale > 1 else [])
+    crop = next(p for p in pipeline if p.type == 'RandomCropClip')
+    assert crop.height % scale == crop.width % scale == 0
+
+
+@every_config
+def test_training_schedule_ends_with_training(name):
+    settings = load(name)
+    if 'train_cfg' not in settings:
+        pytest.skip('no training yet')
+    last = settings.param_scheduler[-1]
+    end = last.get('end', last.get('begin', 0) + last.get('T_max', 0))
+    assert end == settings.train_cfg.max_iters
+
+
+@every_config
+def test_config_states_no_place(name):
+    settings = load(name)
+    assert 'work_dir' not in settings
+    assert settings.default_scope == 'star'
+
+
+def test_official_sizes():
+    settings = load('star/i2vgen.py')
+    counts = [
+        sum(p.numel() for p in build_part(settings, part, 'meta').parameters())
+        for part in ('backbone', 'controlnet')
+    ]
+    assert counts == [1_411_235_496, 629_886_414]
+    assert sum(counts) == 2_041_121_910
+
+
+def test_official_options():
+    model = build('star/i2vgen.py')
+    options = model.restore_options
+    assert (options.mode, options.scale, options.chunk) == ('fast', 4, 32)
+    assert (options.guidance_scale, options.guidance_rescale) == (7.5, 0.2)
+    assert options.color_fix == 'adain'
+    assert options == RestoreOptions()
+    assert model.prompts['prompt'] == 'a good video'
+    assert model.prompts['negative'].startswith('painting, oil painting')
+    assert model.autoencoder.scaling_factor == 0.18215
+
+
+def test_weights_are_named_completely():
+    weights = load('star/i2vgen.py').weights
+    entries = [weights[k] for k in ('star', 'vae', 'text')]
+    entries += weights.variants.values()
+    for entry in entries:
+        assert '/' in entry.repo
+        assert entry.file.endswith(('.pt', '.safetensors'))
+        if 'sha256' in entry:
+            assert re.fullmatch('[0-9a-f]{64}', entry.sha256)
+    assert weights.variants.heavy.sha256 != weights.variants.light.sha256
+    assert weights.star.sha256 == weights.variants.heavy.sha256
+
+
+def test_shipped_weights_fit():
+    settings = load('star/tiny.py')
+    try:
+        path = asset_path(settings.weights.asset)
+    except ValueError:
+        pytest.skip(f'{settings.weights.asset} is not trained yet')
+    assert path.stat().st_size <= 20 * 10**6
+    expected = {
+        key: tuple(value.shape)
+        for key, value in build('star/tiny.py').state_dict().items()
+    }
+    with safe_open(path, framework='pt') as file:
+        found = {
+            key: tuple(file.get_slice(key).get_shape())
+            for key in file.keys()  # noqa: SIM118 (it is no dict)
+        }
+    assert found == expected

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from star.engine.optim_wrapper import BFloat16OptimWrapper
+from tests.test_engine.configs import shrunk_config, train
+
+
+def test_forward_runs_in_bfloat16():
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    wrapper = BFloat16OptimWrapper(optimizer=optimizer)
+    before = model.weight.detach().clone()
+    x = torch.randn(5, 3)
+    with wrapper.optim_context(model):
+        out = model(x)
+        assert out.dtype == torch.bfloat16
+    assert model(x).dtype == torch.float32
+    wrapper.update_params(out.float().sum())
+    assert model.weight.dtype == torch.float32
+    step = 0.1 * x.sum(0).expand(2, 3)
+    torch.testing.assert_close(
+        model.weight.detach(), before - step, rtol=0, atol=0.02
+    )
+
+
+def test_trains_the_small_model(tmp_path):
+    config = shrunk_config('tiny', tmp_path)
+    assert config.optim_wrapper.type == 'BFloat16OptimWrapper'
+    config.load_from = None
+    config.model.autoencoder.pretrained = None
+    runner = train(config)
+    assert isinstance(runner.optim_wrapper, BFloat16OptimWrapper)
+    saved = torch.load(
+        Path(runner.work_dir) / 'iter_2.pth', weights_only=False
+    )['state_dict']
+    for key, value in runner.model.state_dict().items():
+        assert torch.equal(saved[key], value), key
+        assert value.dtype == torch.float32
+    assert runner.model.backbone.conv_out.weight.any()  # was zero

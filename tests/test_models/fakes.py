@@ -1,0 +1,179 @@
+"""Parts of a STARModel with known results, and small models of them."""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import nn
+
+from star.diffusion.schedule import NoiseSchedule
+from star.models.star_model import STARModel
+from tests.test_models.networks import randomize
+
+
+class FoldingAutoencoder(nn.Module):
+    """Folds pixels into channels: no loss at all. Remembers what it decodes.
+
+    Args:
+        downsample: pixels of a latent's side.
+        piece: frames per piece of `decode_chunks`.
+    """
+
+    def __init__(self, downsample=1, piece=3):
+        super().__init__()
+        self.downsample = downsample
+        self.latent_channels = 3 * downsample**2
+        self.encode_batch = 4
+        self.piece = piece
+        self.decoded = []
+        self.unused = nn.Linear(1, 1)
+
+    def encode(self, x, generator=None, tile=0):
+        frames = rearrange(x, 'n c t h w -> (n t) c h w')
+        z = F.pixel_unshuffle(frames, self.downsample)
+        return rearrange(z, '(n t) c h w -> n c t h w', n=len(x))
+
+    def decode_chunks(self, z, tile=0):
+        self.decoded.append(z)
+        for part in z.split(self.piece, dim=2):
+            frames = rearrange(part, 'n c t h w -> (n t) c h w')
+            x = F.pixel_shuffle(frames, self.downsample)
+            yield rearrange(x, '(n t) c h w -> n c t h w', n=len(z))
+
+
+class CountingTextEncoder(nn.Module):
+    """Gives every prompt other numbers; notes what it was asked."""
+
+    def __init__(self, dim=12, limit=1000):
+        super().__init__()
+        self.dim = dim
+        self.limit = limit
+        self.asked = []
+        self.unused = nn.Linear(1, 1)
+
+    def forward(self, prompts):
+        self.asked.append(list(prompts))
+        rows = []
+        for prompt in prompts:
+            seed = sum(i * ord(c) for i, c in enumerate(prompt, 1))
+            generator = torch.Generator().manual_seed(seed)
+            rows.append(torch.randn(4, self.dim, generator=generator))
+        return torch.stack(rows)
+
+    def count_overflow(self, prompt):
+        return max(0, len(prompt) - self.limit)
+
+
+class PassingControlNet(nn.Module):
+    """Hands the low-quality latents on as the control."""
+
+    def project_text(self, text):
+        return text
+
+    def forward(self, z_t, t, text, z_lq):
+        return z_lq
+
+
+class OracleBackbone(nn.Module):
+    """Gives the velocity for which x0 is the low-quality latent itself.
+
+    Insists on a size of 4 k + 2 by 4 k, nearly as the real network does.
+    """
+
+    size_multiple, size_remainder = (4, 4), (2, 0)
+
+    def __init__(self):
+        super().__init__()
+        self.schedule = NoiseSchedule()
+        self.unused = nn.Linear(1, 1)
+        self.lengths = []
+
+    def project_text(self, text):
+        return text
+
+    def forward(self, z_t, t, text, control):
+        assert z_t.shape[-2] % 4 == 2 and z_t.shape[-1] % 4 == 0
+        self.lengths.append(z_t.shape[2])
+        alpha, sigma = self.schedule.at(t[0].item())
+        return (alpha * z_t - control) / sigma
+
+
+class PixelBackbone(OracleBackbone):
+    """Gives each value a velocity of its own: no neighbour matters."""
+
+    def forward(self, z_t, t, text, control):
+        super().forward(z_t, t, text, control)
+        t = t.reshape(-1, 1, 1, 1, 1) / 1000
+        return torch.tanh(2 * z_t - 3 * control) + t
+
+
+def fake_model(backbone=OracleBackbone, downsample=1, **options):
+    """STARModel of fakes; restores at scale 1 without colour fix."""
+    return STARModel(
+        autoencoder={'type': FoldingAutoencoder, 'downsample': downsample},
+        text_encoder={'type': CountingTextEncoder},
+        backbone={'type': backbone},
+        controlnet={'type': PassingControlNet},
+        schedule={'type': 'NoiseSchedule'},
+        restore_options={
+            'scale': 1,
+            'mode': 'normal',
+            'steps': 2,
+            'color_fix': 'none',
+            'guidance_scale': 1,
+            **options,
+        },
+    ).eval()
+
+
+def small_model(random=True, **options):
+    """STARModel with small real networks, on unfolded pixels."""
+    sizes = {
+        'in_dim': 3,
+        'dim': 32,
+        'dim_mult': (1,),
+        'num_res_blocks': 1,
+        'head_dim': 8,
+        'num_heads': 2,
+        'context_dim': 12,
+        'norm_groups': 8,
+    }
+    model = STARModel(
+        autoencoder={'type': FoldingAutoencoder},
+        text_encoder={'type': CountingTextEncoder},
+        backbone={'type': 'I2VGenUNet', 'out_dim': 3, **sizes},
+        controlnet={'type': 'UNetControlNet', **sizes},
+        schedule={'type': 'NoiseSchedule'},
+        prompts={'prompt': 'a', 'suffix': 'good', 'negative': 'bad'},
+        restore_options={
+            'scale': 2,
+            'mode': 'normal',
+            'steps': 2,
+            'color_fix': 'none',
+            **options,
+        },
+    )
+    if random:
+        for seed, part in enumerate((model.backbone, model.controlnet)):
+            randomize(part, seed)
+    return model.eval()
+
+
+def random_clip(frames=5, height=6, width=7, seed=0):
+    """Noise, (T, 3, h, w) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (frames, 3, height, width)
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+
+
+def restore(model, lq, **options):
+    """Restore with other options than the model's own."""
+    return model.restore(lq, replace(model.restore_options, **options))
+
+
+def latent(model, lq, **options):
+    """The restored latent, before decoding rounds it."""
+    model.autoencoder.decoded.clear()
+    restore(model, lq, **options)
+    return torch.cat(model.autoencoder.decoded, dim=2)
