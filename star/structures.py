@@ -40,7 +40,7 @@ class RestoreOptions:
         guidance_rescale: share of the standard-deviation rescale, [0, 1].
         strength: how much noise the low-quality latent gets, (0, 1]; 1 starts
             at the official timestep 899, less stays closer to the input.
-        seed: of all random draws.
+        seed: of all random draws, 0 to 2**32 - 1.
         prompt: what the video shows; None takes the model's default.
         negative_prompt: what to avoid; None takes the model's default.
         chunk: frames per window of the denoiser.

@@ -127,7 +127,7 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0, 1, above=True),
         help='noise added to the input; less stays closer to it',
     )
-    add('--seed', type=number(int, 0, 2**63 - 1))
+    add('--seed', type=number(int, 0, 2**32 - 1))
     add('--prompt', help='what the video shows')
     add('--negative-prompt', help='what to avoid')
     add('--chunk', type=number(int, 1), help='frames per window')

@@ -6,6 +6,7 @@ from star.models.autoencoders import TemporalVAE
 from star.models.backbones import I2VGenUNet
 from star.models.controlnets import UNetControlNet
 from star.models.data_preprocessor import VideoDataPreprocessor
+from star.models.decoder_trainer import DecoderTrainer
 from star.models.liem import LIEM
 from star.models.losses import VelocityLoss
 from star.models.star_model import STARModel
@@ -15,6 +16,7 @@ __all__ = [
     'LIEM',
     'AutoencoderTrainer',
     'ConstantTextEncoder',
+    'DecoderTrainer',
     'I2VGenUNet',
     'NoiseSchedule',
     'OpenCLIPTextEncoder',

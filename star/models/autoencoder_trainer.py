@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from star.models.autoencoder_init import init_from_patches
+from star.models.autoencoders import TemporalVAE
 from star.registry import MODELS
 from star.structures import VideoSample
 
@@ -17,6 +18,37 @@ def gradient_loss(pred: Tensor, gt: Tensor) -> Tensor:
     for dim in (-1, -2):
         loss = loss + (pred.diff(dim=dim) - gt.diff(dim=dim)).abs().mean()
     return loss
+
+
+def reconstruction_losses(
+    pred: Tensor, gt: Tensor, gradient_weight: float
+) -> dict[str, Tensor]:
+    """Compare a decoded clip with the original.
+
+    Args:
+        pred: decoded clip, (N, C, T, H, W).
+        gt: original, of the same shape, in [-1, 1].
+        gradient_weight: of the loss on image differences.
+
+    Returns:
+        Two losses, and `psnr` in dB to watch.
+    """
+    pred = pred.float()
+    with torch.no_grad():
+        mse = (pred.clamp(-1, 1) - gt).square().mean()
+    return {
+        'loss_pixel': (pred - gt).abs().mean(),
+        'loss_gradient': gradient_weight * gradient_loss(pred, gt),
+        'psnr': 10 * torch.log10(4 / mse),
+    }
+
+
+def train_branches(autoencoder: TemporalVAE) -> None:
+    """Freeze a TemporalVAE but for its decoder's residual branches."""
+    autoencoder.requires_grad_(False)
+    decoder = autoencoder.vae.decoder
+    for branches in (decoder.mid_block, decoder.up_blocks):
+        branches.requires_grad_(True)
 
 
 @MODELS.register_module()
@@ -45,10 +77,7 @@ class AutoencoderTrainer(BaseModel):
         preprocessor = data_preprocessor or {'type': 'VideoDataPreprocessor'}
         super().__init__(MODELS.build(preprocessor))
         self.autoencoder = MODELS.build(autoencoder)
-        self.autoencoder.requires_grad_(False)
-        decoder = self.autoencoder.vae.decoder
-        for branches in (decoder.mid_block, decoder.up_blocks):
-            branches.requires_grad_(True)
+        train_branches(self.autoencoder)
         self.latent_noise = latent_noise
         self.gradient_weight = gradient_weight
 
@@ -85,12 +114,5 @@ class AutoencoderTrainer(BaseModel):
             return self.autoencoder.decode(z)
         level = self.latent_noise * torch.rand(len(z), 1, 1, 1, 1)
         noisy = z + level.to(z) * torch.randn_like(z)
-        pred = self.autoencoder.decode(noisy).float()
-        with torch.no_grad():
-            mse = (pred.clamp(-1, 1) - inputs).square().mean()
-        return {
-            'loss_pixel': (pred - inputs).abs().mean(),
-            'loss_gradient': self.gradient_weight
-            * gradient_loss(pred, inputs),
-            'psnr': 10 * torch.log10(4 / mse),
-        }
+        pred = self.autoencoder.decode(noisy)
+        return reconstruction_losses(pred, inputs, self.gradient_weight)

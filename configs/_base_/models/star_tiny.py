@@ -67,7 +67,7 @@ model = dict(
     ],
     restore_options=dict(
         mode='normal',
-        steps=4,
+        steps=2,
         guidance_scale=1,
         chunk=16,
         overlap=4,

@@ -1,0 +1,38 @@
+# The last stage of tiny.py: its decoder learns from its restored latents.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/datasets/tiny_clips.py',
+    '../_base_/models/star_tiny.py',
+]
+model = dict(
+    _delete_=True,
+    type='DecoderTrainer',
+    star={{_base_.model}},
+    pretrained='work_dirs/tiny/star_tiny.safetensors',
+    steps=2,
+    data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
+)
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='RandomFlipClip'),
+            dict(type='RandomCropClip', height=144, width=160, shrink=0.5),
+            dict(type='PlainDegradation', scale=4, plain=0.5),
+            dict(type='PackVideoInputs'),
+        ],
+    ),
+)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.99), weight_decay=0),
+    clip_grad=dict(max_norm=0.5),
+)
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=800,
+        eta_min=1e-6,
+    ),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=800)
