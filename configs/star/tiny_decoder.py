@@ -31,8 +31,8 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=800,
+        T_max=500,
         eta_min=1e-6,
     ),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=800)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=500)
