@@ -48,7 +48,7 @@ class RestoreOptions:
         blend: how windows are stitched, 'smooth' or 'cut' (official).
         tile: side of a spatial tile in output pixels; 0 for no tiles.
         tile_overlap: pixels shared by neighbouring tiles, < tile.
-        color_fix: 'adain', 'wavelet' or 'none'.
+        color_fix: 'adain', 'wavelet', 'detail' or 'none'.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
         compat: 'none', or 'official' for the official padding and windows.
     """

@@ -30,6 +30,7 @@ try:
     from star.apis.progress import ProgressBar
     from star.models.restore_options import check_options
     from star.structures import RestoreOptions
+    from star.video.color_fix import COLOR_FIXES
 except ModuleNotFoundError as error:
     sys.exit(
         f'error: {error.name} is not installed; run `pip install -e .` in '
@@ -135,7 +136,7 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     add('--blend', choices=['smooth', 'cut'])
     add('--tile', type=number(int, 0), help='output pixels; 0: no tiles')
     add('--tile-overlap', type=number(int, 0), help='output pixels')
-    add('--color-fix', choices=['adain', 'wavelet', 'none'])
+    add('--color-fix', choices=list(COLOR_FIXES))
     add('--upsample', choices=['bicubic', 'bilinear'])
     add('--compat', choices=['none', 'official'])
 

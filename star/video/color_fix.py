@@ -4,6 +4,7 @@ One frame at a time, so that memory does not grow with the clip.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -53,6 +54,26 @@ def wavelet_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
     return _per_frame(_wavelet_frame, pred, lq)
 
 
+def detail_fix(pred: Tensor, lq: Tensor) -> Tensor:
+    """Take from pred only what is finer than the pixels of a x4 input.
+
+    `wavelet_color_fix` with two levels instead of five: the input decides on
+    everything that it resolves, its noise included, and the restoration adds
+    detail.
+
+    Args:
+        pred: as for `wavelet_color_fix`.
+        lq: as for `wavelet_color_fix`.
+
+    Returns:
+        Corrected clip like pred; values may leave the range.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    return _per_frame(partial(_wavelet_frame, levels=2), pred, lq)
+
+
 def no_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
     """Return pred as it is."""
     return pred
@@ -61,6 +82,7 @@ def no_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
 COLOR_FIXES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'adain': adain_color_fix,
     'wavelet': wavelet_color_fix,
+    'detail': detail_fix,
     'none': no_color_fix,
 }
 
@@ -92,13 +114,15 @@ def _statistics(frame: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + _VARIANCE_FLOOR).sqrt()
 
 
-def _wavelet_frame(pred: Tensor, lq: Tensor) -> Tensor:
+def _wavelet_frame(
+    pred: Tensor, lq: Tensor, levels: int = _WAVELET_LEVELS
+) -> Tensor:
     # The transform is linear: pred - low(pred) + low(lq) in one pass.
-    return pred + _approximation(lq - pred)
+    return pred + _approximation(lq - pred, levels)
 
 
-def _approximation(frame: Tensor) -> Tensor:
-    for level in range(_WAVELET_LEVELS):
+def _approximation(frame: Tensor, levels: int) -> Tensor:
+    for level in range(levels):
         step = 2**level
         padded = F.pad(frame, (step,) * 4, mode='replicate')
         rows = _binomial(padded, step, -2)

@@ -19,7 +19,7 @@ def clips():
 
 
 def test_the_dict_names_what_the_options_offer():
-    assert set(COLOR_FIXES) == {'adain', 'wavelet', 'none'}
+    assert set(COLOR_FIXES) == {'adain', 'wavelet', 'detail', 'none'}
 
 
 def test_none_changes_nothing(clips):
@@ -118,3 +118,16 @@ def test_refuses_clips_of_different_shape(name, clips):
         COLOR_FIXES[name](pred, lq[..., ::2, ::2])
     with pytest.raises(ValueError, match='one shape'):
         COLOR_FIXES[name](pred[0], lq[0])
+
+
+def test_detail_fix_keeps_the_input_s_scale() -> None:
+    x = torch.arange(64.0)
+    coarse = torch.sin(2 * torch.pi * x / 32).expand(1, 1, 64, 64)
+    fine = torch.where(x % 2 == 0, 0.5, -0.5).expand(1, 1, 64, 64)
+    fixed = COLOR_FIXES['detail'](coarse + fine, torch.zeros_like(coarse))
+    inner = fixed[..., 8:-8, 8:-8]
+    kept = inner - fine[..., 8:-8, 8:-8]  # fine detail passes unchanged
+    # (1, 2, 1) / 4 at distances 1 and 2 passes cos^2(w/2) cos^2(w)
+    w = torch.tensor(2 * torch.pi / 32)
+    left = 1 - (torch.cos(w / 2) * torch.cos(w)) ** 2
+    assert torch.allclose(kept, left * coarse[..., 8:-8, 8:-8], atol=1e-5)

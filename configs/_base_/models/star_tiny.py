@@ -73,6 +73,6 @@ model = dict(
         overlap=4,
         tile=512,
         tile_overlap=64,
-        color_fix='wavelet',
+        color_fix='detail',
     ),
 )
