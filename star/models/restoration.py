@@ -53,8 +53,9 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 
 START_TIMESTEP = 899  # of the official code, at strength 1
-SEGMENT_BYTES = 128 * 2**20  # of the latents that a sampler holds
-_SAMPLER_COPIES = 6  # x, x0, the last x0, noise, low quality, a temporary
+SEGMENT_BYTES = 64 * 2**20  # of the latents that a sampler holds, or
+_WEIGHT_SHARE = 20  # this part of the weights' size, if that is more
+_SAMPLER_COPIES = 10  # x, x0, v, noise, low quality, ... and temporaries
 
 
 class Restoration:
@@ -130,7 +131,9 @@ class Restoration:
         self.tiles = self._plan_tiles(rows, columns)
         channels = self.model.autoencoder.latent_channels
         per_frame = 4 * channels * rows * columns * _SAMPLER_COPIES
-        self.segment = max(self.options.chunk, SEGMENT_BYTES // per_frame)
+        weights = sum(p.nbytes for p in self.model.backbone.parameters())
+        budget = max(SEGMENT_BYTES, weights // _WEIGHT_SHARE)
+        self.segment = max(self.options.chunk, budget // per_frame)
         if self.options.compat == 'official':
             self.segment = 2**31
 
