@@ -8,7 +8,6 @@ model = dict(
     _delete_=True,
     type='DecoderTrainer',
     star={{_base_.model}},
-    pretrained='work_dirs/tiny/star_tiny.safetensors',
     steps=2,
     data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
 )

@@ -54,7 +54,7 @@ Progress = Callable[[str, int, int | None], None]
 
 START_TIMESTEP = 899  # of the official code, at strength 1
 SEGMENT_BYTES = 64 * 2**20  # of the latents that a sampler holds, or
-_WEIGHT_SHARE = 20  # this part of the weights' size, if that is more
+WEIGHT_SHARE = 0.05  # this share of the weights' size, if that is more
 _SAMPLER_COPIES = 10  # x, x0, v, noise, low quality, ... and temporaries
 
 
@@ -132,7 +132,7 @@ class Restoration:
         channels = self.model.autoencoder.latent_channels
         per_frame = 4 * channels * rows * columns * _SAMPLER_COPIES
         weights = sum(p.nbytes for p in self.model.backbone.parameters())
-        budget = max(SEGMENT_BYTES, weights // _WEIGHT_SHARE)
+        budget = max(SEGMENT_BYTES, int(weights * WEIGHT_SHARE))
         self.segment = max(self.options.chunk, budget // per_frame)
         if self.options.compat == 'official':
             self.segment = 2**31

@@ -61,6 +61,7 @@ def test_guidance_is_what_the_equation_says():
 
 def test_text_is_encoded_and_projected_once(monkeypatch):
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', 1)  # two segments
+    monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
     model = small_model(chunk=3, overlap=1, guidance_scale=7.5)
     projected = []
     for name in ('backbone', 'controlnet'):

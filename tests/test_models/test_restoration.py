@@ -27,12 +27,14 @@ from tests.test_models.fakes import (
 def short_segments(monkeypatch):
     """Make segments as short as the options allow: one window."""
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', 1)
+    monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
 
 
 @pytest.mark.parametrize('blend', ['smooth', 'cut'])
 @pytest.mark.parametrize('segment_bytes', [1, 2**27])
 def test_identity_at_every_length(monkeypatch, blend, segment_bytes):
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', segment_bytes)
+    monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
     model = fake_model(blend=blend, chunk=5, overlap=2)
     for length in [*range(1, 41), 64, 99, 100]:
         lq = random_clip(length, 3, 5, seed=length)
@@ -155,6 +157,7 @@ def test_segments_change_only_what_they_share(monkeypatch):
     options = {'chunk': 8, 'overlap': 2}
     whole = latent(model, lq, **options)
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', 1)
+    monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
     parts = latent(model, lq, **options)
     shared = [6, 7, 12, 13]  # segments 0..8, 6..14, 12..20
     alone = [i for i in range(20) if i not in shared]
