@@ -3,7 +3,11 @@
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=['star', 'star.*']), 'star.configs'],
+    packages=[
+        *find_packages(include=['star', 'star.*']),
+        'star.assets',
+        'star.configs',
+    ],
     package_dir={'star.configs': 'configs'},
     package_data={
         'star.assets': ['*.safetensors'],
