@@ -1,11 +1,8 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-
-from star.apis.memory import peak_memory, reset_peak_memory
 
 CPU = torch.device('cpu')
 
