@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.runner import Runner
 
+from star.apis.build import load_config
 from star.compat import allow_mmengine_resume
 
 
@@ -29,10 +30,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    if not args.config.is_file():
-        print(f'error: no such config: {args.config}', file=sys.stderr)
+    try:
+        config = load_config(args.config)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
         return 2
-    config = Config.fromfile(args.config)
     config.work_dir = args.work_dir or f'work_dirs/{args.config.stem}'
     config.resume = args.resume
     config.randomness = dict(seed=args.seed)

@@ -1,25 +1,11 @@
 # The last stage of tiny.py: its decoder learns from its restored latents.
-_base_ = [
-    '../_base_/default_runtime.py',
-    '../_base_/datasets/tiny_clips.py',
-    '../_base_/models/star_tiny.py',
-]
+_base_ = 'tiny.py'
 model = dict(
     _delete_=True,
     type='DecoderTrainer',
     star={{_base_.model}},
     steps=2,
     data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
-)
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='RandomFlipClip'),
-            dict(type='RandomCropClip', height=144, width=160, shrink=0.5),
-            dict(type='PlainDegradation', scale=4, plain=0.5),
-            dict(type='PackVideoInputs'),
-        ],
-    ),
 )
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -20,7 +20,7 @@ from star.video.remux import StreamCopier
 
 FRAME_NAME = re.compile(r'\d{8}\.png')  # of a folder's images
 _FAILURES = (av.FFmpegError, OSError, ValueError)
-_MAX_DELAY = 1 << 32  # ticks; no encoder reorders by that much
+_MAX_DELAY = 60  # seconds; no encoder reorders by that much
 _APPLE = ('mp4', 'mov', 'ipod')  # there HEVC must be called hvc1
 
 
@@ -129,8 +129,9 @@ class VideoSink:
         for packet in packets:
             pts = packet.pts or 0
             packet.duration = self._durations.pop(pts, packet.duration)
-            if packet.dts is not None and packet.dts < pts - _MAX_DELAY:
-                packet.dts = pts  # x265's for two frames is far off
+            delay = round(_MAX_DELAY / packet.time_base)
+            if packet.dts is not None and not 0 <= pts - packet.dts <= delay:
+                packet.dts = pts  # x265 leaves it unset for one or two frames
             self._output.mux(packet)
 
     def discard(self) -> None:
