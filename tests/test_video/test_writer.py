@@ -319,3 +319,24 @@ def test_kill_leaves_no_file_under_the_name(tmp_path, name):
         process.kill()
     assert not (tmp_path / name).exists()
     assert all(n.startswith('.a.part-') for n in os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize('dts', [-(1 << 62), 1 << 62, 3])
+def test_unset_decoding_time_is_repaired(tmp_path, dts):
+    class Packet:
+        pts, duration, time_base = 2, 1, Fraction(1, 24)
+
+    class Output:
+        def mux(self, packet):
+            self.packet = packet
+
+    writer = VideoWriter(tmp_path / 'a.mkv', 64, 48)
+    sink, packet, output = writer._sink, Packet(), Output()
+    packet.dts = dts
+    sink._output.close()
+    sink._output = output
+    sink._mux([packet])
+    assert output.packet.dts == 2
+    packet.dts = 1  # a real one: a frame is waited for
+    sink._mux([packet])
+    assert output.packet.dts == 1
