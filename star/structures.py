@@ -16,6 +16,13 @@ class VideoSample:
         name: clip's name, unique within its data set.
         dataset: data set's name.
         fps: frames per second, or None where unknown.
+        record: draws of the degradation that made the input; replays it.
+        seed: of the draws that training makes for this clip, so that they
+            depend neither on the batch nor on the rank; None for the global
+            random state.
+        z0: latent of the ground truth, (C, T, h, w), if it was cached.
+        z_lq: latent of the enlarged low-quality clip, likewise.
+        text: embedding of the prompt, (L, D), likewise.
     """
 
     gt: Tensor | None = None
@@ -24,6 +31,11 @@ class VideoSample:
     name: str = ''
     dataset: str = ''
     fps: float | None = None
+    record: dict | None = None
+    seed: int | None = None
+    z0: Tensor | None = None
+    z_lq: Tensor | None = None
+    text: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from star.apis import init_model
-from star.datasets.transforms.degradation import reduce_clip
 from star.datasets.transforms.formatting import to_clip
+from star.datasets.transforms.plain_degradation import reduce_clip
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
 from star.video.io import VideoError, VideoReader
 

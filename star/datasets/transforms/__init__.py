@@ -2,16 +2,23 @@
 
 from collections.abc import Callable
 
-from star.datasets.transforms.degradation import PlainDegradation
+from star.datasets.transforms.degradation import RealESRGANVideoDegradation
 from star.datasets.transforms.formatting import PackVideoInputs
-from star.datasets.transforms.processing import RandomCropClip, RandomFlipClip
+from star.datasets.transforms.plain_degradation import PlainDegradation
+from star.datasets.transforms.processing import (
+    ChooseTransform,
+    RandomCropClip,
+    RandomFlipClip,
+)
 from star.registry import TRANSFORMS
 
 __all__ = [
+    'ChooseTransform',
     'PackVideoInputs',
     'PlainDegradation',
     'RandomCropClip',
     'RandomFlipClip',
+    'RealESRGANVideoDegradation',
     'compose',
 ]
 

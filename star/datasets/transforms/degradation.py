@@ -1,108 +1,294 @@
-"""Degradations of clips: drawn once per clip, applied to every frame."""
+"""RealESRGANVideoDegradation: draws once per clip, applies to every frame."""
 
-import cv2
+from collections.abc import Iterable
+
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
-from numpy.random import Generator
+from torch import Tensor
 
+from star.datasets.transforms import degradation_ops as ops
+from star.datasets.transforms.blur_kernels import blur_kernel, sinc_kernel
+from star.datasets.transforms.degradation_codec import code_clip
+from star.datasets.transforms.degradation_jpeg import diff_jpeg, libjpeg
+from star.datasets.transforms.degradation_plan import (
+    TEMPORAL,
+    Blur,
+    Codec,
+    Jpeg,
+    Noise,
+    Resize,
+    Step,
+    at,
+    draw_plan,
+    step_from_record,
+    step_to_record,
+)
+from star.datasets.transforms.degradation_presets import PRESETS
 from star.registry import TRANSFORMS
 
-_REDUCTIONS = ('area', 'bicubic', 'lanczos')
-
-
-def reduce_clip(clip: np.ndarray, scale: int, method: str) -> np.ndarray:
-    """Shrink a clip by an integer factor with an anti-aliased filter.
-
-    Args:
-        clip: (T, H, W, C) uint8, H and W divisible by `scale`.
-        scale: factor, >= 1.
-        method: 'area', 'bicubic' or 'lanczos'.
-
-    Returns:
-        (T, H / scale, W / scale, C) uint8.
-
-    Raises:
-        ValueError: unknown `method`, or a side that `scale` does not divide.
-    """
-    height, width = clip.shape[1:3]
-    if method not in _REDUCTIONS:
-        raise ValueError(f'`method` must be in {_REDUCTIONS}, got {method}')
-    if scale < 1 or height % scale or width % scale:
-        raise ValueError(
-            f'`scale` {scale} must divide the frame size {width}x{height}'
-        )
-    shape = (width // scale, height // scale)
-    if method == 'area':
-        area = cv2.INTER_AREA
-        frames = [cv2.resize(f, shape, interpolation=area) for f in clip]
-        return np.stack(frames)
-    return np.stack([_pil_reduce(frame, shape, method) for frame in clip])
-
-
-def _pil_reduce(
-    frame: np.ndarray, shape: tuple[int, int], method: str
-) -> np.ndarray:
-    """Resize as Pillow does: its kernels widen with the factor."""
-    from PIL import Image
-
-    kernel = getattr(Image.Resampling, method.upper())
-    return np.asarray(Image.fromarray(frame).resize(shape, kernel))
+VERSION = 1
+_CHUNK_PIXELS = 2**20  # worked on at a time, where frames are small
 
 
 @TRANSFORMS.register_module()
-class PlainDegradation(BaseTransform):
-    """Makes `lq` from `gt`: shrink, then sometimes light blur, noise, JPEG.
+class RealESRGANVideoDegradation(BaseTransform):
+    """Makes `lq` from `gt`: two rounds of blur, resize, noise, JPEG, codec.
+
+    Real-ESRGAN's second-order degradation with video compression. All that is
+    discrete is drawn once per clip; levels too, or they walk slowly.
 
     Args:
+        preset: 'star', 'realesrgan' (no codec), 'realbasicvsr' or 'light'.
         scale: factor between `gt` and `lq`.
-        plain: probability of shrinking only.
-        blur: largest standard deviation of the blur, in pixels of `gt`.
-        noise: largest standard deviation of the noise, in [0, 255].
-        quality: lowest JPEG quality, [1, 95]; the highest is 95.
+        temporal: 'constant', 'walk', or 'independent' for a new draw of
+            everything for each frame, which flickers as STAR's own code does;
+            None takes the preset's.
+        usm: sharpen `gt` by unsharp masking first, as Real-ESRGAN and STAR's
+            code do; numbers against such a ground truth compare with no
+            others.
+        device: where to compute.
 
     Raises:
-        ValueError: `quality` is out of range.
+        ValueError: unknown `preset` or `temporal`, or `scale` below 1.
     """
 
     def __init__(
         self,
+        preset: str = 'star',
         scale: int = 4,
-        plain: float = 1.0,
-        blur: float = 2.0,
-        noise: float = 6.0,
-        quality: int = 50,
+        temporal: str | None = None,
+        usm: bool = False,
+        device: str = 'cpu',
     ) -> None:
-        if not 1 <= quality <= 95:
-            raise ValueError(f'`quality` must lie in [1, 95], got {quality}')
+        if preset not in PRESETS:
+            raise ValueError(
+                f'`preset` must be in {tuple(PRESETS)}, got {preset}'
+            )
+        if temporal not in (None, *TEMPORAL):
+            raise ValueError(
+                f'`temporal` must be in {TEMPORAL}, got {temporal}'
+            )
+        if scale < 1:
+            raise ValueError(f'`scale` must be at least 1, got {scale}')
+        self.preset = preset
         self.scale = scale
-        self.plain = plain
-        self.blur = blur
-        self.noise = noise
-        self.quality = quality
+        self.temporal = temporal or PRESETS[preset].temporal
+        self.usm = usm
+        self.device = device
 
     def transform(self, results: dict) -> dict:
-        """Add `lq` (T, h, w, C) uint8."""
-        rng, clip = results['rng'], results['gt']
-        method = _REDUCTIONS[rng.integers(len(_REDUCTIONS))]
-        light = rng.random() >= self.plain
-        if light and self.blur > 0:
-            sigma = rng.uniform(0.1, self.blur)
-            clip = np.stack([cv2.GaussianBlur(f, (0, 0), sigma) for f in clip])
-        clip = reduce_clip(clip, self.scale, method)
-        results['lq'] = self._soil(clip, rng) if light else clip
+        """Add `lq` (T, h, w, 3) uint8 and `record`, from `gt` and `rng`.
+
+        With `usm`, `gt` is replaced as well.
+        """
+        record = self.draw(results['gt'].shape, results['rng'])
+        if self.usm:
+            results['gt'] = sharpen_clip(results['gt'], self.device)
+        results['lq'] = replay(results['gt'], record, self.device)
+        results['record'] = record
         return results
 
-    def _soil(self, clip: np.ndarray, rng: Generator) -> np.ndarray:
-        """Add Gaussian noise and JPEG artefacts at one level per clip."""
-        level = rng.uniform(0, self.noise)
-        noise = rng.normal(0, 1, clip.shape) * level
-        clip = np.clip(clip + noise, 0, 255).round().astype(np.uint8)
-        quality = int(rng.integers(self.quality, 96))
-        setting = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        frames = []
-        for frame in clip:
-            _, code = cv2.imencode('.jpg', frame[..., ::-1], setting)
-            decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
-            assert decoded is not None
-            frames.append(decoded[..., ::-1])
-        return np.stack(frames)
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> dict:
+        """Draw a record: all that happens to a clip, in JSON's terms.
+
+        Args:
+            shape: of the ground truth, (T, H, W, 3).
+            rng: source of all draws.
+
+        Raises:
+            ValueError: no RGB clip, or `scale` does not divide its sides.
+        """
+        if len(shape) != 4 or shape[-1] != 3 or not all(shape):
+            raise ValueError(f'`gt` must be (T, H, W, 3), got {shape}')
+        length, height, width = shape[:3]
+        if height % self.scale or width % self.scale:
+            raise ValueError(
+                f'`scale` {self.scale} must divide the frame size '
+                f'{width}x{height}'
+            )
+        each = self.temporal == 'independent'
+        count, frames = (length, 1) if each else (1, length)
+        plans = [
+            draw_plan(
+                PRESETS[self.preset],
+                (height, width),
+                frames,
+                self.scale,
+                rng,
+                self.temporal == 'walk',
+            )
+            for _ in range(count)
+        ]
+        return {
+            'version': VERSION,
+            'preset': self.preset,
+            'scale': self.scale,
+            'temporal': self.temporal,
+            'usm': self.usm,
+            'shape': [length, height, width],
+            'plans': [[step_to_record(s) for s in p] for p in plans],
+        }
+
+
+def replay(clip: np.ndarray, record: dict, device: str = 'cpu') -> np.ndarray:
+    """Degrade a clip as recorded.
+
+    Args:
+        clip: ground truth as the sample has it (sharpened, where `usm`),
+            (T, H, W, 3) uint8 RGB.
+        record: of `RealESRGANVideoDegradation`, also after a passage through
+            JSON.
+        device: where to compute; another one may round differently.
+
+    Returns:
+        (T, h, w, 3) uint8 RGB.
+
+    Raises:
+        ValueError: a record of another version or of a clip of another size.
+    """
+    if record.get('version') != VERSION:
+        raise ValueError(
+            f'`record` must be of version {VERSION}, got '
+            f'{record.get("version")}'
+        )
+    if list(clip.shape) != [*record['shape'], 3] or clip.dtype != np.uint8:
+        raise ValueError(
+            f'`clip` must be uint8 of shape {[*record["shape"], 3]} as '
+            f'recorded, got {clip.dtype} {list(clip.shape)}'
+        )
+    plans = [[step_from_record(s) for s in p] for p in record['plans']]
+    parts = np.split(clip, len(plans))
+    out = [
+        degrade(part, plan, device)
+        for part, plan in zip(parts, plans, strict=True)
+    ]
+    return np.concatenate(out)
+
+
+def degrade(
+    clip: np.ndarray, steps: Iterable[Step], device: str = 'cpu'
+) -> np.ndarray:
+    """Apply steps to a clip, (T, H, W, 3) uint8 to (T, h, w, 3) uint8.
+
+    Between encoders, which take the clip as a whole in 8 bit, a few frames at
+    a time pass through all steps: that bounds memory.
+    """
+    run: list[Step] = []
+    for step in steps:
+        if isinstance(step, Codec):
+            clip = _apply_run(clip, run, device)
+            clip = code_clip(clip, step.codec, step.bits_per_pixel)
+            run = []
+        else:
+            run.append(step)
+    return _apply_run(clip, run, device)
+
+
+def sharpen_clip(clip: np.ndarray, device: str = 'cpu') -> np.ndarray:
+    """Sharpen a ground truth as Real-ESRGAN does, (T, H, W, 3) uint8."""
+    out = [
+        _to_pixels(ops.sharpen(_to_tensor(clip[i : i + 1], device)))
+        for i in range(len(clip))
+    ]
+    return np.concatenate(out)
+
+
+def _apply_run(clip: np.ndarray, steps: list[Step], device: str) -> np.ndarray:
+    """Apply steps that treat frames one by one."""
+    if not steps:
+        return clip
+    pixels = clip.shape[1] * clip.shape[2]
+    length = max(1, _CHUNK_PIXELS // pixels)
+    out = []
+    for start in range(0, len(clip), length):
+        chunk = _to_tensor(clip[start : start + length], device)
+        frames = range(start, start + len(chunk))
+        for step in steps:
+            chunk = apply_step(chunk, step, frames)
+        out.append(_to_pixels(chunk))
+    return np.concatenate(out)
+
+
+def apply_step(clip: Tensor, step: Step, frames: range) -> Tensor:
+    """Apply a step to consecutive frames.
+
+    Args:
+        clip: the frames, (T, 3, H, W) float32 in [0, 1].
+        step: any but an encoder.
+        frames: their numbers in the whole clip.
+    """
+    match step:
+        case Blur():
+            return ops.filter2d(clip, _kernels(step, frames))
+        case Resize():
+            return _resize(clip, step, frames)
+        case Noise():
+            return _add_noise(clip, step, frames)
+        case Jpeg():
+            return _compress(clip, step, frames)
+    raise ValueError(f'not a step for single frames: {step}')
+
+
+def _kernels(step: Blur, frames: range) -> np.ndarray:
+    """Make the kernels of frames, or one where they share it."""
+    levels = step.cutoff or step.sigma_x
+    numbers = frames if len(levels) > 1 else frames[:1]
+    return np.stack([_kernel(step, i) for i in numbers])
+
+
+def _kernel(step: Blur, i: int) -> np.ndarray:
+    if step.kind == 'sinc':
+        return sinc_kernel(step.size, at(step.cutoff, i))
+    sigma = at(step.sigma_x, i), at(step.sigma_y or step.sigma_x, i)
+    theta, beta = at(step.theta or (0.0,), i), at(step.beta or (1.0,), i)
+    return blur_kernel(step.kind, step.size, sigma, theta, beta)
+
+
+def _resize(clip: Tensor, step: Resize, frames: range) -> Tensor:
+    size = step.height, step.width
+    if len(step.factor) == 1:
+        return ops.resize(clip, size, step.mode)
+    out = []
+    for frame, i in zip(clip.split(1), frames, strict=True):
+        factor = at(step.factor, i)
+        own = round(size[0] * factor), round(size[1] * factor)
+        frame = ops.resize(frame, own, step.mode)
+        if own != size:
+            frame = ops.resize(frame, size, 'bicubic')
+        out.append(frame)
+    return torch.cat(out)
+
+
+def _add_noise(clip: Tensor, step: Noise, frames: range) -> Tensor:
+    kinds = {'gaussian': ops.gaussian_noise, 'poisson': ops.poisson_noise}
+    add = kinds[step.kind]
+    out = [
+        add(
+            frame,
+            at(step.level, i),
+            step.gray,
+            np.random.default_rng((step.seed, i)),
+        )
+        for frame, i in zip(clip, frames, strict=True)
+    ]
+    return torch.stack(out)
+
+
+def _compress(clip: Tensor, step: Jpeg, frames: range) -> Tensor:
+    quality = np.array([at(step.quality, i) for i in frames])
+    if step.engine == 'libjpeg':
+        return libjpeg(clip, quality)
+    return diff_jpeg(clip, torch.from_numpy(quality).to(clip))
+
+
+def _to_tensor(clip: np.ndarray, device: str) -> Tensor:
+    """Turn (T, H, W, C) uint8 into (T, C, H, W) float32 in [0, 1]."""
+    frames = torch.from_numpy(np.ascontiguousarray(clip)).to(device)
+    return frames.permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+
+def _to_pixels(clip: Tensor) -> np.ndarray:
+    """Turn (T, C, H, W) in [0, 1] into (T, H, W, C) uint8, rounded."""
+    codes = clip.clamp(0, 1).mul_(255).round_().to(torch.uint8)
+    return codes.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -14,6 +14,10 @@ def to_clip(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
+def _draw_seed(rng: np.random.Generator | None) -> int | None:
+    return None if rng is None else int(rng.integers(2**31))
+
+
 @TRANSFORMS.register_module()
 class PackVideoInputs(BaseTransform):
     """Packs `lq`, `gt` and the clip's record into a dataset item."""
@@ -27,6 +31,8 @@ class PackVideoInputs(BaseTransform):
             name=results['name'],
             dataset=results.get('dataset', ''),
             fps=results.get('fps'),
+            record=results.get('record'),
+            seed=_draw_seed(results.get('rng')),
         )
         lq = results['lq'] if 'lq' in results else results['gt']
         return {'inputs': to_clip(lq), 'data_samples': sample}

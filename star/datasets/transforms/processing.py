@@ -1,4 +1,4 @@
-"""Crops and flips of the ground truth, the same for every frame."""
+"""Crops and flips, the same for every frame, and for `lq` if it is there."""
 
 import cv2
 import numpy as np
@@ -11,9 +11,12 @@ from star.registry import TRANSFORMS
 class RandomCropClip(BaseTransform):
     """Crops a random rectangle from `gt`, sometimes of a clip shrunk by two.
 
+    Where there is an `lq`, smaller by a whole factor or of the same size, it
+    is cropped at the same place, which then lies on its grid.
+
     Args:
-        height: of the crop, pixels.
-        width: of the crop, pixels.
+        height: of the crop, pixels of `gt`.
+        width: of the crop, pixels of `gt`.
         shrink: probability of halving the resolution first (area average);
             skipped where the clip would become smaller than the crop.
     """
@@ -27,11 +30,13 @@ class RandomCropClip(BaseTransform):
         """Replace `gt` (T, H, W, C) by its crop (T, height, width, C).
 
         Raises:
-            ValueError: the clip is smaller than the crop.
+            ValueError: the clip is smaller than the crop, or the crop does
+                not fit `lq`.
         """
         rng, clip = results['rng'], results['gt']
-        rows, columns = clip.shape[1:3]
+        scale = self._scale(results)
         factor = 1 + int(rng.random() < self.shrink)
+        rows, columns = clip.shape[1:3]
         if rows < factor * self.height or columns < factor * self.width:
             factor = 1
         height, width = factor * self.height, factor * self.width
@@ -40,13 +45,47 @@ class RandomCropClip(BaseTransform):
                 f'the crop is {width}x{height}, but {results["name"]} has '
                 f'frames of {columns}x{rows}'
             )
-        top = rng.integers(rows - height + 1)
-        left = rng.integers(columns - width + 1)
-        crop = clip[:, top : top + height, left : left + width]
-        if factor > 1:
-            crop = _halve(crop)
-        results['gt'] = np.ascontiguousarray(crop)
+        top = int(rng.integers((rows - height) // scale + 1))
+        left = int(rng.integers((columns - width) // scale + 1))
+        box = top, left, height // scale, width // scale
+        if 'lq' in results:
+            results['lq'] = _crop(results['lq'], *box, factor)
+        box = top * scale, left * scale, height, width
+        results['gt'] = _crop(clip, *box, factor)
         return results
+
+    def _scale(self, results: dict) -> int:
+        """Tell how many pixels of `gt` one of `lq` is wide; 1 without it."""
+        if 'lq' not in results:
+            return 1
+        gt, lq = results['gt'].shape[1:3], results['lq'].shape[1:3]
+        scale = gt[0] // lq[0]
+        if gt != (lq[0] * scale, lq[1] * scale):
+            raise ValueError(
+                f'`gt` of {results["name"]} is {gt[1]}x{gt[0]}, which must be '
+                f'a multiple of its `lq`, {lq[1]}x{lq[0]}'
+            )
+        if self.height % scale or self.width % scale:
+            raise ValueError(
+                f'the crop {self.width}x{self.height} must be a multiple of '
+                f'{scale}, the factor between `gt` and `lq`'
+            )
+        return scale
+
+
+def _crop(
+    clip: np.ndarray,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    factor: int,
+) -> np.ndarray:
+    """Cut a rectangle out of a clip (T, H, W, C), halved where asked."""
+    crop = clip[:, top : top + height, left : left + width]
+    if factor > 1:
+        crop = _halve(crop)
+    return np.ascontiguousarray(crop)
 
 
 def _halve(clip: np.ndarray) -> np.ndarray:
@@ -59,19 +98,63 @@ def _halve(clip: np.ndarray) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class RandomFlipClip(BaseTransform):
-    """Flips `gt` left-right, transposes it, reverses time: each at random.
+    """Flips clips left-right, transposes them, reverses time: at random.
 
     Comes before the crop: it makes views, which cost nothing.
+
+    Args:
+        transpose: let rows become columns: not where all clips must keep
+            their width and height.
+        reverse: let time run backwards.
     """
 
+    def __init__(self, transpose: bool = True, reverse: bool = True) -> None:
+        self.transpose = transpose
+        self.reverse = reverse
+
     def transform(self, results: dict) -> dict:
-        """Replace `gt` (T, H, W, C) by a flipped view."""
-        rng, clip = results['rng'], results['gt']
-        if rng.random() < 0.5:
-            clip = clip[:, :, ::-1]
-        if rng.random() < 0.5:
-            clip = clip.transpose(0, 2, 1, 3)
-        if rng.random() < 0.5:
-            clip = clip[::-1]
-        results['gt'] = clip
+        """Replace `gt`, and `lq` if there, (T, H, W, C) by flipped views."""
+        rng = results['rng']
+        mirrored = rng.random() < 0.5
+        transposed = rng.random() < 0.5 and self.transpose
+        reversed_ = rng.random() < 0.5 and self.reverse
+        for key in results.keys() & {'gt', 'lq'}:
+            clip = results[key]
+            clip = clip[:, :, ::-1] if mirrored else clip
+            clip = clip.transpose(0, 2, 1, 3) if transposed else clip
+            results[key] = clip[::-1] if reversed_ else clip
         return results
+
+
+@TRANSFORMS.register_module()
+class ChooseTransform(BaseTransform):
+    """Applies one of several transforms, drawn anew for every clip.
+
+    mmcv's `RandomChoice` draws from numpy's global state, which would make
+    an item depend on what was read before it.
+
+    Args:
+        transforms: configs of registered transforms.
+        probabilities: one for each, of sum 1.
+
+    Raises:
+        ValueError: the probabilities do not fit.
+    """
+
+    def __init__(
+        self, transforms: list[dict], probabilities: list[float]
+    ) -> None:
+        fits = len(transforms) == len(probabilities)
+        if not fits or min(probabilities) < 0 or sum(probabilities) != 1:
+            raise ValueError(
+                '`probabilities` must be one number >= 0 for each of '
+                f'{len(transforms)} transforms, of sum 1, got {probabilities}'
+            )
+        self.transforms = [TRANSFORMS.build(t) for t in transforms]
+        self.probabilities = probabilities
+
+    def transform(self, results: dict) -> dict:
+        """Apply one of the transforms."""
+        chances = self.probabilities
+        which = results['rng'].choice(len(chances), p=chances)
+        return self.transforms[which](results)

@@ -4,7 +4,9 @@ import torch
 from star.datasets.transforms import compose
 from star.registry import TRANSFORMS
 from star.structures import VideoSample
-from tests.test_datasets.test_transforms.test_degradation import clip_of_noise
+from tests.test_datasets.test_transforms.test_plain_degradation import (
+    clip_of_noise,
+)
 
 
 def pack(**results):
@@ -13,9 +15,9 @@ def pack(**results):
 
 def test_shapes_and_values():
     gt, lq = clip_of_noise(3, 8, 12), clip_of_noise(3, 2, 3, seed=1)
-    item = pack(
-        gt=gt, lq=lq, prompt='a cat', name='x', dataset='d', fps=25.0, rng=0
-    )
+    about = {'prompt': 'a cat', 'name': 'x', 'dataset': 'd', 'fps': 25.0}
+    rng = np.random.default_rng(3)
+    item = pack(gt=gt, lq=lq, rng=rng, record={'blur': 1}, **about)
     assert set(item) == {'inputs', 'data_samples'}
     inputs, sample = item['inputs'], item['data_samples']
     assert inputs.shape == (3, 3, 2, 3) and inputs.dtype == torch.uint8
@@ -23,7 +25,10 @@ def test_shapes_and_values():
     for c in range(3):
         assert np.array_equal(inputs[:, c], lq[..., c])
         assert np.array_equal(sample.gt[:, c], gt[..., c])
-    assert sample == VideoSample(sample.gt, None, 'a cat', 'x', 'd', 25.0)
+    seed = int(np.random.default_rng(3).integers(2**31))
+    assert sample == VideoSample(
+        sample.gt, record={'blur': 1}, seed=seed, **about
+    )
 
 
 def test_what_may_be_missing():

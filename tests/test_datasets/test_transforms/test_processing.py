@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from star.registry import TRANSFORMS
-from tests.test_datasets.test_transforms.test_degradation import clip_of_noise
+from tests.test_datasets.test_transforms.test_plain_degradation import (
+    clip_of_noise,
+)
 
 
 def apply(clip, seed=0, **config):
@@ -92,3 +94,77 @@ def test_how_often_a_clip_is_halved():
 def test_too_small_a_clip():
     with pytest.raises(ValueError, match=r'5x3, but a clip .* 4x3'):
         apply(clip_of_noise(1, 3, 4), **CROP)
+
+
+def paired(seed, scale, shrink=0.0, **flips):
+    """Crop a pair whose `lq` holds every `scale`th pixel of `gt`."""
+    gt = clip_of_noise(3, 48, 72)
+    results = {
+        'gt': gt,
+        'lq': gt[:, ::scale, ::scale],
+        'rng': np.random.default_rng(seed),
+        'name': 'a clip',
+    }
+    if flips:
+        results = TRANSFORMS.build({'type': 'RandomFlipClip', **flips})(
+            results
+        )
+    crop = {'type': 'RandomCropClip', 'height': 16, 'width': 24}
+    return TRANSFORMS.build({**crop, 'shrink': shrink})(results)
+
+
+@pytest.mark.parametrize('scale', [1, 2, 4])
+def test_low_quality_is_cropped_at_the_same_place(scale):
+    places = set()
+    for seed in range(30):
+        out = paired(seed, scale)
+        assert out['gt'].shape == (3, 16, 24, 3)
+        assert np.array_equal(out['lq'], out['gt'][:, ::scale, ::scale])
+        places.add(out['gt'].tobytes())
+    assert len(places) > 20
+
+
+def test_low_quality_is_flipped_alike():
+    for seed in range(16):
+        out = paired(seed, 1, transpose=True)
+        assert np.array_equal(out['lq'], out['gt'])
+
+
+def test_low_quality_is_halved_alike():
+    gt = clip_of_noise(1, 32, 48)
+    results = {
+        'gt': gt.repeat(2, 1).repeat(2, 2),
+        'lq': gt,
+        'rng': np.random.default_rng(0),
+        'name': 'a clip',
+    }
+    crop = {'type': 'RandomCropClip', 'height': 32, 'width': 48, 'shrink': 1.0}
+    out = TRANSFORMS.build(crop)(results)
+    assert np.array_equal(out['gt'], gt)
+    mean = gt.reshape(1, 16, 2, 24, 2, 3).mean((2, 4), dtype=np.float64)
+    assert np.abs(out['lq'] - mean).max() <= 0.5
+
+
+def test_low_quality_that_does_not_fit():
+    results = {
+        'gt': clip_of_noise(1, 24, 24),
+        'lq': clip_of_noise(1, 6, 8),
+        'rng': np.random.default_rng(0),
+        'name': 'a clip',
+    }
+    crop = {'type': 'RandomCropClip', 'height': 10, 'width': 12}
+    with pytest.raises(ValueError, match=r'24x24, which must be .*`lq`, 8x6'):
+        TRANSFORMS.build(crop)(results)
+    results['lq'] = clip_of_noise(1, 6, 6)
+    with pytest.raises(ValueError, match='crop 12x10 must be a multiple of 4'):
+        TRANSFORMS.build(crop)(results)
+
+
+def test_flips_that_are_turned_off():
+    clip = np.arange(2 * 4 * 6).reshape(2, 4, 6, 1)
+    for seed in range(20):
+        options = {'transpose': False, 'reverse': False}
+        out = apply(clip, seed, type='RandomFlipClip', **options)
+        assert np.array_equal(out, clip) or np.array_equal(
+            out, clip[:, :, ::-1]
+        )
