@@ -1,5 +1,15 @@
 """Data sets: clips in."""
 
+from star.datasets.cached_latents import CachedLatents
+from star.datasets.captioned_folder import CaptionedFolder
 from star.datasets.clip_arrays import ClipArrays
+from star.datasets.openvid import OpenVid
+from star.datasets.video_folder import VideoFolder
 
-__all__ = ['ClipArrays']
+__all__ = [
+    'CachedLatents',
+    'CaptionedFolder',
+    'ClipArrays',
+    'OpenVid',
+    'VideoFolder',
+]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from star.datasets.draws import Draws
 from star.datasets.transforms import compose
 from star.registry import DATASETS
 
@@ -14,15 +15,15 @@ class ClipArrays(Dataset):
     """Reads random windows of consecutive frames from `.npy` arrays.
 
     Arrays are memory-mapped, so a window costs only its own bytes. Files are
-    made by `tools/dataset_converters/prepare_clips.py`.
+    made by `tools/dataset_converters/prepare_clips.py`. Items are addressed
+    by draw numbers (`Draws`): any integer >= 0, a new window each time.
 
     Args:
         data_root: folder of `.npy` files, each (T, H, W, 3) uint8 RGB.
         num_frames: frames of one item.
-        length: items of one epoch; windows are drawn anew each time.
-        pipeline: transforms applied to `dict(gt, prompt, name, dataset)`,
-            gt (T, H, W, C) uint8.
-        seed: of the draws; a run with as many workers draws the same.
+        pipeline: transforms applied to `dict(gt, prompt, name, dataset,
+            rng)`, gt (T, H, W, C) uint8.
+        seed: of the draws.
 
     Raises:
         ValueError: no array in `data_root`, or one that does not fit.
@@ -34,7 +35,6 @@ class ClipArrays(Dataset):
         self,
         data_root: str,
         num_frames: int,
-        length: int,
         pipeline: list[dict],
         seed: int = 0,
     ) -> None:
@@ -45,21 +45,17 @@ class ClipArrays(Dataset):
                 'with tools/dataset_converters/prepare_clips.py)'
             )
         self.num_frames = num_frames
-        self.length = length
-        self.seed = seed
         self.pipeline = compose(pipeline)
         self.clips = [np.load(path, mmap_mode='r') for path in self.paths]
         for path, clip in zip(self.paths, self.clips, strict=True):
             _check_clip(path.name, clip, num_frames)
-        self.draws = 0
+        self.draws = Draws(len(self.clips), seed)
 
     def __len__(self) -> int:
-        return self.length
+        return len(self.clips)
 
-    def __getitem__(self, index: int) -> dict:
-        rng = np.random.default_rng((self.seed, index, self.draws))
-        self.draws += 1
-        which = rng.integers(len(self.clips))
+    def __getitem__(self, draw: int) -> dict:
+        rng, which = self.draws.rng(draw), self.draws.clip(draw)
         clip = self.clips[which]
         start = rng.integers(len(clip) - self.num_frames + 1)
         return self.pipeline(

@@ -23,7 +23,6 @@ def build(folder, **options):
         'type': 'ClipArrays',
         'data_root': str(folder),
         'num_frames': 4,
-        'length': 40,
         'pipeline': PACK,
     }
     return DATASETS.build({**config, **options})
@@ -31,7 +30,7 @@ def build(folder, **options):
 
 def test_windows_of_consecutive_frames(folder):
     dataset = build(folder)
-    assert len(dataset) == 40
+    assert len(dataset) == 2
     names = set()
     for item in (dataset[i] for i in range(200)):
         clip, sample = item['inputs'], item['data_samples']
@@ -47,27 +46,34 @@ def test_windows_of_consecutive_frames(folder):
     assert (sample.prompt, sample.dataset) == ('', 'clips')
 
 
-def draws(dataset, count=20):
-    return [dataset[i]['data_samples'].name for i in range(count)]
+def names(dataset, draws):
+    return [dataset[i]['data_samples'].name for i in draws]
 
 
 def test_reproducible(folder):
     dataset = build(folder)
-    first, second = draws(dataset), draws(dataset)
-    assert first != second  # drawn anew each time
-    dataset = build(folder)
-    assert [draws(dataset), draws(dataset)] == [first, second]
-    assert draws(build(folder, seed=1)) != first
+    first = names(dataset, range(40))
+    assert names(dataset, reversed(range(40))) == first[::-1]
+    assert names(build(folder), range(40)) == first
+    assert names(build(folder, seed=1), range(40)) != first
 
 
-def test_reproducible_through_a_loader(folder):
-    def run():
-        loader = DataLoader(
-            build(folder), num_workers=2, collate_fn=lambda items: items
-        )
-        return [item['data_samples'].name for (item,) in loader]
+def test_each_epoch_takes_every_clip_once(folder):
+    first = names(build(folder), range(40))
+    for pair in zip(first[::2], first[1::2], strict=True):
+        assert {name.split('@')[0] for name in pair} == {'clip0', 'clip1'}
 
-    assert run() == run()
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_same_through_a_loader(folder, workers):
+    loader = DataLoader(
+        build(folder),
+        sampler=range(10, 30),
+        num_workers=workers,
+        collate_fn=lambda items: items,
+    )
+    seen = [item['data_samples'].name for (item,) in loader]
+    assert seen == names(build(folder), range(10, 30))
 
 
 def test_arrays_stay_on_disk(folder):

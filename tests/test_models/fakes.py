@@ -34,6 +34,9 @@ class FoldingAutoencoder(nn.Module):
         z = F.pixel_unshuffle(frames, self.downsample)
         return rearrange(z, '(n t) c h w -> n c t h w', n=len(x))
 
+    def decode(self, z, tile=0):
+        return torch.cat(list(self.decode_chunks(z, tile)), dim=2)
+
     def decode_chunks(self, z, tile=0):
         self.decoded.append(z)
         for part in z.split(self.piece, dim=2):
@@ -127,8 +130,14 @@ def fake_model(backbone=OracleBackbone, downsample=1, **options):
     ).eval()
 
 
-def small_model(random=True, **options):
-    """STARModel with small real networks, on unfolded pixels."""
+def small_model(random=True, training=None, **options):
+    """STARModel with small real networks, on unfolded pixels.
+
+    Args:
+        random: random weights instead of the initial ones.
+        training: arguments of STARModel such as `losses` and `frozen`.
+        options: of restoration.
+    """
     sizes = {
         'in_dim': 3,
         'dim': 32,
@@ -138,6 +147,7 @@ def small_model(random=True, **options):
         'num_heads': 2,
         'context_dim': 12,
         'norm_groups': 8,
+        'dropout': 0.0,
     }
     model = STARModel(
         autoencoder={'type': FoldingAutoencoder},
@@ -153,6 +163,7 @@ def small_model(random=True, **options):
             'color_fix': 'none',
             **options,
         },
+        **(training or {}),
     )
     if random:
         for seed, part in enumerate((model.backbone, model.controlnet)):

@@ -1,0 +1,153 @@
+"""Training clips in a folder, with a caption beside each."""
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from star.datasets.draws import Draws, check_probability
+from star.datasets.pairing import (
+    check_paired,
+    list_clips,
+    name_some,
+    read_caption,
+)
+from star.datasets.transforms import compose
+from star.datasets.windows import IndexedVideo, window_indices, window_span
+from star.registry import DATASETS
+from star.video.info import VideoInfo
+
+
+@DATASETS.register_module()
+class CaptionedFolder(Dataset):
+    """Reads random windows of clips that lie beside their captions.
+
+    `gt/` holds videos or folders of frames, `text/` a file NAME.txt for each
+    and `lq/`, if it is there, its low-quality counterpart; they are paired
+    by name. All are opened once, when the data set is made. Items are
+    addressed by draw numbers (`Draws`).
+
+    Args:
+        data_root: folder that holds `gt/` and `text/`.
+        num_frames: frames of one item.
+        pipeline: transforms applied to `dict(gt, prompt, name, dataset, fps,
+            rng)` and `lq` if there, clips (T, H, W, C) uint8. Without `lq/`
+            it has to hold a degradation.
+        interval: step from one frame of an item to the next.
+        scale: factor between `gt` and `lq`; 1 where `lq` is enlarged
+            already.
+        drop_caption: probability of an empty prompt.
+        seed: of the draws.
+
+    Raises:
+        ValueError: an argument is out of range, a folder is missing or
+            empty, clips are not paired, a clip cannot be opened or is
+            shorter than the window, or an `lq` does not fit its `gt`.
+    """
+
+    metainfo = None
+
+    def __init__(
+        self,
+        data_root: str,
+        num_frames: int,
+        pipeline: list[dict],
+        interval: int = 1,
+        scale: int = 4,
+        drop_caption: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        check_probability('drop_caption', drop_caption)
+        self.num_frames, self.interval = num_frames, interval
+        self.scale, self.drop_caption = scale, drop_caption
+        self.root = Path(data_root)
+        self.gt, self.lq, self.captions = read_folders(self.root)
+        self.names = list(self.gt)
+        self._check_lengths()
+        self.pipeline = compose(pipeline)
+        self.draws = Draws(len(self.names), seed)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, draw: int) -> dict:
+        rng = self.draws.rng(draw)
+        name = self.names[self.draws.clip(draw)]
+        position, drops = rng.random(), rng.random() < self.drop_caption
+        video = IndexedVideo(self.gt[name])
+        indices = window_indices(
+            video.num_frames, self.num_frames, self.interval, position
+        )
+        fps = video.info.fps
+        results = {
+            'gt': video.read(indices),
+            'prompt': '' if drops else self.captions[name],
+            'name': f'{name}@{indices[0]}',
+            'dataset': self.root.name,
+            'fps': None if fps is None else float(fps) / self.interval,
+            'rng': rng,
+        }
+        if self.lq:
+            results['lq'] = IndexedVideo(self.lq[name]).read(indices)
+        return self.pipeline(results)
+
+    def _check_lengths(self) -> None:
+        span = window_span(self.num_frames, self.interval)
+        short = set()
+        for name in self.names:
+            video = IndexedVideo(self.gt[name])
+            if video.num_frames < span:
+                short.add(f'{name} ({video.num_frames})')
+            if self.lq:
+                self._check_lq(name, video)
+        if short:
+            raise ValueError(
+                f'{self.root}: `num_frames` {self.num_frames} at `interval` '
+                f'{self.interval} need {span} frames, but too short are '
+                f'{name_some(short)}; remove them or shorten the window'
+            )
+
+    def _check_lq(self, name: str, video: IndexedVideo) -> None:
+        lq = IndexedVideo(self.lq[name])
+        if lq.num_frames != video.num_frames:
+            raise ValueError(
+                f'{self.root}: {name} has {video.num_frames} frames in gt/ '
+                f'but {lq.num_frames} in lq/'
+            )
+        width, height = lq.info.width, lq.info.height
+        wanted = video.info.width, video.info.height
+        if (width * self.scale, height * self.scale) != wanted:
+            raise ValueError(
+                f'{self.root}: {name} is {_size(video.info)} in gt/ and '
+                f'{_size(lq.info)} in lq/; `scale` must be the factor between '
+                f'them, 1 where lq/ is enlarged already, got {self.scale}'
+            )
+
+
+def read_folders(
+    root: Path,
+) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
+    """Read which clips a captioned folder holds.
+
+    Returns:
+        Ground truth and low quality (empty without `lq/`) by name, and the
+        captions.
+
+    Raises:
+        ValueError: a folder is missing or empty, or clips are not paired.
+    """
+    gt, text = list_clips(root / 'gt'), list_clips(root / 'text')
+    others = [path.name for path in text.values() if path.suffix != '.txt']
+    if others:
+        raise ValueError(
+            f'{root / "text"}: captions must be .txt files, but there is '
+            f'{name_some(others)}'
+        )
+    lq = list_clips(root / 'lq') if (root / 'lq').exists() else {}
+    folders = {'gt': gt, 'text': text, **({'lq': lq} if lq else {})}
+    check_paired(root, folders, 'gt')
+    captions = {name: read_caption(path) for name, path in text.items()}
+    return gt, lq, captions
+
+
+def _size(info: VideoInfo) -> str:
+    return f'{info.width}x{info.height}'

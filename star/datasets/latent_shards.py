@@ -1,0 +1,300 @@
+"""Files of a latent cache: `index.json`, shards `latents-00000.safetensors`.
+
+Shards are written whole or not at all, each names the index it belongs to,
+and each can be read without the others.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from star.datasets.fingerprints import difference, plain
+from star.structures import VideoSample
+
+FORMAT = 1
+DTYPES = {
+    'float16': torch.float16,
+    'bfloat16': torch.bfloat16,
+    'float32': torch.float32,
+}
+TOOL = 'tools/dataset_converters/cache_latents.py'
+
+
+@dataclass(frozen=True)
+class CacheIndex:
+    """What a cache holds and what made it.
+
+    Args:
+        num_items: draws 0 to `num_items` - 1 of the data set.
+        shard_size: items of a shard; the last may have fewer.
+        dtype: of latents and embeddings in the files, a key of `DTYPES`.
+        keep_gt: whether the ground truth's pixels are there too.
+        num_clips: length of the data set.
+        configs: of the data set, the data preprocessor, the autoencoder and
+            the text encoder, as `plain` gives them.
+        weights: hashes of the autoencoder's and the text encoder's weights,
+            as `hash_weights` gives them.
+        format: of the files.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    num_items: int
+    shard_size: int
+    dtype: str
+    keep_gt: bool
+    num_clips: int
+    configs: dict[str, Any]
+    weights: dict[str, str]
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for name in ('num_items', 'shard_size'):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f'`{name}` must be at least 1, got {value}')
+        if self.dtype not in DTYPES:
+            raise ValueError(
+                f'`dtype` must be one of {", ".join(DTYPES)}, '
+                f'got {self.dtype!r}'
+            )
+
+    @property
+    def num_shards(self) -> int:
+        """Shards of the complete cache."""
+        return -(-self.num_items // self.shard_size)
+
+    def items(self, shard: int) -> range:
+        """List the draws of a shard."""
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.num_items))
+
+    def key(self) -> str:
+        """Hash all but the number of items, which may grow."""
+        content = asdict(self)
+        del content['num_items']
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_index(root: str | Path) -> CacheIndex:
+    """Read the index of a cache.
+
+    Raises:
+        ValueError: there is none, or it is broken or of another format.
+    """
+    path = Path(root) / 'index.json'
+    if not path.is_file():
+        raise ValueError(f'`cache_root` holds no cache: {root} (see {TOOL})')
+    try:
+        content = json.loads(path.read_text('utf-8'))
+        key = content.pop('key')
+        index = CacheIndex(**content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is no index of a cache: {error}') from error
+    if index.format != FORMAT:
+        raise ValueError(
+            f'{path} has format {index.format}, this version reads {FORMAT}: '
+            f'make the cache anew with {TOOL}'
+        )
+    if key != index.key():
+        raise ValueError(f'{path} was changed after it was written')
+    return index
+
+
+def start_cache(root: str | Path, index: CacheIndex) -> None:
+    """Write the index of a new cache, or check the one that is there.
+
+    Args:
+        root: the cache's folder; made if missing.
+        index: of the cache to be; may have more items than the one there.
+
+    Raises:
+        ValueError: the folder holds another cache, or more items.
+    """
+    root = Path(root)
+    if (root / 'index.json').is_file():
+        old = read_index(root)
+        found = difference(_settings(old), _settings(index))
+        if found:
+            raise ValueError(
+                f'{root} holds another cache: {found}; remove it, or choose '
+                'another folder'
+            )
+        if old.num_items > index.num_items:
+            raise ValueError(
+                f'{root} holds {old.num_items} items; `num_items` must not '
+                f'be less, got {index.num_items}'
+            )
+    root.mkdir(parents=True, exist_ok=True)
+    content = {**asdict(index), 'key': index.key()}
+    text = json.dumps(content, indent=1, sort_keys=True)
+    _write_atomically(root / 'index.json', text.encode())
+
+
+def missing_shards(root: str | Path, index: CacheIndex) -> list[int]:
+    """List the shards that have still to be written.
+
+    A shard with fewer items than it should have counts: the last one of a
+    cache that grows.
+
+    Raises:
+        ValueError: a shard is broken or belongs to another cache.
+    """
+    missing = []
+    for number in range(index.num_shards):
+        path = shard_path(root, number)
+        wanted = len(index.items(number))
+        if not path.is_file() or len(Shard(path, index.key())) < wanted:
+            missing.append(number)
+    return missing
+
+
+def shard_path(root: str | Path, number: int) -> Path:
+    """Name the file of a shard."""
+    return Path(root) / f'latents-{number:05d}.safetensors'
+
+
+def write_shard(
+    path: Path,
+    index: CacheIndex,
+    samples: list[VideoSample],
+    encode_text: Callable[[str], Tensor],
+) -> None:
+    """Write the items of one shard; every prompt's embedding once.
+
+    Args:
+        path: of the shard.
+        index: of the cache.
+        samples: with `z0` and `z_lq`, and `gt` where it is kept.
+        encode_text: maps a prompt to its embedding, (L, D).
+
+    Raises:
+        ValueError: a latent cannot be written: it is not finite, or too
+            large for the index's dtype.
+    """
+    prompts = sorted({sample.prompt for sample in samples})
+    dtype = DTYPES[index.dtype]
+    tensors, items = {}, []
+    for i, prompt in enumerate(prompts):
+        tensors[f'text.{i}'] = _cast(encode_text(prompt), dtype, prompt)
+    for i, sample in enumerate(samples):
+        assert sample.z0 is not None and sample.z_lq is not None
+        tensors[f'z0.{i}'] = _cast(sample.z0, dtype, sample.name)
+        tensors[f'z_lq.{i}'] = _cast(sample.z_lq, dtype, sample.name)
+        if index.keep_gt:
+            assert sample.gt is not None
+            tensors[f'gt.{i}'] = sample.gt.cpu().contiguous()
+        items.append(_facts(sample, prompts.index(sample.prompt)))
+    # one entry: of several the order, and so the file, would be random
+    cache = json.dumps({'key': index.key(), 'items': items})
+    _write_atomically(path, save(tensors, {'cache': cache}))
+
+
+class Shard:
+    """Reads one shard; tensors are read when they are asked for.
+
+    Args:
+        path: of the file.
+        key: of the index it must belong to.
+
+    Raises:
+        ValueError: the file is broken or belongs to another cache.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        try:
+            self._file = safe_open(path, framework='pt')
+        except (OSError, SafetensorError) as error:
+            raise ValueError(
+                f'{path} cannot be read ({error}): remove it, and run {TOOL} '
+                'again'
+            ) from error
+        metadata = self._file.metadata() or {}
+        content = json.loads(metadata.get('cache', '{}'))
+        if content.get('key') != key:
+            raise ValueError(
+                f'{path} belongs to another cache: remove it, and run {TOOL} '
+                'again'
+            )
+        self._items = content['items']
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def sample(self, position: int, keep_gt: bool) -> VideoSample:
+        """Read an item: latents and embedding in float32, `gt` in uint8.
+
+        Args:
+            position: within the shard.
+            keep_gt: whether there is ground truth to read.
+        """
+        facts = dict(self._items[position])
+        text = facts.pop('text')
+        read = self._file.get_tensor
+        return VideoSample(
+            gt=read(f'gt.{position}') if keep_gt else None,
+            z0=read(f'z0.{position}').float(),
+            z_lq=read(f'z_lq.{position}').float(),
+            text=read(f'text.{text}').float(),
+            **facts,
+        )
+
+
+_FACTS = ('prompt', 'name', 'dataset', 'fps', 'record', 'seed')
+
+
+def _facts(sample: VideoSample, text: int) -> dict[str, Any]:
+    return {name: getattr(sample, name) for name in _FACTS} | {'text': text}
+
+
+def _settings(index: CacheIndex) -> dict[str, Any]:
+    names = [field.name for field in fields(index)]
+    names.remove('num_items')
+    return {name: plain(getattr(index, name), False) for name in names}
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    """Round a tensor to the cache's dtype, on the CPU."""
+    rounded = tensor.detach().to('cpu', dtype).contiguous()
+    if not rounded.isfinite().all():
+        raise ValueError(
+            f'{name!r} gives values that are not finite in {dtype}: choose '
+            'bfloat16 or float32, or look into the clip'
+        )
+    return rounded.clone()  # safetensors refuses shared memory
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is there whole, even after a loss of power.
+
+    What a killed run leaves is overwritten by the one that goes on: only one
+    process may write a cache.
+    """
+    part = path.with_name(f'.{path.name}.tmp')
+    with open(part, 'wb') as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != 'posix':  # elsewhere folders cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

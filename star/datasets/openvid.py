@@ -1,0 +1,221 @@
+"""OpenVid-1M: captioned videos for training."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from star.datasets.draws import Draws, check_probability
+from star.datasets.openvid_table import (
+    Entry,
+    describe,
+    find_files,
+    make_filter,
+    read_entries,
+    select,
+)
+from star.datasets.transforms import compose
+from star.datasets.windows import IndexedVideo, window_indices, window_span
+from star.registry import DATASETS
+from star.video.info import VideoError
+
+TOOL = 'tools/dataset_converters/prepare_openvid.py'
+_MOST_TRIES = 1000  # replacements of one draw
+
+
+@DATASETS.register_module()
+class OpenVid(Dataset):
+    """Reads random windows of the videos that a table with captions lists.
+
+    Items are addressed by draw numbers (`Draws`). A video that cannot be
+    read, or has fewer frames than the table says, is replaced by another one
+    that the draw's own generator chooses, logged once and counted; so is one
+    that turns out too small where the table has no sizes, which is no damage
+    and not limited. Every process that loads counts for itself: a worker of
+    a loader, on each rank.
+
+    Args:
+        annotation: OpenVid-1M's CSV, or the one that
+            `tools/dataset_converters/prepare_openvid.py` made of it.
+        data_root: folder of the videos; those of OpenVid-1M's own table may
+            lie in folders below.
+        num_frames: frames of one item.
+        pipeline: transforms applied to `dict(gt, prompt, name, dataset, fps,
+            rng)`, gt (T, H, W, C) uint8.
+        interval: step from one frame of an item to the next.
+        split: 'train', or 'test' for the held-out sources (`split_of`).
+        filters: arguments of `ClipFilter`; clips shorter than the window
+            are left out in any case.
+        drop_caption: probability of an empty prompt.
+        max_broken: with more broken videos in one process the run stops.
+        seed: of the draws.
+
+    Raises:
+        ValueError: an argument is out of range, the table cannot be read,
+            lacks columns, or none of its clips is left.
+    """
+
+    metainfo = None
+
+    def __init__(
+        self,
+        annotation: str,
+        data_root: str,
+        num_frames: int,
+        pipeline: list[dict],
+        interval: int = 1,
+        split: str = 'train',
+        filters: dict | None = None,
+        drop_caption: float = 0.0,
+        max_broken: int = 100,
+        seed: int = 0,
+    ) -> None:
+        check_probability('drop_caption', drop_caption)
+        if max_broken < 0:
+            raise ValueError(f'`max_broken` must be >= 0, got {max_broken}')
+        self.num_frames, self.interval = num_frames, interval
+        self.root = Path(data_root)
+        self.rules = make_filter(filters or {})
+        entries = self._select(annotation, split)
+        self.names = Texts([entry.video for entry in entries])
+        self.captions = Texts([entry.caption for entry in entries])
+        self.drop_caption = drop_caption
+        self.max_broken = max_broken
+        self.pipeline = compose(pipeline)
+        self.draws = Draws(len(entries), seed)
+        self.broken: dict[int, str] = {}
+        self.too_small: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, draw: int) -> dict:
+        rng, which = self.draws.rng(draw), self.draws.clip(draw)
+        # drawn before reading: they stay whatever has to be replaced
+        position, drops = rng.random(), rng.random() < self.drop_caption
+        for _ in range(_MOST_TRIES):
+            results = self._read(which, position)
+            if results is not None:
+                results['rng'] = rng
+                results['prompt'] = '' if drops else self.captions[which]
+                return self.pipeline(results)
+            which = int(rng.integers(len(self)))
+        raise ValueError(
+            f'{_MOST_TRIES} videos of {self.root} in a row are smaller than '
+            f'{self.rules.min_width}x{self.rules.min_height} or broken; '
+            f'{TOOL} finds those that fit'
+        )
+
+    def _select(self, annotation: str, split: str) -> list[Entry]:
+        span = window_span(self.num_frames, self.interval)
+        frames = max(self.rules.min_frames, span)
+        chosen, removed = select(
+            read_entries(annotation),
+            replace(self.rules, min_frames=frames),
+            split,
+            find_files(self.root),
+        )
+        total = len(chosen) + removed.total()
+        if not chosen:
+            raise ValueError(
+                f'{annotation}: none of its {total:,} clips is left for '
+                f'training: {describe(removed)}; change `filters`, '
+                '`num_frames` or `data_root`'
+            )
+        print_log(
+            f'OpenVid: {len(chosen):,} of {total:,} clips, split {split!r} '
+            f'({describe(removed)})',
+            'current',
+        )
+        self._warn_of_sizes(chosen)
+        return chosen
+
+    def _warn_of_sizes(self, entries: Sequence[Entry]) -> None:
+        wants = self.rules.min_width or self.rules.min_height
+        if wants and any(entry.width is None for entry in entries):
+            print_log(
+                f'the table has no sizes: smaller videos than '
+                f'{self.rules.min_width}x{self.rules.min_height} are found '
+                f'only when they are read; {TOOL} finds them before',
+                'current',
+                logging.WARNING,
+            )
+
+    def _read(self, which: int, position: float) -> dict | None:
+        """Read a window; None where the video is of no use."""
+        if which in self.broken or which in self.too_small:
+            return None
+        path = self.root / self.names[which]
+        try:
+            video = IndexedVideo(path)
+            if not self.rules.fits(video.info.width, video.info.height):
+                self._note_small(which, video)
+                return None
+            indices = window_indices(
+                video.num_frames, self.num_frames, self.interval, position
+            )
+            frames = video.read(indices)
+        except (VideoError, OSError) as error:
+            self._note_broken(which, str(error))
+            return None
+        except ValueError as error:
+            self._note_broken(which, f'{path}: {error}')
+            return None
+        fps = video.info.fps
+        return {
+            'gt': frames,
+            'name': f'{PurePosixPath(self.names[which]).stem}@{indices[0]}',
+            'dataset': 'openvid',
+            'fps': None if fps is None else float(fps) / self.interval,
+        }
+
+    def _note_small(self, which: int, video: IndexedVideo) -> None:
+        self.too_small.add(which)
+        print_log(
+            f'{video.path}: left out, its frames are '
+            f'{video.info.width}x{video.info.height}',
+            'current',
+        )
+
+    def _note_broken(self, which: int, reason: str) -> None:
+        self.broken[which] = reason
+        count = len(self.broken)
+        print_log(
+            f'broken video {count}, replaced: {reason}',
+            'current',
+            logging.WARNING,
+        )
+        if count > self.max_broken:
+            first = next(iter(self.broken.values()))
+            raise ValueError(
+                f'{count} videos could not be read by one loading process, '
+                f'`max_broken` is {self.max_broken}; the first: {first}; '
+                f'{TOOL} finds them all'
+            )
+
+
+class Texts:
+    """A list of strings in one piece of memory.
+
+    A million Python strings would be copied page by page into each worker:
+    reading one changes its reference count.
+
+    Args:
+        texts: the strings.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        pieces = [text.encode() for text in texts]
+        self.data = b''.join(pieces)
+        self.ends = np.cumsum([len(piece) for piece in pieces])
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int) -> str:
+        start = self.ends[index - 1] if index else 0
+        return self.data[start : self.ends[index]].decode()

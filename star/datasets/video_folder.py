@@ -1,0 +1,130 @@
+"""A test set: videos or folders of frames, with or without ground truth."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from star.datasets.pairing import check_paired, list_clips, read_caption
+from star.datasets.transforms import compose
+from star.registry import DATASETS
+from star.video.io import VideoError, VideoReader
+
+
+@DATASETS.register_module()
+class VideoFolder(Dataset):
+    """Reads whole clips of a test set, in order of their names.
+
+    `lq/` holds the inputs, `gt/` the ground truth, `text/` prompts NAME.txt,
+    paired by name; each may be missing, but not both of the first two. A
+    clip is a video, a folder of frames, or one image. Without `lq/` the
+    pipeline makes the inputs, always the same: its `rng` depends on `seed`
+    and the clip's place.
+
+    Args:
+        data_root: folder that holds `lq/` or `gt/`.
+        name: of the set, in each sample; None takes the folder's.
+        num_frames: only the first so many frames; None for all.
+        pipeline: transforms applied to `dict(gt, lq, prompt, name, dataset,
+            fps, rng)`, clips (T, H, W, C) uint8, `gt` or `lq` only if there.
+        seed: of a degradation in the pipeline.
+
+    Raises:
+        ValueError: both folders are missing, one is empty, or clips are not
+            paired; on reading, a clip that cannot be decoded or is no
+            multiple of its input.
+    """
+
+    metainfo = None
+
+    def __init__(
+        self,
+        data_root: str,
+        name: str | None = None,
+        num_frames: int | None = None,
+        pipeline: list[dict] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if num_frames is not None and num_frames < 1:
+            raise ValueError(f'`num_frames` must be >= 1, got {num_frames}')
+        self.root = Path(data_root)
+        self.name = self.root.name if name is None else name
+        self.num_frames, self.seed = num_frames, seed
+        self.folders = find_folders(self.root)
+        self.names = list(self.folders.get('lq') or self.folders['gt'])
+        self.pipeline = compose(
+            [{'type': 'PackVideoInputs'}] if pipeline is None else pipeline
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> dict:
+        name = self.names[index]
+        results = {
+            'prompt': '',
+            'name': name,
+            'dataset': self.name,
+            'rng': np.random.default_rng((self.seed, index)),
+        }
+        if 'text' in self.folders:
+            results['prompt'] = read_caption(self.folders['text'][name])
+        for key in ('gt', 'lq'):
+            if key in self.folders:
+                path = self.folders[key][name]
+                results[key], results['fps'] = read_clip(path, self.num_frames)
+        self._check_sizes(results)
+        return self.pipeline(results)
+
+    def _check_sizes(self, results: dict) -> None:
+        if 'gt' not in results or 'lq' not in results:
+            return
+        (frames, rows, columns), lq = (
+            results[key].shape[:3] for key in ('gt', 'lq')
+        )
+        if frames != lq[0] or rows % lq[1] or columns * lq[1] != rows * lq[2]:
+            raise ValueError(
+                f'{self.root}: {results["name"]} has {frames} frames of '
+                f'{columns}x{rows} in gt/, {lq[0]} of {lq[2]}x{lq[1]} in lq/; '
+                'gt/ must have as many, larger by a whole factor'
+            )
+
+
+def find_folders(root: Path) -> dict[str, dict[str, Path]]:
+    """Find the clips of `lq/` and `gt/` and the prompts of `text/`.
+
+    Raises:
+        ValueError: as `VideoFolder` when it is made.
+    """
+    there = [key for key in ('lq', 'gt', 'text') if (root / key).is_dir()]
+    if not {'lq', 'gt'} & set(there):
+        raise ValueError(
+            f'`data_root` must hold a folder lq/ or gt/ of clips: {root}'
+        )
+    folders = {key: list_clips(root / key) for key in there}
+    check_paired(root, folders, there[0])
+    return folders
+
+
+def read_clip(
+    path: Path, num_frames: int | None = None
+) -> tuple[np.ndarray, float | None]:
+    """Read a clip from its first frame on.
+
+    Args:
+        path: video, image, or folder of images.
+        num_frames: at most; None for all.
+
+    Returns:
+        Frames (T, H, W, 3) uint8 RGB, and frames per second if known.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    with VideoReader(path, num_frames) as reader:
+        frames = [frame.image for frame in islice(reader, num_frames)]
+        fps = reader.info.fps
+    if not frames:
+        raise VideoError(f'{path}: it holds no frames')
+    return np.stack(frames), None if fps is None else float(fps)

@@ -1,0 +1,309 @@
+"""Verify OpenVid's videos: prepare_openvid.py CSV VIDEOS DST [--workers N].
+
+Writes a table of those that can be read, with their sizes, for `OpenVid`.
+"""
+
+import argparse
+import csv
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from star.datasets.openvid_table import (
+    COLUMNS,
+    SIZE_COLUMNS,
+    find_files,
+    locate,
+    read_rows,
+)
+from star.datasets.windows import IndexedVideo
+from star.video.io import VideoError, count_frames
+
+_PERIOD = 5.0  # seconds between lines of progress
+Check = Callable[[str, str, bool], dict]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Verify the videos of OpenVid-1M and write a table of '
+        'those that can be read. An interrupted scan goes on where it was; '
+        'after more videos have come, only the new ones are read.'
+    )
+    parser.add_argument('csv', type=Path, help="OpenVid-1M's own table")
+    parser.add_argument('videos', type=Path, help='folder of the videos')
+    parser.add_argument('dst', type=Path, help='verified table (.csv)')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes'
+    )
+    parser.add_argument(
+        '--full',
+        action='store_true',
+        help='decode every frame, not only the first, middle and last one',
+    )
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f'--workers must be >= 1, got {args.workers}')
+    return args
+
+
+def check_video(root: str, name: str, full: bool) -> dict:
+    """Verify one video.
+
+    Returns:
+        Its `frames`, `fps`, `width` and `height`, or a `reason` and `detail`.
+    """
+    path = Path(root, name)
+    record: dict = {'video': name, 'full': full, 'stamp': stamp(path)}
+    reason = 'cannot be opened'
+    try:
+        video = IndexedVideo(path, 'pyav')
+        reason = 'cannot be decoded'
+        if full and count_frames(path) != video.num_frames:
+            raise VideoError(f'{path}: frames are missing')
+        last = video.num_frames - 1
+        for index in sorted({0, last // 2, last}):
+            video.read([index])
+    except (VideoError, OSError) as error:
+        return {**record, 'reason': reason, 'detail': str(error)}
+    info = video.info
+    record.update(width=info.width, height=info.height)
+    return {
+        **record,
+        'frames': video.num_frames,
+        'fps': None if info.fps is None else round(float(info.fps), 3),
+    }
+
+
+def stamp(path: Path) -> list[int]:
+    """Tell by what a changed file is known: its size and time."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def read_log(path: Path, root: Path, full: bool) -> dict[str, dict]:
+    """Read the results of earlier scans that still hold."""
+    records: dict[str, dict] = {}
+    if not path.exists():
+        return records
+    for line in path.read_text(encoding='utf-8').splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:  # the scan was killed while writing
+            continue
+        if record['full'] >= full:
+            records[record['video']] = record
+    return {
+        name: record
+        for name, record in records.items()
+        if record['stamp'] == stamp(root / name)
+    }
+
+
+def scan(
+    root: Path, names: Iterable[str], full: bool, workers: int, check: Check
+) -> Iterator[dict]:
+    """Check videos in processes of their own, in no certain order."""
+    waiting = iter(names)
+    stopped: list[str] = []
+    while True:
+        running: dict[Future, str] = {}
+        pool = make_pool(workers)
+        try:
+            while True:
+                room = 4 * workers - len(running)
+                for name in islice(waiting, room):
+                    future = pool.submit(check, str(root), name, full)
+                    running[future] = name
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                    del running[future]
+        except BrokenProcessPool:
+            stopped = list(running.values())
+        finally:
+            pool.shutdown(cancel_futures=True)
+        for name in stopped:
+            yield check_alone(root, name, full, check)
+
+
+def check_alone(root: Path, name: str, full: bool, check: Check) -> dict:
+    """Check a video that may end the process that decodes it."""
+    with make_pool(1) as pool:
+        try:
+            return pool.submit(check, str(root), name, full).result()
+        except BrokenProcessPool:
+            record = {'video': name, 'full': full, 'stamp': stamp(root / name)}
+            detail = f'{root / name}: decoding it ends the process'
+            return {**record, 'reason': 'cannot be decoded', 'detail': detail}
+
+
+def make_pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Progress:
+    """Prints how far a scan has come, every few seconds."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.rejected = total, 0, 0
+        self.start = self.last = time.monotonic()
+
+    def add(self, record: dict) -> None:
+        self.done += 1
+        self.rejected += 'reason' in record
+        now = time.monotonic()
+        if now - self.last >= _PERIOD or self.done == self.total:
+            self.last = now
+            rate = self.done / max(now - self.start, 1e-9)
+            left = (self.total - self.done) / rate / 60
+            print(
+                f'{self.done:,} of {self.total:,} videos, {rate:.1f} a '
+                f'second, {left:.0f} min left, {self.rejected:,} rejected',
+                file=sys.stderr,
+            )
+
+
+def verify(
+    args: argparse.Namespace, files: dict[str, str], check: Check
+) -> dict[str, dict]:
+    """Check the table's videos, those known from earlier scans apart."""
+    found = (locate(row['video'], files) for row in read_rows(args.csv))
+    names = list(dict.fromkeys(name for name in found if name is not None))
+    log = log_path(args.dst)
+    records = read_log(log, args.videos, args.full)
+    todo = [name for name in names if name not in records]
+    print(
+        f'{len(names):,} videos are there, {len(names) - len(todo):,} of '
+        f'them known from an earlier scan ({log})',
+        file=sys.stderr,
+    )
+    progress = Progress(len(todo))
+    args.dst.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, 'a', encoding='utf-8') as file:
+        file.write('\n')  # ends a line that was cut off
+        results = scan(args.videos, todo, args.full, args.workers, check)
+        for record in results:
+            file.write(json.dumps(record) + '\n')
+            file.flush()
+            records[record['video']] = record
+            progress.add(record)
+    return records
+
+
+def log_path(dst: Path) -> Path:
+    return dst.with_name(f'{dst.stem}.scan.jsonl')
+
+
+def write_tables(
+    args: argparse.Namespace, files: dict[str, str], records: dict[str, dict]
+) -> Counter[str]:
+    """Write the verified clips and the rejected ones; count them."""
+    counts = Counter[str]()
+    rejected = args.dst.with_name(f'{args.dst.stem}.rejected.tsv')
+    with AtomicFile(args.dst) as good, AtomicFile(rejected) as bad:
+        writer = csv.writer(good)
+        writer.writerow([*COLUMNS, *SIZE_COLUMNS])
+        for row in read_rows(args.csv):
+            name = locate(row['video'], files)
+            record = {'reason': 'without a file', 'detail': ''}
+            if name is not None:
+                record = records[name]
+            counts[record.get('reason', 'verified')] += 1
+            if 'reason' in record:
+                detail = ' '.join(record['detail'].split())
+                print(
+                    row['video'], record['reason'], detail, sep='\t', file=bad
+                )
+            else:
+                writer.writerow(verified_row(row, record))
+    return counts
+
+
+def verified_row(row: dict[str, str], record: dict) -> list:
+    """Replace what a table says of a video by what the file says."""
+    row = {**row, 'video': record['video'], 'frame': record['frames']}
+    if record['fps']:
+        seconds = round(record['frames'] / record['fps'], 3)
+        row.update(fps=record['fps'], seconds=seconds)
+    sizes = [record[name] for name in SIZE_COLUMNS]
+    return [*(row[name] for name in COLUMNS), *sizes]
+
+
+class AtomicFile:
+    """A text file that appears under its name only when it is complete."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(f'{path.name}.part')
+
+    def __enter__(self) -> TextIO:
+        self.file = open(self.part, 'w', newline='', encoding='utf-8')
+        return self.file
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        if kind is None:
+            os.replace(self.part, self.path)
+        else:
+            self.part.unlink()
+
+
+def report(args: argparse.Namespace, counts: Counter[str]) -> None:
+    verified, total = counts['verified'], counts.total()
+    print(f'{args.dst}: {verified:,} of {total:,} clips verified')
+    for reason, count in counts.most_common():
+        if reason != 'verified':
+            print(f'  {count:,} {reason}')
+    if verified < total:
+        names = args.dst.with_name(f'{args.dst.stem}.rejected.tsv')
+        print(f'  listed in {names}')
+
+
+def main(check: Check = check_video) -> int:
+    args = parse_args()
+    try:
+        files = find_files(args.videos)
+        records = verify(args, files, check)
+        counts = write_tables(args, files, records)
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on', file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    report(args, counts)
+    return 0 if counts['verified'] else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
