@@ -105,7 +105,7 @@ class TemporalVAE(nn.Module):
     def encode(
         self,
         x: Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
         tile: int = 0,
     ) -> Tensor:
         """Encode a clip frame by frame.
@@ -113,7 +113,8 @@ class TemporalVAE(nn.Module):
         Args:
             x: clip, (N, C, T, H, W), RGB in [-1, 1]; H and W multiples of
                 `downsample`; may live on another device than the network.
-            generator: of the posterior's noise; unused for its mode.
+            generator: of the posterior's noise, or one for each clip; unused
+                for its mode.
             tile: side of a spatial tile in pixels of the clip, rounded down
                 to a multiple of `downsample`, 0 for none. Neighbours share a
                 quarter and are blended. Norms and attention see one tile
@@ -128,6 +129,8 @@ class TemporalVAE(nn.Module):
                 `tile` is less than four of them.
         """
         posterior = self.posterior(x, tile)
+        if isinstance(generator, list):
+            generator = [g for g in generator for _ in range(x.shape[2])]
         z = posterior.sample(generator) if self.samples else posterior.mode()
         z = rearrange(z, '(n t) c h w -> n c t h w', n=len(x))
         return z * self.scaling_factor

@@ -71,26 +71,31 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: `inputs`, a list of (T, C, h, w) uint8 clips, of one shape
-                in training, and `data_samples`, a list of VideoSample.
+                in training, and `data_samples`, a list of VideoSample. In
+                training `inputs` may be None for all: cached latents.
             training: whether the model is being trained.
 
         Returns:
             `inputs` and `data_samples`; in training `inputs` are
-            (N, C, T, H, W) float in [-1, 1], enlarged and on the device.
+            (N, C, T, H, W) float in [-1, 1], enlarged and on the device, or
+            None where there are none.
         """
         if not training:
             return data
-        inputs = [self._enlarge(to_float(c)) for c in data['inputs']]
+        if all(clip is None for clip in data['inputs']):
+            return {'inputs': None, 'data_samples': data['data_samples']}
+        clips = [clip.to(self.device) for clip in data['inputs']]
+        inputs = [self._enlarge(to_float(clip)) for clip in clips]
         batch = torch.stack(inputs).transpose(1, 2)
         return {
-            'inputs': batch.to(self.device),
+            'inputs': batch,
             'data_samples': data['data_samples'],
         }
 
     def stack(self, samples: list[VideoSample], field: str) -> Tensor:
         """Stack one field of all samples as (N, C, T, H, W) in [-1, 1]."""
-        clips = [to_float(getattr(s, field)) for s in samples]
-        return torch.stack(clips).transpose(1, 2).to(self.device)
+        clips = [to_float(getattr(s, field).to(self.device)) for s in samples]
+        return torch.stack(clips).transpose(1, 2)
 
     def _enlarge(self, clip: Tensor) -> Tensor:
         height, width = clip.shape[-2:]

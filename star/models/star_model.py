@@ -11,6 +11,13 @@ from torch import Tensor
 from star.diffusion.precondition import lq_velocity
 from star.models.restoration import Restoration
 from star.models.restore_options import check_options
+from star.models.training import (
+    build_objective,
+    freeze,
+    frozen_parts,
+    prepare_batch,
+    trained_modules,
+)
 from star.registry import MODELS
 from star.structures import RestoreOptions, VideoSample
 
@@ -27,7 +34,9 @@ class STARModel(BaseModel):
         backbone: config of the denoiser, e.g. I2VGenUNet.
         controlnet: config of the conditioner, e.g. UNetControlNet.
         schedule: config of the noise schedule.
-        velocity_loss: config of the training loss.
+        losses: configs of the training losses by name, `velocity`,
+            `frequency`, `perceptual`, and what they look at, `window` and
+            `t_range`: the arguments of `training.Objective`.
         prompts: defaults of a restoration, with the keys `prompt` (what the
             video shows), `suffix` (appended to every prompt) and `negative`.
         restore_options: fields of RestoreOptions that differ from its
@@ -37,12 +46,15 @@ class STARModel(BaseModel):
             the velocity, in units of its error: small networks then need not
             learn to copy their input. None as in the paper.
         frozen: names of the parts that training leaves as they are.
+        trained: classes of modules within frozen parts that learn all the
+            same, e.g. ('LIEM',).
         data_preprocessor: config of the data preprocessor.
 
     Raises:
-        ValueError: a misspelt key in `prompts`, `restore_options` or
-            `frozen`, a wrong value in `restore_options`, or `residual_std`
-            is not one positive number per channel.
+        ValueError: a misspelt key in `losses`, `prompts`,
+            `restore_options`, `frozen` or `trained`, a wrong value in
+            `losses` or `restore_options`, or `residual_std` is not one
+            positive number per channel.
     """
 
     def __init__(
@@ -52,11 +64,12 @@ class STARModel(BaseModel):
         backbone: dict,
         controlnet: dict,
         schedule: dict,
-        velocity_loss: dict | None = None,
+        losses: dict | None = None,
         prompts: dict | None = None,
         restore_options: dict | None = None,
         residual_std: list[float] | None = None,
         frozen: tuple[str, ...] = ('autoencoder', 'text_encoder'),
+        trained: tuple[str, ...] = (),
         data_preprocessor: dict | None = None,
     ) -> None:
         preprocessor = data_preprocessor or {'type': 'VideoDataPreprocessor'}
@@ -66,8 +79,8 @@ class STARModel(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.controlnet = MODELS.build(controlnet)
         self.schedule = MODELS.build(schedule)
-        self.velocity_loss = MODELS.build(
-            velocity_loss or {'type': 'VelocityLoss'}
+        self.objective = build_objective(
+            losses or {}, self.schedule.num_timesteps
         )
         self.prompts = _check_prompts(prompts or {})
         self.restore_options = _options(restore_options or {})
@@ -75,19 +88,21 @@ class STARModel(BaseModel):
         if residual_std is not None:
             _check_std(residual_std, self.autoencoder.latent_channels)
         self.frozen = tuple(frozen)
-        for part in self._frozen_parts():
-            part.requires_grad_(False)
+        self.trained = tuple(trained)
+        freeze(self, self.frozen, self.trained)
 
     def train(self, mode: bool = True) -> 'STARModel':
         """Switch to training mode; frozen parts stay in evaluation mode."""
         super().train(mode)
-        for part in self._frozen_parts():
+        for part in frozen_parts(self, self.frozen):
             part.eval()
+        for module in trained_modules(self, self.frozen, self.trained):
+            module.train(mode)
         return self
 
     def forward(
         self,
-        inputs: Tensor | list[Tensor],
+        inputs: Tensor | list[Tensor] | None,
         data_samples: list[VideoSample],
         mode: str = 'predict',
     ) -> dict[str, Tensor] | list[VideoSample]:
@@ -103,34 +118,43 @@ class STARModel(BaseModel):
             ValueError: another `mode`.
         """
         if mode == 'loss':
-            assert isinstance(inputs, Tensor)
+            assert inputs is None or isinstance(inputs, Tensor)
             return self.loss(inputs, data_samples)
         if mode == 'predict':
+            assert inputs is not None
             return self.predict(list(inputs), data_samples)
         raise ValueError(f"`mode` must be 'loss' or 'predict', got {mode!r}")
 
     def loss(
-        self, inputs: Tensor, data_samples: list[VideoSample]
+        self, inputs: Tensor | None, data_samples: list[VideoSample]
     ) -> dict[str, Tensor]:
-        """Compute the velocity loss at one random timestep per clip.
+        """Compute the losses at one random timestep per clip.
 
         Args:
             inputs: low-quality clips at the size of the ground truth,
-                (N, C, T, H, W) in [-1, 1].
-            data_samples: with `gt` and `prompt`.
+                (N, C, T, H, W) in [-1, 1]; unused where latents are cached.
+            data_samples: with `gt` and `prompt`, or with `z0`, `z_lq` and
+                `text`; losses on pixels need `gt` in any case.
+
+        Returns:
+            `loss_velocity`, the other losses that are switched on, and what
+            is to be watched of them.
+
+        Raises:
+            ValueError: a sample lacks what is needed.
         """
-        gt = self.data_preprocessor.stack(data_samples, 'gt')
-        with torch.no_grad():
-            text = self.text_encoder([s.prompt for s in data_samples])
-            z0 = self.autoencoder.encode(gt)
-            z_lq = self.autoencoder.encode(inputs)
-        steps = self.schedule.num_timesteps
-        t = torch.randint(steps, (len(gt),), device=gt.device)
-        noise = torch.randn_like(z0)
+        batch = prepare_batch(self, inputs, data_samples)
+        z0, noise, t = batch.z0, batch.noise, batch.t
         z_t = self.schedule.add_noise(z0, noise, t)
-        v = self.velocity(z_t, t, (text, text), z_lq)
+        v = self.velocity(z_t, t, (batch.text, batch.text), batch.z_lq)
         target = self.schedule.velocity(z0, noise, t)
-        return {'loss_velocity': self.velocity_loss(v, target)}
+        losses = {'loss_velocity': self.objective.velocity(v, target)}
+        if self.objective.on_pixels:
+            x0 = self.schedule.to_x0(z_t, v, t)
+            losses |= self.objective.compare_pixels(
+                self.autoencoder, x0, batch
+            )
+        return losses
 
     def velocity(
         self, z_t: Tensor, t: Tensor, texts: tuple[Any, Any], z_lq: Tensor
@@ -231,14 +255,6 @@ class STARModel(BaseModel):
             self, options or self.restore_options, progress
         )
         return restoration.run(iter(frames))
-
-    def _frozen_parts(self) -> list[torch.nn.Module]:
-        try:
-            return [self.get_submodule(name) for name in self.frozen]
-        except AttributeError as error:
-            raise ValueError(
-                f'`frozen` must name parts of the model, got {self.frozen}'
-            ) from error
 
 
 def _check_std(std: list[float], channels: int) -> None:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from star.models.draws import Draws
 from star.models.star_model import STARModel
 from star.registry import MODELS
 from star.structures import RestoreOptions, VideoSample
@@ -31,7 +32,9 @@ def training_batch(model, num_clips=2):
     data = {
         'inputs': [random_clip(3, 4, 6, i) for i in range(num_clips)],
         'data_samples': [
-            VideoSample(gt=random_clip(3, 4, 6, 9 - i), prompt='a' * i)
+            VideoSample(
+                gt=random_clip(3, 4, 6, 9 - i), prompt='a' * i, seed=100 + i
+            )
             for i in range(num_clips)
         ],
     }
@@ -66,6 +69,10 @@ def test_any_part_can_be_frozen():
         ({'prompts': {'text': 'a', 'prompt': 'b'}}, '`prompts` .* text$'),
         ({'restore_options': {'guidance': 3}}, '`restore_options`.*guidance'),
         ({'restore_options': {'chunk': 0}}, '`restore_options`.*`chunk`'),
+        ({'losses': {'velocty': {}}}, '`losses` has unknown keys: velocty'),
+        ({'losses': {'window': {'size': 3}}}, '`window` of `losses`.*size'),
+        ({'losses': {'t_range': (5, 1000)}}, '`t_range` .* 999, got'),
+        ({'trained': ['liem']}, '`trained` must name .* none of: liem'),
         ({'frozen': ['autoencodr']}, '`frozen` .*autoencodr'),
         ({'frozen': 'backbone'}, "`frozen` .*'b', 'a'"),
         ({'residual_std': [1.0, 1.0]}, '`residual_std` must be 3 positive'),
@@ -152,19 +159,25 @@ def test_predict():
         model(clips, samples[:1])
 
 
+def draw(model, sample, device='cpu'):
+    """A sample's timestep and noise, from its seed."""
+    draws = Draws(sample.seed, torch.device(device))
+    t = model.objective.draw_timesteps([draws])
+    return t, draws.noise(sample.gt.transpose(0, 1).shape)
+
+
 def test_loss_is_what_the_equation_says():
     model = small_model()
     batch = training_batch(model)
-    torch.manual_seed(5)
     losses = model(**batch, mode='loss')
     assert list(losses) == ['loss_velocity']
 
-    torch.manual_seed(5)
-    z0 = torch.stack([s.gt for s in batch['data_samples']]) / 127.5 - 1
+    samples = batch['data_samples']
+    z0 = torch.stack([s.gt for s in samples]) / 127.5 - 1
     z0 = z0.transpose(1, 2)
-    t = torch.randint(1000, (2,))
-    # drawn in the order of the latents' memory
-    noise = torch.randn_like(model.autoencoder.encode(z0))
+    pairs = [draw(model, sample) for sample in samples]
+    t = torch.cat([pair[0] for pair in pairs])
+    noise = torch.stack([pair[1] for pair in pairs])
     alpha = model.schedule.alpha[t].reshape(2, 1, 1, 1, 1)
     sigma = (1 - alpha**2).sqrt()
     z_t = alpha * z0 + sigma * noise
@@ -220,7 +233,6 @@ def test_learns_one_batch():
     optimizer = torch.optim.Adam(parts, lr=3e-3)
     history = []
     for _ in range(20):
-        torch.manual_seed(1)  # the same noise and timestep
         loss = model(**batch, mode='loss')['loss_velocity']
         optimizer.zero_grad()
         loss.backward()

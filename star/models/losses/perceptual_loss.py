@@ -1,0 +1,208 @@
+"""Perceptual, pixel and flicker losses on decoded clips."""
+
+import warnings
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from star import compat
+from star.models.autoencoders import load_strictly
+from star.registry import MODELS
+
+NETWORKS = ('squeeze', 'alex', 'vgg')
+_HEADS = 'lins'  # codespell:ignore lins
+
+
+@MODELS.register_module()
+class PerceptualLoss(nn.Module):
+    """Compares decoded clips as eyes do: LPIPS, L1 and flicker.
+
+    Each clip counts with (1 - t / t_max)**t_power: at high t the best
+    estimate of the clean clip is blurred for good reason. No part of the
+    paper.
+
+    The network of LPIPS is loaded when first used, so that a model can be
+    built without it, and is no part of the state dict.
+
+    Args:
+        net: trunk of LPIPS, 'squeeze', 'alex' or 'vgg'.
+        weights: safetensors file with the state dict of the `lpips`
+            package's network, trunk included; None lets the package download
+            the trunk.
+        lpips: weight of LPIPS; with 0 the package is not needed.
+        l1: weight of the mean absolute difference of pixels.
+        temporal: weight of the mean absolute difference between the two
+            clips' changes from frame to frame: flicker.
+        t_power: how fast the loss falls with t; 0 for not at all.
+        weight: factor of the whole.
+        num_timesteps: of the noise schedule, >= 2.
+
+    Raises:
+        ValueError: `net` is unknown, or a number is negative.
+    """
+
+    def __init__(
+        self,
+        net: str = 'squeeze',
+        weights: str | None = None,
+        lpips: float = 1.0,
+        l1: float = 1.0,
+        temporal: float = 0.0,
+        t_power: float = 1.0,
+        weight: float = 1.0,
+        num_timesteps: int = 1000,
+    ) -> None:
+        super().__init__()
+        if net not in NETWORKS:
+            raise ValueError(f'`net` must be one of {NETWORKS}, got {net!r}')
+        numbers = {
+            'lpips': lpips,
+            'l1': l1,
+            'temporal': temporal,
+            't_power': t_power,
+            'weight': weight,
+        }
+        for name, value in numbers.items():
+            if value < 0:
+                raise ValueError(f'`{name}` must not be negative, got {value}')
+        if num_timesteps < 2:
+            raise ValueError(
+                f'`num_timesteps` must be at least 2, got {num_timesteps}'
+            )
+        self.net = net
+        self.weights = weights
+        self.factors = {'lpips': lpips, 'l1': l1, 'temporal': temporal}
+        self.t_power = t_power
+        self.weight = weight
+        self.num_timesteps = num_timesteps
+        self._network: list[nn.Module] = []  # hidden from the state dict
+
+    def forward(self, pred: Tensor, gt: Tensor, t: Tensor) -> Tensor:
+        """Return the weighted loss of a batch.
+
+        Args:
+            pred: decoded estimate of the clean clips, (N, C, T, H, W).
+            gt: ground truth in [-1, 1], of the same shape.
+            t: the timestep of each clip, (N,).
+
+        Raises:
+            ImportError: the extra 'metrics' is missing.
+            ValueError: the network's weights cannot be loaded.
+        """
+        return self.terms(pred, gt, t)['loss_perceptual']
+
+    def terms(self, pred: Tensor, gt: Tensor, t: Tensor) -> dict[str, Tensor]:
+        """Return the loss and what to watch of it.
+
+        Args:
+            pred: as for `forward`, like the others.
+
+        Returns:
+            `loss_perceptual`; without gradient the means over the batch of
+            the distances that have a weight, without weights:
+            `perceptual_lpips`, `perceptual_l1`, `perceptual_temporal`.
+        """
+        with torch.autocast(pred.device.type, enabled=False):
+            distances = self.distances(pred.float(), gt.float())
+        last = self.num_timesteps - 1
+        share = (1 - t.float() / last) ** self.t_power
+        each = share.new_zeros(len(share))
+        for name, distance in distances.items():
+            each = each + self.factors[name] * distance
+        watched = {
+            f'perceptual_{name}': distance.detach().mean()
+            for name, distance in distances.items()
+        }
+        return {
+            'loss_perceptual': self.weight * (share * each).mean(),
+            **watched,
+        }
+
+    def distances(self, pred: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        """Compute the distances that have a weight, (N,) each."""
+        found = {}
+        if self.factors['lpips']:
+            found['lpips'] = self._lpips(pred, gt)
+        if self.factors['l1']:
+            found['l1'] = _absolute(pred - gt)
+        if self.factors['temporal'] and pred.shape[2] > 1:
+            found['temporal'] = _absolute((pred - gt).diff(dim=2))
+        return found
+
+    def network(self, device: torch.device) -> nn.Module:
+        """Return LPIPS's network on a device; load it if it is not yet."""
+        if not self._network:
+            self._network.append(load_lpips(self.net, self.weights))
+        self._network[0] = self._network[0].to(device)
+        return self._network[0]
+
+    def _lpips(self, pred: Tensor, gt: Tensor) -> Tensor:
+        frames = [rearrange(x, 'n c t h w -> (n t) c h w') for x in (pred, gt)]
+        values = self.network(pred.device)(*frames)
+        return values.reshape(len(pred), -1).mean(1)
+
+
+def load_lpips(net: str, weights: str | None) -> nn.Module:
+    """Build LPIPS, frozen, in evaluation mode.
+
+    Args:
+        net: its trunk.
+        weights: see `PerceptualLoss`.
+
+    Raises:
+        ImportError: the extra 'metrics' is missing.
+        ValueError: the weights are missing or do not fit.
+    """
+    compat.allow_missing_torchvision_operators()
+    lpips = compat.require('lpips', 'metrics')
+    random = weights is not None
+    try:
+        with warnings.catch_warnings():
+            # lpips names the trunk's weights as torchvision did until 0.13
+            warnings.simplefilter('ignore', UserWarning)
+            network = lpips.LPIPS(
+                pretrained=not random, pnet_rand=random, net=net, verbose=False
+            )
+    except OSError as error:
+        raise ValueError(
+            f'the trunk of LPIPS could not be downloaded ({error}); name a '
+            'file with `weights`'
+        ) from error
+    if weights is not None:
+        load_strictly(network, _read_weights(weights, network), weights)
+    return network.requires_grad_(False)
+
+
+def _read_weights(path: str, network: nn.Module) -> dict[str, Tensor]:
+    """Read a state dict; constants and doubles of heads may be absent."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f'`weights` of LPIPS cannot be read from {path} ({error}); '
+            'tools/model_converters/convert_lpips.py makes such a file'
+        ) from error
+    for key, value in network.state_dict().items():
+        if key.startswith('scaling_layer.'):
+            state.setdefault(key, value)
+        elif key in state or not key.startswith('lin'):
+            continue
+        elif (twin := _twin(key)) in state:
+            state[key] = state[twin]
+    return state
+
+
+def _twin(key: str) -> str:
+    """Name a head's other entry: it is both `lin0.` and item 0 of a list."""
+    head, _, rest = key.partition('.')
+    if head == _HEADS:
+        return f'lin{rest}'
+    return f'{_HEADS}.{head.removeprefix("lin")}.{rest}'
+
+
+def _absolute(x: Tensor) -> Tensor:
+    return x.abs().flatten(1).mean(1)
