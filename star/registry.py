@@ -35,7 +35,7 @@ def _child(name: str, base: Registry, *locations: str) -> Registry:
 MODELS = _child('model', parent.MODELS, 'star.models')
 DATASETS = _child('dataset', parent.DATASETS, 'star.datasets')
 TRANSFORMS = _child('transform', parent.TRANSFORMS, 'star.datasets.transforms')
-METRICS = _child('metric', parent.METRICS)
+METRICS = _child('metric', parent.METRICS, 'star.evaluation')
 HOOKS = _child('hook', parent.HOOKS, 'star.engine')
 
 STOCK = {

@@ -246,7 +246,7 @@ def load_checkpoint_file(path: str | Path) -> dict:
             path,
             map_location='cpu',
             weights_only=True,
-            mmap=zipfile.is_zipfile(path),
+            mmap=_is_mappable(path),
         )
     except pickle.UnpicklingError:
         raise ValueError(
@@ -261,6 +261,15 @@ def load_checkpoint_file(path: str | Path) -> dict:
             f'{path}: holds a {type(loaded).__name__}, not a state dict'
         )
     return loaded
+
+
+def _is_mappable(path: Path) -> bool:
+    """Tell whether a file's tensors lie in it uncompressed."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as file:
+        kinds = {entry.compress_type for entry in file.infolist()}
+    return kinds == {zipfile.ZIP_STORED}
 
 
 def sha256_of(path: str | Path) -> str:

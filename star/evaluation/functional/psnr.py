@@ -1,0 +1,60 @@
+"""Peak signal-to-noise ratio."""
+
+import torch
+from torch import Tensor
+
+from star.evaluation.functional.clips import (
+    check_pair,
+    crop_border,
+    to_channel,
+)
+
+_PEAK = 255.0
+
+
+def psnr(
+    pred: Tensor, gt: Tensor, channel: str = 'rgb', border: int = 0
+) -> float:
+    """Average the PSNR of a clip's frames.
+
+    Args:
+        pred: restored clip, (T, 3, H, W) uint8 RGB.
+        gt: ground truth, the same.
+        channel: 'rgb', one error over all three, or 'y', the luma of BT.601.
+        border: pixels left out at each side.
+
+    Returns:
+        dB; infinite if a frame is equal.
+
+    Raises:
+        ValueError: clips that cannot be compared, or a wrong option.
+    """
+    return float(psnr_frames(pred, gt, channel, border).mean())
+
+
+def psnr_frames(
+    pred: Tensor, gt: Tensor, channel: str = 'rgb', border: int = 0
+) -> Tensor:
+    """Compute the PSNR of each frame.
+
+    Args:
+        pred: as for `psnr`.
+        gt: likewise.
+        channel: likewise.
+        border: likewise.
+
+    Returns:
+        dB, (T,) float64.
+
+    Raises:
+        ValueError: as for `psnr`.
+    """
+    check_pair(pred, gt)
+    pred, gt = crop_border(pred, border), crop_border(gt, border)
+    errors = [
+        (to_channel(a[None], channel) - to_channel(b[None], channel))
+        .square()
+        .mean()
+        for a, b in zip(pred, gt, strict=True)
+    ]
+    return 10 * torch.log10(_PEAK**2 / torch.stack(errors))

@@ -1,0 +1,7 @@
+"""Methods to compare with: they restore and are not trained here."""
+
+from star.models.baselines.base import Baseline
+from star.models.baselines.bicubic import Bicubic
+from star.models.baselines.realesrgan import RealESRGANCompact
+
+__all__ = ['Baseline', 'Bicubic', 'RealESRGANCompact']

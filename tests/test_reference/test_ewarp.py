@@ -1,0 +1,68 @@
+"""Flow warping error against reference values, for every file there is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from star.evaluation.functional.ewarp import (
+    ewarp_pairs,
+    occluded,
+    warping_error,
+)
+from star.evaluation.networks.flow import RAFT
+from tests.paths import VECTORS, WEIGHTS, needs_vectors
+
+pytestmark = needs_vectors
+FILES = sorted((VECTORS / 'ewarp').glob('*.npz')) if VECTORS else [None]
+every_file = pytest.mark.parametrize(
+    'path', FILES, ids=lambda p: p.stem if p else 'none'
+)
+KEYS = {
+    'evalcrafter': 'evalcrafter',
+    'evalcrafter_fixed': 'evalcrafter_fixed',
+    'lai': 'full_resolution_channel_mean',
+}
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict]:
+    arrays = {k: torch.from_numpy(v) for k, v in np.load(path).items()}
+    return arrays, json.loads(path.with_suffix('.json').read_text())
+
+
+@every_file
+def test_warping_and_mask_for_given_flows(path: Path):
+    arrays, expected = load(path)
+    key = next(k for k in expected if k.startswith('flows_given_crop'))
+    top, bottom, left, right = map(int, key.split('_')[-4:])
+    crop = arrays['frames_tchw'][..., top:bottom, left:right].float() / 255
+    for i, values in enumerate(expected[key]):
+        forward = arrays['crop_flow_forward'][i, None]
+        backward = arrays['crop_flow_backward'][i, None]
+        hidden = occluded(forward, backward)[0]
+        assert torch.equal(hidden, arrays['crop_non_occluded'][i] < 0.5)
+        for name in ('sum_over_channels', 'channel_mean'):
+            found = warping_error(
+                crop[i, None],
+                crop[i + 1, None],
+                forward,
+                backward,
+                name == 'sum_over_channels',
+            )
+            assert found.item() == pytest.approx(values[name], rel=1e-6)
+
+
+@every_file
+@pytest.mark.parametrize('preset', KEYS)
+def test_end_to_end(path: Path, preset: str):
+    if WEIGHTS is None or not (WEIGHTS / 'raft-small.pth').is_file():
+        pytest.skip('no raft-small.pth (set STAR_WEIGHTS)')
+    arrays, expected = load(path)
+    flow = RAFT('small', str(WEIGHTS / 'raft-small.pth'))
+    found = ewarp_pairs(flow, arrays['frames_tchw'], preset)
+    assert found.tolist() == pytest.approx(
+        expected[KEYS[preset]]['per_pair'], rel=1e-5
+    )
