@@ -1,11 +1,10 @@
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from star.compat import allow_mmengine_resume
+from star.engine.checkpointing import find_last, set_resume
 from star.engine.hooks import InitFromDataHook
 from star.models.autoencoder_trainer import AutoencoderTrainer
 from tests.test_engine.configs import shrunk_config, train
@@ -30,7 +29,11 @@ HOOK = [{'type': 'InitFromDataHook', 'num_items': 3}]
 
 
 def test_initialises_a_new_run_only(tmp_path, inits):
-    runner = train(shrunk_config('tiny_vae', tmp_path, custom_hooks=HOOK))
+    options = {
+        'custom_hooks': HOOK,
+        'default_hooks.checkpoint.save_all': True,
+    }
+    runner = train(shrunk_config('tiny_vae', tmp_path, **options))
     ((batches, state),) = inits
     assert len(batches) == 3
     for batch in batches:
@@ -45,22 +48,22 @@ def test_initialises_a_new_run_only(tmp_path, inits):
         for key in changed
     )
 
-    saved = Path(runner.work_dir) / 'iter_2.pth'
-    assert saved.is_file()
-    allow_mmengine_resume()
-    config = shrunk_config(
-        'tiny_vae', tmp_path, 3, custom_hooks=HOOK, resume=True
-    )
+    saved = find_last(runner.work_dir)
+    assert saved.name == 'iter_2'
+    config = shrunk_config('tiny_vae', tmp_path, 3, **options)
+    set_resume(config, saved)
     assert train(config).iter == 3
     assert len(inits) == 1  # its weights came from the checkpoint
 
+    weights = tmp_path / 'weights.pth'
+    torch.save(runner.model.state_dict(), weights)
     config = shrunk_config(
         'tiny_vae',
         tmp_path,
         1,
-        custom_hooks=HOOK,
-        resume=False,
-        load_from=str(saved),
+        load_from=str(weights),
+        work_dir=str(tmp_path / 'other'),
+        **options,
     )
     train(config)
     assert len(inits) == 1

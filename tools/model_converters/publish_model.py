@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from star.compat import allow_mmengine_resume
+from star.engine.checkpointing import load_ema, load_weights, resume_path
 from star.models.checkpoints import load_checkpoint_file, unwrap
 
 
@@ -14,8 +16,21 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Write a training checkpoint's weights as safetensors."
     )
-    parser.add_argument('src', type=Path, help='.pth of a run, or safetensors')
+    parser.add_argument(
+        'src',
+        type=Path,
+        help="checkpoint folder iter_N, a run's folder for its last one, "
+        '.pth or .safetensors',
+    )
     parser.add_argument('dst', type=Path, help='.safetensors')
+    parser.add_argument(
+        '--ema', action='store_true', help='the averaged weights of a run'
+    )
+    parser.add_argument(
+        '--base',
+        type=Path,
+        help='file with the weights that the run kept frozen',
+    )
     parser.add_argument(
         '--prefix',
         default='',
@@ -29,22 +44,36 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read(src: Path, ema: bool) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint, averaged ones in their place."""
+    if not src.is_dir():
+        if ema:
+            raise ValueError(f'--ema needs a checkpoint folder, got {src}')
+        allow_mmengine_resume()
+        return unwrap(load_checkpoint_file(src))
+    folder = resume_path(src)
+    weights, averages = load_weights(folder), load_ema(folder)
+    if ema and averages is None:
+        raise ValueError(f'{folder} has no averaged weights')
+    return {**weights, **averages} if ema and averages else weights
+
+
 def publish(args: argparse.Namespace) -> int:
     """Write the file; return the number of parameters."""
     if args.dst.exists() and not args.overwrite:
         raise ValueError(f'{args.dst} exists (use --overwrite)')
-    allow_mmengine_resume()
-    state = unwrap(load_checkpoint_file(args.src))
     state = {
         name.removeprefix(args.prefix): tensor.contiguous()
-        for name, tensor in state.items()
+        for name, tensor in read(args.src, args.ema).items()
         if name.startswith(args.prefix)
     }
+    if not state:
+        raise ValueError(f'no name in {args.src} starts with {args.prefix!r}')
+    if args.base:
+        state = {**unwrap(load_checkpoint_file(args.base)), **state}
     if args.vae:
         for name, tensor in load_checkpoint_file(args.vae).items():
             state['autoencoder.vae.' + name] = tensor
-    if not state:
-        raise ValueError(f'no name in {args.src} starts with {args.prefix!r}')
     if args.half:
         state = {name: tensor.half() for name, tensor in state.items()}
     part = args.dst.with_name(args.dst.name + '.part')

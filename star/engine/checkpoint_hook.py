@@ -1,0 +1,322 @@
+"""Saves a run as checkpoint folders, and continues it from one."""
+
+import itertools
+import signal
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine import dist
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import BaseLoop, Runner
+from torch import Tensor
+
+from star.engine import checkpointing, run_state
+from star.engine.draw_sampler import DrawSampler
+from star.engine.ema import find_ema
+from star.registry import HOOKS
+
+# where files lie, how memory is spent, how clips are restored
+_MAY_DIFFER = (
+    '*.pretrained',
+    '*.tokenizer',
+    '*checkpointing*',
+    'model.restore_options.*',
+)
+# of a schedule: they may follow from the length of the run, which can change
+_FROM_MAX_ITERS = ('end', 'total_iters', 'total_steps', 'T_max')
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(Hook):
+    """Saves every `interval` iterations, at the end, and on SIGTERM.
+
+    A checkpoint holds the trained weights, optimiser, schedules, logged
+    scalars, averaged weights, the random state of every rank and the position
+    in the data, so that the run continues with the same losses. It is written
+    by rank 0; see `checkpointing.save_checkpoint` for what a crash leaves. To
+    resume, pass the config through `checkpointing.set_resume`.
+
+    Args:
+        interval: iterations between two checkpoints.
+        max_keep: how many stay, >= 1.
+        save_all: save frozen weights as well; needed where the run itself
+            sets them, and read by whatever wants the whole model.
+        may_differ: patterns of config entries that may change at resume.
+        resume_from: checkpoint folder; set by `set_resume`.
+
+    Raises:
+        ValueError: `interval` or `max_keep` is not positive.
+    """
+
+    priority = 'VERY_LOW'  # after averaging, guards and schedules
+
+    def __init__(
+        self,
+        interval: int = 500,
+        max_keep: int = 2,
+        save_all: bool = False,
+        may_differ: Sequence[str] = _MAY_DIFFER,
+        resume_from: str | None = None,
+    ) -> None:
+        for name, value in (('interval', interval), ('max_keep', max_keep)):
+            if value < 1:
+                raise ValueError(f'`{name}` must be at least 1, got {value}')
+        self.interval = interval
+        self.max_keep = max_keep
+        self.save_all = save_all
+        self.may_differ = may_differ
+        self.resume_from = Path(resume_from) if resume_from else None
+        self._state: dict[str, Any] = {}  # read, not yet restored
+        self._begun = 0  # iterations of earlier processes
+        self._saved = 0  # iterations in the newest checkpoint
+        self._terminated = False
+        self._handler: Any = None  # of SIGTERM, before the training
+
+    def before_run(self, runner: Runner) -> None:
+        """Restore optimiser, schedules and iteration.
+
+        Other hooks and the optimiser wrapper read the iteration before the
+        training begins.
+
+        Raises:
+            ValueError: the run cannot be saved or resumed as configured.
+        """
+        if not isinstance(runner._train_loop, BaseLoop):
+            return  # it will only be tested
+        _check_run(runner, self.interval)
+        _check_work_dir(Path(runner.work_dir), self.resume_from)
+        if self.resume_from is None:
+            return
+        state = checkpointing.load_state(self.resume_from)
+        run_state.check_config(
+            self.resume_from,
+            state['config'],
+            run_state.describe_config(runner.cfg),
+            self.may_differ,
+        )
+        self._state = state
+        self._begun = self._saved = state['iteration']
+        runner.train_loop._iter = self._begun
+        runner.optim_wrapper.load_state_dict(state['optimizer'])
+        for scheduler, saved in zip(
+            runner.param_schedulers or [], state['schedulers'], strict=True
+        ):
+            scheduler.load_state_dict(
+                {k: v for k, v in saved.items() if k not in _FROM_MAX_ITERS}
+            )
+
+    def before_train(self, runner: Runner) -> None:
+        """Restore weights, logs, random states; begin at the right data.
+
+        Raises:
+            ValueError: the checkpoint does not fit this run.
+        """
+        if dist.is_main_process():
+            checkpointing.remove_leftovers(runner.work_dir)
+        self._watch_sigterm()
+        if self.resume_from is None:
+            return
+        if dist.is_main_process() and _is_within(
+            self.resume_from, Path(runner.work_dir)
+        ):
+            checkpointing.point_to(self.resume_from)
+        _restore_weights(runner, self.resume_from, self._state['frozen'])
+        _restore_ema(runner, self.resume_from)
+        run_state.set_histories(runner.message_hub, self._state['histories'])
+        _skip_data(runner, self._state['draw'])
+        _restore_rng(runner, self._state['rng'])  # last: others draw, too
+        runner.logger.info(f'resumed {self.resume_from}')
+        self._state = {}
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Save when it is time, or when the process is to end.
+
+        Raises:
+            SystemExit: after SIGTERM, with the shell's status for it.
+        """
+        done = runner.iter + 1
+        terminated = self._is_terminated(runner, done)
+        if done % self.interval == 0 or terminated:
+            self._save(runner, done)
+        if terminated:
+            runner.logger.warning(f'SIGTERM: saved iteration {done}, ending')
+            raise SystemExit(128 + signal.SIGTERM)
+
+    def after_train(self, runner: Runner) -> None:
+        """Save the end of the run."""
+        if self._saved < runner.iter:
+            self._save(runner, runner.iter)
+        if self._handler is not None:
+            signal.signal(signal.SIGTERM, self._handler)
+
+    def before_val(self, runner: Runner) -> None:
+        """Remember the random state: a resumed run may not validate here."""
+        self._rng = run_state.get_rng_state()
+
+    def after_val(self, runner: Runner) -> None:
+        """Restore the random state."""
+        run_state.set_rng_state(self._rng)
+
+    def _save(self, runner: Runner, done: int) -> None:
+        rng = dist.all_gather_object(run_state.get_rng_state())
+        if dist.is_main_process():
+            weights = _weights(runner, self.save_all)
+            self._refuse_nonfinite(runner, weights, done)
+            ema = find_ema(runner)
+            folder = checkpointing.save_checkpoint(
+                runner.work_dir,
+                done,
+                weights,
+                {**_collect(runner, done, done - self._begun), 'rng': rng},
+                ema.averages if ema is not None and ema.averages else None,
+            )
+            checkpointing.remove_old(runner.work_dir, self.max_keep)
+            runner.logger.info(f'saved {folder}')
+        self._saved = done
+
+    def _refuse_nonfinite(
+        self, runner: Runner, weights: dict, done: int
+    ) -> None:
+        name = run_state.first_nonfinite(weights)
+        if name is not None:
+            raise RuntimeError(
+                f'weight {name} is not finite after iteration {done}; it is '
+                'not saved, the last good checkpoint is '
+                f'{checkpointing.find_last(runner.work_dir)}'
+            )
+
+    def _watch_sigterm(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def _on_sigterm(self, signum: int, frame: Any) -> None:
+        self._terminated = True  # again and again: launchers repeat it
+
+    def _is_terminated(self, runner: Runner, done: int) -> bool:
+        """Agree with all ranks; never amid the accumulation of gradients."""
+        terminated = torch.tensor(float(self._terminated))
+        dist.all_reduce(terminated, 'max')
+        return bool(terminated) and runner.optim_wrapper.should_update()
+
+
+def _is_within(folder: Path, work_dir: Path) -> bool:
+    return folder.resolve().parent == work_dir.resolve()
+
+
+def _check_run(runner: Runner, interval: int) -> None:
+    if runner.cfg.get('resume'):
+        raise ValueError(
+            "`resume` is for mmengine's own checkpoints: set it to False and "
+            'use --resume'
+        )
+    if not isinstance(runner.train_dataloader.sampler, DrawSampler):
+        raise ValueError(
+            '`train_dataloader.sampler` must be a DrawSampler, so that the '
+            'position in the data can be saved'
+        )
+    if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+        raise ValueError('EMAHook cannot be saved: use TrainedEMAHook')
+    counts = runner.optim_wrapper._accumulative_counts
+    if interval % counts:
+        raise ValueError(
+            f'`interval` of the checkpoints must be a multiple of '
+            f'`accumulative_counts` = {counts}, got {interval}'
+        )
+
+
+def _check_work_dir(work_dir: Path, resume_from: Path | None) -> None:
+    """Keep two runs from sharing a folder: one would overwrite the other."""
+    if resume_from is None or not _is_within(resume_from, work_dir):
+        last = checkpointing.find_last(work_dir)
+        if last is not None:
+            raise ValueError(
+                f'{work_dir} holds an earlier run, saved at {last.name}: '
+                'continue it with --resume, or give another --work-dir'
+            )
+
+
+def _collect(runner: Runner, done: int, batches: int) -> dict[str, Any]:
+    loader = runner.train_dataloader
+    return {
+        'iteration': done,
+        'draw': loader.sampler.position(batches, loader.batch_size),
+        'config': run_state.describe_config(runner.cfg),
+        'frozen': run_state.digest_frozen(runner.model),
+        'optimizer': runner.optim_wrapper.state_dict(),
+        'schedulers': [s.state_dict() for s in runner.param_schedulers or []],
+        'histories': run_state.get_histories(runner.message_hub),
+    }
+
+
+def _weights(runner: Runner, save_all: bool) -> dict[str, Tensor]:
+    if save_all:
+        return run_state.unwrapped(runner.model).state_dict()
+    return run_state.trained_state(runner.model)
+
+
+def _restore_weights(
+    runner: Runner, folder: Path, frozen: dict[str, str]
+) -> None:
+    weights = checkpointing.load_weights(folder)
+    try:
+        run_state.load_trained(runner.model, weights)
+    except ValueError as error:
+        raise ValueError(f'{folder}: {error}') from None
+    current = run_state.digest_frozen(runner.model)
+    for part in sorted(current.keys() | frozen.keys()):
+        if current.get(part) != frozen.get(part):
+            raise ValueError(
+                f'{folder}: the frozen weights of `{part}` are not those of '
+                'the run; give it the same files (where the run itself set '
+                'them, it must be saved with save_all=True)'
+            )
+
+
+def _restore_ema(runner: Runner, folder: Path) -> None:
+    averages, ema = checkpointing.load_ema(folder), find_ema(runner)
+    begun = ema is not None and ema.begin < runner.iter
+    if begun != (averages is not None):
+        raise ValueError(
+            f'{folder} has {"no" if begun else "averaged"} '
+            f"{checkpointing.EMA}, but the config's TrainedEMAHook "
+            f'{"has begun" if begun else "is missing or begins later"}'
+        )
+    if ema is not None and averages is not None:
+        ema.load(runner.model, averages)
+
+
+def _skip_data(runner: Runner, draw: int) -> None:
+    """Let the stock loop skip batches that nobody has to load.
+
+    It takes one batch for every iteration done; the sampler is past them.
+    """
+    start = runner.train_dataloader.sampler.start
+    if start != draw:
+        raise ValueError(
+            f'`train_dataloader.sampler.start` must be {draw} to resume, got '
+            f'{start}: use `set_resume`'
+        )
+    loop = runner.train_loop
+    skipped = itertools.repeat(None, runner.iter)
+    loop.dataloader_iterator = itertools.chain(
+        skipped, loop.dataloader_iterator
+    )
+
+
+def _restore_rng(runner: Runner, states: list[dict[str, Any]]) -> None:
+    if len(states) == dist.get_world_size():
+        run_state.set_rng_state(states[dist.get_rank()])
+    else:
+        runner.logger.warning(
+            f'the run had {len(states)} processes and has '
+            f'{dist.get_world_size()} now: random states begin anew'
+        )

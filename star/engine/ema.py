@@ -1,0 +1,124 @@
+"""Moving average of the trained parameters."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from star.engine.run_state import trained_parameters
+from star.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TrainedEMAHook(Hook):
+    """Averages the trained parameters in float32; validation uses the average.
+
+    mmengine's own hook copies the whole model, frozen parts and all. The
+    weight of the old average rises to `decay` as (1 + n) / (10 + n) over the
+    iterations n, so that the start is soon forgotten.
+
+    Args:
+        decay: final weight of the old average, in [0, 1).
+        begin: iterations before the first one that counts.
+
+    Raises:
+        ValueError: `decay` or `begin` out of range.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, decay: float = 0.9998, begin: int = 0) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f'`decay` must be in [0, 1), got {decay}')
+        if begin < 0:
+            raise ValueError(f'`begin` must not be negative, got {begin}')
+        self.decay = decay
+        self.begin = begin
+        self.averages: dict[str, Tensor] = {}
+        self._own: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Move the average towards the new weights."""
+        n = runner.iter - self.begin
+        if n < 0:
+            return
+        parameters = trained_parameters(runner.model)
+        if not self.averages:
+            self.load(runner.model, parameters)
+        weight = 1 - min(self.decay, (1 + n) / (10 + n))
+        for name, parameter in parameters.items():
+            self.averages[name].lerp_(parameter.float(), weight)
+
+    def load(self, model: nn.Module, averages: Mapping[str, Tensor]) -> None:
+        """Take over averages by name, as copies on the model's device.
+
+        Raises:
+            ValueError: they are not those of the trained parameters.
+        """
+        parameters = trained_parameters(model)
+        if averages.keys() != parameters.keys():
+            odd = min(averages.keys() ^ parameters.keys())
+            raise ValueError(f'averaged weights do not fit the model: {odd}')
+        self.averages = {
+            name: averages[name]
+            .detach()
+            .to(p.device, torch.float32, copy=True)
+            for name, p in parameters.items()
+        }
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Put the average in place of the weights."""
+        self.swap_in(runner.model)
+
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Put the weights back."""
+        self.swap_out(runner.model)
+
+    @torch.no_grad()
+    def swap_in(self, model: nn.Module) -> None:
+        """Put the average, if it has begun, in place of the weights."""
+        parameters = trained_parameters(model)
+        for name, average in self.averages.items():
+            self._own[name] = parameters[name].detach().clone()
+            parameters[name].copy_(average)
+
+    @torch.no_grad()
+    def swap_out(self, model: nn.Module) -> None:
+        """Put the weights back."""
+        parameters = trained_parameters(model)
+        for name, own in self._own.items():
+            parameters[name].copy_(own)
+        self._own = {}
+
+
+def find_ema(runner: Runner) -> TrainedEMAHook | None:
+    """Find the run's averaging hook, if it has one."""
+    hooks = (h for h in runner.hooks if isinstance(h, TrainedEMAHook))
+    return next(hooks, None)
+
+
+@contextmanager
+def averaged_weights(runner: Runner) -> Iterator[None]:
+    """Let the model have its averaged weights, where there are any."""
+    ema = find_ema(runner)
+    if ema is None:
+        yield
+        return
+    ema.swap_in(runner.model)
+    try:
+        yield
+    finally:
+        ema.swap_out(runner.model)

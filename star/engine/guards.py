@@ -1,0 +1,129 @@
+"""Guards of a run: numbers that are not finite change no weight."""
+
+from typing import Any
+
+import torch
+from mmengine import dist
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.optim import Optimizer
+
+from star.registry import HOOKS
+
+
+@HOOKS.register_module()
+class NonFiniteGuardHook(Hook):
+    """Skips the steps of non-finite losses or gradients; stops the run.
+
+    Before a step the optimiser asks this hook; if the loss of one rank or a
+    gradient holds an infinity or NaN, all ranks drop their gradients, and a
+    parameter without a gradient is left alone, momentum and all. It works
+    with any optimiser wrapper, whose `step` is not to be touched.
+
+    Args:
+        patience: the run stops at this many skipped steps in a row, >= 1.
+
+    Raises:
+        ValueError: `patience` is not positive.
+    """
+
+    priority = 'NORMAL'  # before the checkpoint is written
+
+    def __init__(self, patience: int = 10) -> None:
+        if patience < 1:
+            raise ValueError(f'`patience` must be at least 1, got {patience}')
+        self.patience = patience
+        self.streak = 0
+        self._good = True  # no bad loss since the last step
+        self._suspicious = False  # a bad loss in this iteration
+        self._names: list[str] = []  # of the samples since then
+        self._suspects: list[str] = []  # those with a bad loss
+        self._skipped: bool | None = None  # the last step; None before it
+
+    def before_train(self, runner: Runner) -> None:
+        """Watch the model's losses and the optimiser's steps."""
+        runner.model.register_forward_hook(self._see_losses)
+        runner.optim_wrapper.optimizer.register_step_pre_hook(self._check)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Count the skipped steps in a row.
+
+        Raises:
+            RuntimeError: there were `patience`; names iteration and samples.
+        """
+        names = [s.name or '(no name)' for s in data_batch['data_samples']]
+        self._names += names
+        if self._suspicious:
+            self._suspects += names
+            self._suspicious = False
+        if not runner.optim_wrapper.should_update():
+            return  # gradients are being accumulated
+        # a gradient scaler leaves out the bad steps itself
+        skipped = self._skipped is not False
+        self.streak = self.streak + 1 if skipped else 0
+        if skipped:
+            self._report(runner)
+        self._good, self._skipped = True, None
+        self._names, self._suspects = [], []
+
+    def _report(self, runner: Runner) -> None:
+        gathered = dist.all_gather_object((self._suspects, self._names))
+        names = [name for suspects, _ in gathered for name in suspects]
+        if not names:  # the losses were finite, the gradient was not
+            names = [name for _, all_names in gathered for name in all_names]
+        message = (
+            f'loss or gradient is not finite at iteration {runner.iter + 1}, '
+            f'samples: {", ".join(names)}'
+        )
+        if self.streak >= self.patience:
+            raise RuntimeError(
+                f'{message}; {self.streak} steps in a row were skipped, the '
+                'run stops; its last checkpoint is from before'
+            )
+        runner.logger.warning(f'{message}; the step is skipped')
+
+    def _see_losses(self, model: Any, args: Any, outputs: Any) -> None:
+        if model.training and isinstance(outputs, dict):
+            losses = [outputs[key] for key in outputs if 'loss' in key]
+            if not all(_is_finite(loss) for loss in losses):
+                self._good, self._suspicious = False, True
+
+    def _check(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        gradients = [
+            p.grad
+            for group in optimizer.param_groups
+            for p in group['params']
+            if p.grad is not None
+        ]
+        good = (all_finite(gradients) & self._good).float()
+        dist.all_reduce(good, 'min')
+        self._skipped = not bool(good)
+        if self._skipped:
+            optimizer.zero_grad(set_to_none=True)
+
+
+def all_finite(tensors: list[Tensor]) -> Tensor:
+    """Tell whether all values of all tensors are finite.
+
+    Args:
+        tensors: on one device.
+
+    Returns:
+        A boolean scalar on that device: nothing waits for it here.
+    """
+    if not tensors:
+        return torch.tensor(True)
+    finite = [torch.isfinite(t).all() for t in tensors]
+    return torch.stack(finite).all()
+
+
+def _is_finite(loss: Tensor | list[Tensor]) -> bool:
+    losses = loss if isinstance(loss, list) else [loss]
+    return bool(all_finite(losses))

@@ -1,0 +1,249 @@
+"""Restores fixed validation clips while a model trains, and logs them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from star.engine.comparison import (
+    compare_frames,
+    file_name,
+    write_comparison,
+)
+from star.engine.ema import TrainedEMAHook
+from star.engine.monitor_hooks import unmonitored
+from star.engine.run_state import get_rng_state, set_rng_state
+from star.engine.validation_log import (
+    ClipResult,
+    log_results,
+    reason,
+    warn,
+)
+from star.registry import DATASETS, HOOKS, METRICS
+from star.structures import VideoSample
+
+# what a metric raises that lacks its extra, its weights or a download
+_MISSING = (ImportError, OSError, ValueError)
+
+
+@HOOKS.register_module()
+class ValidationClipsHook(Hook):
+    """Every so many iterations restores clips and logs how they look.
+
+    Each clip goes through the model's own `predict`. Low quality (enlarged),
+    restored and ground truth are put side by side: the clip as mp4 and its
+    middle frame as PNG in `work_dir/validation/iter_N`, with `scores.json`;
+    the frame also to the visualizer as `val/NAME`, and the means of the
+    metrics as `val/METRIC`.
+
+    Training goes on as if nothing had happened: random states, modes of the
+    modules, and the training's times and peak memory are put back. Where the
+    run averages its weights, the averages are shown. A clip that fails gives
+    one warning line; the others, and the run, go on.
+
+    Ranks share the clips out, and meet to hand the results to the first one;
+    none waits for longer than another needs for its share. The rank that
+    restores a clip writes its files. A model that is sharded restores each
+    clip on all ranks, since its forward passes need them all.
+
+    Args:
+        dataset: config of the data set; its items are what training gets,
+            `dict(inputs, data_samples)`, inputs (T, C, h, w) uint8.
+        interval: iterations from one validation to the next; the end of the
+            run has one too.
+        metrics: configs of metrics with `score(pred, gt) -> float`, clips
+            (T, C, H, W) uint8, a `name`, and `needs_gt` False where `gt` may
+            be None. One that cannot be made, because an extra or its weights
+            are missing, is left out with a warning.
+        num_clips: take the first so many clips; None for all.
+        before_first: validate a new run before its first iteration too.
+        autocast: restore under bfloat16 autocast.
+
+    Raises:
+        ValueError: an argument is out of range, the data set is empty or
+            cannot be made.
+    """
+
+    priority = 'LOWEST'  # what it shows has been saved
+
+    def __init__(
+        self,
+        dataset: dict,
+        interval: int,
+        metrics: list[dict] | tuple[dict, ...] = (),
+        num_clips: int | None = None,
+        before_first: bool = False,
+        autocast: bool = False,
+    ) -> None:
+        if interval < 1:
+            raise ValueError(f'`interval` must be at least 1, got {interval}')
+        self.interval = interval
+        self.before_first = before_first
+        self.autocast = autocast
+        self.dataset = DATASETS.build(dataset)
+        self.num_clips = _count(self.dataset, num_clips)
+        self.metrics = _build_metrics(metrics)
+
+    def before_train(self, runner: Runner) -> None:
+        """Validate a new run, if asked to."""
+        if self.before_first and runner.iter == 0:
+            self.validate(runner, 0)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Validate every `interval` iterations."""
+        iteration = runner.iter + 1
+        if iteration % self.interval == 0 and iteration < runner.max_iters:
+            self.validate(runner, iteration)
+
+    def after_train(self, runner: Runner) -> None:
+        """Validate what was trained, now that it has been saved."""
+        self.validate(runner, runner.iter)
+
+    def validate(self, runner: Runner, iteration: int) -> None:
+        """Restore the clips, write their files and log them.
+
+        Args:
+            runner: where the model, the log and the folder come from.
+            iteration: how many iterations the model was trained for.
+        """
+        folder = Path(runner.work_dir) / 'validation' / f'iter_{iteration}'
+        with unmonitored(runner), _kept_random_state():
+            results = self._restore_share(runner, folder)
+            if not _is_sharded(runner.model):
+                parts = all_gather_object(results)
+                results = [result for part in parts for result in part]
+            if get_rank() == 0:
+                results.sort(key=lambda result: result.index)
+                try:
+                    log_results(runner, iteration, results, folder)
+                except Exception as error:  # such as a full disk
+                    warn(f'validation is not logged: {reason(error)}')
+
+    def _restore_share(self, runner: Runner, folder: Path) -> list[ClipResult]:
+        """Restore this rank's clips; fails for none of them."""
+        model = runner.model
+        alone = _is_sharded(model)
+        rank, world = (0, 1) if alone else (get_rank(), get_world_size())
+        indices = range(rank, self.num_clips, world)
+        try:
+            with _evaluating(runner), self._precision(model):
+                return [self._try_clip(model, i, folder) for i in indices]
+        except Exception as error:  # such as no memory for averaged weights
+            note = f'nothing restored: {reason(error)}'
+            return [ClipResult(i, f'clip {i}', notes=[note]) for i in indices]
+
+    def _try_clip(
+        self, model: BaseModel, index: int, folder: Path
+    ) -> ClipResult:
+        """Restore one clip; note what fails instead of ending the run."""
+        result = ClipResult(index, f'clip {index}')
+        try:
+            self._run_clip(model, result, folder)
+        except Exception as error:  # whatever it is, training matters more
+            result.image = None
+            result.notes.append(f'{result.name}: {reason(error)}')
+        return result
+
+    def _run_clip(
+        self, model: BaseModel, result: ClipResult, folder: Path
+    ) -> None:
+        """Restore one clip, score it and write its files."""
+        item = self.dataset[result.index]
+        result.name = file_name(result.index, item['data_samples'].name)
+        sample = model.val_step(pseudo_collate([item]))[0]
+        if _is_sharded(model) and get_rank() != 0:
+            return
+        self._score(sample, result)
+        still = len(sample.pred) // 2
+        frames = compare_frames(item['inputs'], sample.pred, sample.gt)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / result.name
+        result.image = write_comparison(path, frames, sample.fps, still)
+
+    def _score(self, sample: VideoSample, result: ClipResult) -> None:
+        """Add the numbers of a clip, as far as it has ground truth."""
+        for name, metric in self.metrics.items():
+            if sample.gt is None and getattr(metric, 'needs_gt', True):
+                continue
+            try:
+                score = metric.score(sample.pred, sample.gt)
+                result.scores[name] = float(score)
+            except _MISSING as error:
+                result.notes.append(f'{name} left out: {reason(error)}')
+
+    def _precision(self, model: nn.Module) -> torch.autocast:
+        device = next(model.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.autocast)
+
+
+@contextmanager
+def _kept_random_state() -> Iterator[None]:
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+
+
+@contextmanager
+def _evaluating(runner: Runner) -> Iterator[None]:
+    """Evaluate without gradients, with averaged weights if there are any."""
+    modes = [(part, part.training) for part in runner.model.modules()]
+    averaging = (EMAHook, TrainedEMAHook)
+    averages = [hook for hook in runner.hooks if isinstance(hook, averaging)]
+    try:
+        for hook in averages:
+            hook.before_val_epoch(runner)
+        runner.model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for hook in averages:
+            hook.after_val_epoch(runner)
+        for part, mode in modes:
+            part.training = mode
+
+
+def _is_sharded(model: nn.Module) -> bool:
+    """Tell whether a forward pass of the model needs all ranks."""
+    replicated = isinstance(model, DistributedDataParallel)
+    return is_model_wrapper(model) and not replicated
+
+
+def _count(dataset: Any, num_clips: int | None) -> int:
+    if num_clips is not None and num_clips < 1:
+        raise ValueError(f'`num_clips` must be at least 1, got {num_clips}')
+    if not len(dataset):
+        raise ValueError('`dataset` must hold at least one clip, got none')
+    return min(len(dataset), num_clips or len(dataset))
+
+
+def _build_metrics(configs: list[dict] | tuple[dict, ...]) -> dict[str, Any]:
+    """Build metrics by name; one that lacks something is left out, aloud."""
+    metrics = {}
+    for config in configs:
+        try:
+            metric = METRICS.build(config)
+        except _MISSING as error:
+            warn(f'validation without {config["type"]}: {reason(error)}')
+            continue
+        name = getattr(metric, 'name', type(metric).__name__)
+        if name in metrics:
+            raise ValueError(f'`metrics` must be different, got {name} twice')
+        metrics[name] = metric
+    return metrics
