@@ -1,18 +1,20 @@
 # The small model that ships with the package; see README.md.
 _base_ = [
     '../_base_/default_runtime.py',
-    '../_base_/datasets/tiny_clips.py',
+    '../_base_/datasets/tiny_degraded.py',
     '../_base_/models/star_tiny.py',
 ]
 weights = dict(asset='star_tiny.safetensors')
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='RandomFlipClip'),
-            dict(type='RandomCropClip', height=144, width=160, shrink=0.5),
-            dict(type='PlainDegradation', scale=4, plain=0.5),
-            dict(type='PackVideoInputs'),
-        ],
+model = dict(
+    losses=dict(
+        frequency=dict(type='DynamicFrequencyLoss', alpha=2, beta=1),
+        perceptual=dict(
+            type='PerceptualLoss',
+            weights='data/lpips_squeeze.safetensors',
+            lpips=0.3,
+            l1=1.0,
+        ),
+        window=dict(num_frames=2),
     ),
 )
 optim_wrapper = dict(

@@ -4,23 +4,32 @@ from star.diffusion.schedule import NoiseSchedule
 from star.models.autoencoder_trainer import AutoencoderTrainer
 from star.models.autoencoders import TemporalVAE
 from star.models.backbones import I2VGenUNet
+from star.models.baselines import Bicubic, RealESRGANCompact
 from star.models.controlnets import UNetControlNet
 from star.models.data_preprocessor import VideoDataPreprocessor
-from star.models.decoder_trainer import DecoderTrainer
 from star.models.liem import LIEM
-from star.models.losses import VelocityLoss
+from star.models.losses import (
+    DynamicFrequencyLoss,
+    PerceptualLoss,
+    VelocityLoss,
+)
+from star.models.sampler_trainer import SamplerTrainer
 from star.models.star_model import STARModel
 from star.models.text_encoders import ConstantTextEncoder, OpenCLIPTextEncoder
 
 __all__ = [
     'LIEM',
     'AutoencoderTrainer',
+    'Bicubic',
     'ConstantTextEncoder',
-    'DecoderTrainer',
+    'DynamicFrequencyLoss',
     'I2VGenUNet',
     'NoiseSchedule',
     'OpenCLIPTextEncoder',
+    'PerceptualLoss',
+    'RealESRGANCompact',
     'STARModel',
+    'SamplerTrainer',
     'TemporalVAE',
     'UNetControlNet',
     'VelocityLoss',

@@ -27,6 +27,24 @@ def test_new_controlnet_learns():
     assert controlnet.middle_out.weight.grad.any()
 
 
+def test_checkpointing_gives_the_same_gradients_through_a_frozen_backbone():
+    z_t, t, text, z_lq = small_inputs(1)
+    gradients = []
+    for checkpointing in (False, True):
+        backbone = small_backbone(checkpointing=checkpointing)
+        controlnet = small_controlnet(checkpointing=checkpointing)
+        backbone.requires_grad_(False)
+        for name, parameter in backbone.named_parameters():
+            parameter.requires_grad_('.local' in name)
+        v = backbone(z_t, t, text, controlnet(z_t, t, text, z_lq))
+        v.square().mean().backward()
+        trained = [*controlnet.parameters(), *backbone.parameters()]
+        gradients.append([p.grad for p in trained if p.requires_grad])
+    assert any(g.any() for g in gradients[0][-8:])  # of the backbone's LIEM
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-8)
+
+
 @torch.no_grad()
 def test_residual_for_every_input_block_and_the_middle():
     controlnet = small_controlnet()

@@ -11,6 +11,12 @@ import numpy as np
 
 from star.video.io import VideoError, VideoReader
 
+# scikit-image's, in the public domain or CC0; 'chelsea' is left for the demo
+PHOTOGRAPHS = (
+    *('astronaut', 'brick', 'camera', 'coffee'),
+    *('grass', 'gravel', 'hubble_deep_field', 'rocket'),
+)
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -33,7 +39,29 @@ def parse_args() -> argparse.Namespace:
         default=1000,
         help='halve videos whose shorter side has so many pixels',
     )
+    parser.add_argument(
+        '--photographs',
+        type=int,
+        default=0,
+        metavar='FRAMES',
+        help='also film the photographs that scikit-image carries, with a '
+        'moving camera, in so many frames each',
+    )
     return parser.parse_args()
+
+
+def film_photographs(dst: Path, frames: int) -> None:
+    """Write a clip of every photograph, but for the demo's."""
+    from make_sample_clip import render
+    from skimage import color, data
+
+    for name in PHOTOGRAPHS:
+        photo = getattr(data, name)()
+        photo = color.gray2rgb(photo) if photo.ndim == 2 else photo
+        size = photo.shape[1] * 7 // 8 // 2 * 2, photo.shape[0] * 7 // 8
+        clip = np.stack(list(render(photo, frames, size)))
+        np.save(dst / f'photo_{name}.npy', clip)
+        print(f'{name}: {len(clip)} frames of {size[0]}x{size[1]}')
 
 
 def read_clip(
@@ -70,6 +98,8 @@ def main() -> int:
         print(f'error: no such folder: {args.src}', file=sys.stderr)
         return 2
     args.dst.mkdir(parents=True, exist_ok=True)
+    if args.photographs:
+        film_photographs(args.dst, args.photographs)
     failed = 0
     for path, start, frames in plan(args):
         try:
