@@ -1,6 +1,21 @@
-"""For people with a file: build a model, restore a video."""
+"""For people with a file: build a model, restore a video.
 
-from star.apis.build import init_model
-from star.apis.restore import FileOptions, RestoreReport, restore_video
+Names are imported when they are first used: who only wants a model does not
+load what reads and writes videos.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from star.apis.build import init_model
+    from star.apis.restore import FileOptions, RestoreReport, restore_video
 
 __all__ = ['FileOptions', 'RestoreReport', 'init_model', 'restore_video']
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    home = 'build' if name == 'init_model' else 'restore'
+    return getattr(importlib.import_module(f'star.apis.{home}'), name)

@@ -33,7 +33,6 @@ from star.apis.build import (
     place_network,
 )
 from star.apis.memory import peak_memory, reset_peak_memory
-from star.video.io import VideoWriter
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
 RESTORE = Path(__file__).resolve().parent.parent / 'restore.py'
@@ -218,6 +217,8 @@ def measure_restore(args: argparse.Namespace, others: list[str]) -> dict:
 
 def write_clip(path: Path, shape: tuple[int, ...]) -> None:
     """Write a moving pattern of F frames of H x W pixels."""
+    from star.video.io import VideoWriter  # not part of a call's peak
+
     frames, height, width = shape
     y, x = np.mgrid[:height, :width]
     waves = np.stack([x / 5 + y / 9, x / 11 - y / 7, (x + y) / 13], -1)
