@@ -1,5 +1,6 @@
 """Every experiment's config builds, and fits what it names."""
 
+import inspect
 import re
 from functools import lru_cache
 
@@ -8,9 +9,11 @@ import torch
 from safetensors import safe_open
 
 from star.apis.build import build_model, build_part, load_config
+from star.apis.training import check_training, start_files
 from star.datasets.transforms import compose
 from star.models.restore_options import check_options
 from star.paths import asset_path, config_root
+from star.registry import DATASETS, HOOKS, TRANSFORMS
 from star.structures import RestoreOptions
 
 CONFIGS = sorted(
@@ -32,7 +35,12 @@ def build(name):
 
 
 def test_there_are_configs():
-    expected = {'star/tiny.py', 'star/tiny_vae.py', 'star/i2vgen.py'}
+    expected = {
+        'star/tiny.py',
+        'star/tiny_vae.py',
+        'star/i2vgen.py',
+        'star/i2vgen_fsdp.py',
+    }
     assert expected <= set(CONFIGS)
 
 
@@ -40,7 +48,8 @@ def test_there_are_configs():
 def test_model_builds(name):
     settings, model = load(name), build(name)
     assert type(model).__name__ == settings.model.type
-    assert sum(p.numel() for p in model.parameters()) > 100_000
+    if not name.startswith('baselines/'):  # bicubic has none
+        assert sum(p.numel() for p in model.parameters()) > 100_000
     if settings.model.type == 'STARModel':
         check_options(model.restore_options)
         given = settings.model.get('restore_options', {})
@@ -82,25 +91,63 @@ def test_parts_fit_together(name):
 def test_training_data_builds(name):
     settings = load(name)
     if 'train_dataloader' not in settings:
-        pytest.skip('no training yet')
-    pipeline = settings.train_dataloader.dataset.pipeline
+        pytest.skip('nothing to train')
+    loader = settings.train_dataloader
+    assert loader.sampler.type == 'DrawSampler'
+    kind = DATASETS.get(loader.dataset.type)
+    inspect.signature(kind).bind(**without(loader.dataset, 'type'))
+    pipeline = loader.dataset.get('pipeline')
+    if pipeline is None:
+        return
     compose(pipeline)
     assert pipeline[-1].type == 'PackVideoInputs'
     scale = settings.model.data_preprocessor.get('scale', 1)
-    factors = [p.scale for p in pipeline if p.type == 'PlainDegradation']
-    assert factors == ([scale] if scale > 1 else [])
     crop = next(p for p in pipeline if p.type == 'RandomCropClip')
     assert crop.height % scale == crop.width % scale == 0
+    for transform in degradations(pipeline):
+        assert TRANSFORMS.build(transform).scale == scale
+
+
+def without(config, *names):
+    return {k: v for k, v in config.items() if k not in names}
+
+
+def degradations(pipeline):
+    """The transforms that make `lq`, also those chosen among others."""
+    for transform in pipeline:
+        if 'Degradation' in transform.type:
+            yield transform
+        yield from degradations(transform.get('transforms', []))
 
 
 @every_config
 def test_training_schedule_ends_with_training(name):
     settings = load(name)
     if 'train_cfg' not in settings:
-        pytest.skip('no training yet')
-    last = settings.param_scheduler[-1]
-    end = last.get('end', last.get('begin', 0) + last.get('T_max', 0))
-    assert end == settings.train_cfg.max_iters
+        pytest.skip('nothing to train')
+    for last in settings.get('param_scheduler', [])[-1:]:
+        end = last.get('end', last.get('begin', 0) + last.get('T_max', 0))
+        assert end == settings.train_cfg.max_iters
+
+
+@every_config
+def test_hooks_build(name):
+    settings = load(name)
+    hooks = [*settings.default_hooks.values()]
+    hooks += settings.get('custom_hooks', [])
+    for config in hooks:
+        if 'dataset' in config:  # it is missing here
+            inspect.signature(HOOKS.get(config.type)).bind(
+                **without(config, 'type')
+            )
+        else:
+            HOOKS.build(config)
+
+
+@every_config
+def test_what_trains_together_is_there_together(name):
+    check_training(load(name))
+    start_files(load(name))
 
 
 @every_config
@@ -118,6 +165,45 @@ def test_official_sizes():
     ]
     assert counts == [1_411_235_496, 629_886_414]
     assert sum(counts) == 2_041_121_910
+
+
+@pytest.mark.parametrize('name', ['star/i2vgen.py', 'star/i2vgen_fsdp.py'])
+def test_official_training(name):
+    settings, model = load(name), build(name)
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    numel = {n: p.numel() for n, p in model.named_parameters()}
+    liem = {n for n in trained if n.startswith('backbone.')}
+    assert sum(numel[n] for n in trained) == 629_888_050
+    assert sum(numel[n] for n in liem) == 1_636
+    assert all('.local' in n for n in liem) and len(liem) == 50
+    assert {n for n in numel if n.startswith('controlnet.')} == trained - liem
+    model.train()
+    parts = ('autoencoder', 'text_encoder', 'backbone', 'controlnet')
+    modes = [getattr(model, part).training for part in parts]
+    assert modes == [False, False, False, True]
+    for network in (model.backbone, model.controlnet):
+        assert network.encoder.sizes.checkpointing
+    assert settings.optim_wrapper.type == 'BFloat16OptimWrapper'
+    assert settings.optim_wrapper.clip_grad == {'max_norm': 1.0}
+    assert settings.optim_wrapper.optimizer == {
+        'type': 'AdamW',
+        'lr': 5e-5,
+        'betas': (0.9, 0.999),
+        'eps': 1e-8,
+        'weight_decay': 1e-2,
+    }
+    assert 'param_scheduler' not in settings  # a constant rate
+    assert settings.train_cfg.max_iters == 15000
+    assert settings.default_hooks.checkpoint.interval == 500
+    loader = settings.train_dataloader
+    assert (loader.batch_size, settings.auto_scale_lr.base_batch_size) == (
+        1,
+        8,
+    )
+    assert (loader.dataset.num_frames, loader.dataset.drop_caption) == (
+        32,
+        0.5,
+    )
 
 
 def test_official_options():

@@ -24,6 +24,8 @@ from tests.test_video.clips import write_clip
 
 TOOL = 'tools/dataset_converters/prepare_openvid.py'
 SLOW = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # if it is ignored
 from tests.test_prepare_openvid import load_tool, slow_check
 raise SystemExit(load_tool().main(slow_check))
 """

@@ -1,52 +1,124 @@
-"""Train a model: python tools/train.py CONFIG [--work-dir DIR] [--resume]."""
+"""Train a model.
+
+    python tools/train.py CONFIG [options]
+    tools/dist_train.sh CONFIG GPUS [options]
+
+Exit code: 0 trained to the end, 1 stopped on the way, 2 wrong use.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-from mmengine.runner import Runner
+from mmengine.config import Config
 
-from star.apis.build import load_config
+from star.apis.training import (
+    LAUNCHERS,
+    ChangesAction,
+    RunOptions,
+    build_runner,
+    config_error,
+    run_config,
+    start_processes,
+)
+from star.apis.training_plan import describe_plan, plan_training
 from star.compat import allow_mmengine_resume
+from star.engine.checkpointing import resume_path, set_resume
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Train a model.')
-    parser.add_argument('config', type=Path)
-    parser.add_argument('--work-dir', help='default: work_dirs/CONFIG')
-    parser.add_argument(
-        '--resume', action='store_true', help="from the run's last checkpoint"
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='file, or name of one in configs/star')
+    add('--work-dir', help='default: work_dirs/CONFIG')
+    add(
+        '--resume',
+        nargs='?',
+        const='',
+        metavar='FOLDER',
+        help='go on from the last checkpoint of the work folder, or from the '
+        'one given',
+    )
+    add(
+        '--weights',
+        help='start from this file, folder or word the config knows instead '
+        "of the config's `start_weights`",
+    )
+    add('--amp', action='store_true', help='run networks in bfloat16')
+    add('--seed', type=int, help="of weights and data; default: the config's")
+    add(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
-        help='KEY=VALUE pairs that override the config',
+        action=ChangesAction,
+        metavar='KEY=VALUE',
+        help='replace values of the config',
     )
+    add(
+        '--dry-run',
+        action='store_true',
+        help='print what would be trained, on what, and the memory it takes',
+    )
+    add('--launcher', choices=LAUNCHERS, default='none')
+    # torch.distributed.launch passes it; torchrun sets a variable instead
+    add('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    options = RunOptions(
+        work_dir=args.work_dir,
+        amp=args.amp,
+        seed=args.seed,
+        launcher=args.launcher,
+        changes=args.cfg_options,
+    )
+    config = run_config(args.config, options)
+    if args.resume is not None:
+        resume(config, args.resume)
+    elif config.default_hooks.checkpoint.type == 'SafeCheckpointHook':
+        set_resume(config, None)  # a dumped config may name a checkpoint
+    return config
+
+
+def resume(config: Config, folder: str) -> None:
+    """Continue from a checkpoint folder, or as mmengine does from its own."""
+    if config.default_hooks.checkpoint.type == 'SafeCheckpointHook':
+        set_resume(config, resume_path(folder or config.work_dir))
+        return
+    last = Path(config.work_dir) / 'last_checkpoint'
+    if not folder and not last.is_file():
+        raise ValueError(
+            f'nothing to resume: {config.work_dir} has no {last.name}; leave '
+            'out --resume to start a new run'
+        )
+    allow_mmengine_resume()
+    config.resume = True
+    config.load_from = folder or None
 
 
 def main() -> int:
     args = parse_args()
+    runner = None
     try:
-        config = load_config(args.config)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
+        config = read_config(args)
+        if args.dry_run:
+            print(describe_plan(plan_training(config, args.weights)))
+            return 0
+        start_processes(config)
+        runner = build_runner(config, args.weights)
+        runner.train()
+    except Exception as error:
+        # a resumed run has an iteration before it has done anything
+        begun = runner is not None and bool(runner.message_hub.log_scalars)
+        reason = config_error(error)
+        if reason is None or begun:
+            raise
+        print(f'error: {reason}', file=sys.stderr)
         return 2
-    config.work_dir = args.work_dir or f'work_dirs/{args.config.stem}'
-    config.resume = args.resume
-    config.randomness = dict(seed=args.seed)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
-    allow_mmengine_resume()
-    try:
-        runner = Runner.from_cfg(config)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    runner.train()
     return 0
 
 

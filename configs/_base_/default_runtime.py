@@ -1,15 +1,16 @@
 default_scope = 'star'
 custom_imports = dict(
-    imports=['star.models', 'star.datasets', 'star.engine'],
+    imports=['star.models', 'star.datasets', 'star.engine', 'star.evaluation'],
     allow_failed_imports=False,
 )
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
+    monitor=dict(type='MonitorHook'),
+    guard=dict(type='NonFiniteGuardHook'),
+    latent_cache=dict(type='CheckLatentCacheHook'),
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=500, max_keep_ckpts=2
-    ),
+    checkpoint=dict(type='SafeCheckpointHook', interval=500),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 env_cfg = dict(
@@ -17,7 +18,27 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
-log_processor = dict(by_epoch=False, window_size=20)
+# ranks begin with the same weights; dropout then differs from rank to rank
+randomness = dict(seed=0, diff_rank_seed=True)
+# gradients live in the buffers that ranks exchange, not beside them
+model_wrapper_cfg = dict(
+    type='MMDistributedDataParallel',
+    broadcast_buffers=False,
+    gradient_as_bucket_view=True,
+)
+visualizer = dict(
+    type='Visualizer',
+    vis_backends=[
+        dict(type='LocalVisBackend'),
+        dict(type='TensorBoardBackend'),
+    ],
+)
+log_processor = dict(
+    by_epoch=False,
+    window_size=20,
+    log_with_hierarchy=True,
+    mean_pattern=r'.*(loss|time|grad_norm|frequency|perceptual|psnr).*',
+)
 log_level = 'INFO'
 load_from = None
 resume = False

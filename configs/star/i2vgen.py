@@ -1,7 +1,10 @@
-# STAR on I2VGen-XL at the official sizes, with the published weights.
+# STAR on I2VGen-XL at the official sizes: published weights, and training.
 _base_ = [
     '../_base_/default_runtime.py',
+    '../_base_/datasets/openvid.py',
+    '../_base_/datasets/test_folder.py',
     '../_base_/models/star_i2vgen.py',
+    '../_base_/schedules/adamw_15k.py',
 ]
 weights = dict(
     star=dict(
@@ -39,3 +42,34 @@ weights = dict(
         ),
     ),
 )
+# Training starts from VEnhancer, which has no LIEM: that starts as new.
+start_weights = dict(
+    star=dict(repo='jwhejwhe/VEnhancer', file='venhancer_v2.pt'),
+)
+# held-out clips, small enough to be restored in passing
+default_hooks = dict(
+    validation=dict(
+        type='ValidationClipsHook',
+        interval=500,
+        num_clips=4,
+        autocast=True,
+        metrics=[dict(type='PSNR'), dict(type='LPIPS')],
+        dataset=dict(
+            type='OpenVid',
+            annotation='data/openvid/verified.csv',
+            data_root='data/openvid/video',
+            split='test',
+            num_frames=8,
+            interval=2,
+            filters=dict(min_width=1280, min_height=720),
+            pipeline=[
+                dict(type='RandomCropClip', height=512, width=512),
+                dict(
+                    type='RealESRGANVideoDegradation', preset='star', scale=4
+                ),
+                dict(type='PackVideoInputs'),
+            ],
+        ),
+    ),
+)
+auto_scale_lr = dict(enable=False, base_batch_size=8)

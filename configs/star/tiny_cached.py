@@ -13,4 +13,3 @@ train_dataloader = dict(
         ),
     ),
 )
-default_hooks = dict(latent_cache=dict(type='CheckLatentCacheHook'))

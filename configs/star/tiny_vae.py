@@ -26,4 +26,6 @@ param_scheduler = [
     ),
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=2000)
+# the frozen encoder comes from the data: nothing else has it
+default_hooks = dict(checkpoint=dict(save_all=True))
 custom_hooks = [dict(type='InitFromDataHook', num_items=320)]

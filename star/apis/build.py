@@ -61,8 +61,7 @@ def init_model(
         fill_random(model)
     else:
         paths = find_weights(settings.get('weights', {}), weights)
-        model = build_model(_with_files(settings, paths))
-        _load(model, paths)
+        model = build_with_weights(settings, paths)
     for name in ('backbone', 'controlnet'):
         place_network(getattr(model, name), place, number)
     model.autoencoder.to(number)  # text and noise schedule: float32
@@ -118,6 +117,21 @@ def build_model(settings: Config) -> nn.Module:
     """
     with _NoInit():
         return _build(settings.model, settings.filename)
+
+
+def build_with_weights(settings: Config, paths: dict[str, Path]) -> nn.Module:
+    """Build a config's model and load its weights.
+
+    Args:
+        settings: a config with `model`.
+        paths: a file for each part, as `find_weights` gives them.
+
+    Raises:
+        ValueError: as for `build_model`, or a file is damaged or unfit.
+    """
+    model = build_model(_with_files(settings, paths))
+    _load(model, paths)
+    return model
 
 
 def build_part(

@@ -79,6 +79,16 @@ def find_weights(
     )
 
 
+def find_local(file: WeightFile) -> Path | None:
+    """Find a file without downloading it; None where it is not here."""
+    if not file.repo:
+        return asset_path(file.file)
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(file.repo, file.file)
+    return Path(path) if isinstance(path, str) else None
+
+
 def _entries(wanted: Mapping) -> dict[str, WeightFile]:
     if 'asset' in wanted:
         return {'asset': WeightFile(file=wanted['asset'])}

@@ -10,6 +10,7 @@ from star.models.autoencoder_trainer import (
     train_branches,
 )
 from star.models.checkpoints import load_checkpoint_file, unwrap
+from star.models.restoration import START_TIMESTEP
 from star.registry import MODELS
 from star.structures import VideoSample
 
@@ -30,6 +31,8 @@ class SamplerTrainer(BaseModel):
         pretrained: its weights, a file that holds all of them.
         steps: numbers of evaluations to draw from.
         sampler: 'ddim', 'dpmpp_2m_sde' or 'heun'.
+        strength: of the noise that the low-quality latent gets, as in
+            RestoreOptions.
         clean: share of batches that are the ground truth, encoded and
             decoded, so that the decoder stays an autoencoder's, [0, 1].
         perceptual_loss: config of a PerceptualLoss; None for L1 distances of
@@ -37,7 +40,8 @@ class SamplerTrainer(BaseModel):
         data_preprocessor: config of a VideoDataPreprocessor.
 
     Raises:
-        ValueError: `sampler` is unknown, or `steps` empty or below 1.
+        ValueError: `sampler` is unknown, `steps` empty or below 1, or
+            `strength` out of range.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class SamplerTrainer(BaseModel):
         pretrained: str | None = None,
         steps: tuple[int, ...] = (1, 2),
         sampler: str = 'ddim',
+        strength: float = 1.0,
         clean: float = 0.1,
         perceptual_loss: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -56,6 +61,10 @@ class SamplerTrainer(BaseModel):
             raise ValueError(
                 f'`sampler` must be in {sorted(SAMPLERS)}, got {sampler!r}'
             )
+        if not 0 < strength <= 1:
+            raise ValueError(
+                f'`strength` must be above 0 and at most 1, got {strength}'
+            )
         if not steps or min(steps) < 1:
             raise ValueError(f'`steps` must be positive, got {steps}')
         self.star = MODELS.build(star)
@@ -63,7 +72,8 @@ class SamplerTrainer(BaseModel):
             state = unwrap(load_checkpoint_file(pretrained))
             self.star.load_state_dict(state)
         train_branches(self.star.autoencoder)
-        self.timesteps = [normal_timesteps(n) for n in steps]
+        start = round(START_TIMESTEP * strength)
+        self.timesteps = [normal_timesteps(n, start) for n in steps]
         self.sample = SAMPLERS[sampler]
         self.clean = clean
         self.perceptual_loss = (

@@ -99,7 +99,8 @@ class NoisyAutoencoder(FoldingAutoencoder):
     """Adds the generator's noise, as a sampled posterior does."""
 
     def encode(self, x, generator=None, tile=0):
-        return x + torch.randn(x.shape, generator=generator)
+        (own,) = generator  # one for each clip
+        return x + torch.randn(x.shape, generator=own)
 
 
 def test_posterior_by_the_seed_of_the_item():

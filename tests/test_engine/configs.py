@@ -40,6 +40,7 @@ def shrunk_config(name, folder, max_iters=2, **options):
     config = Config.fromfile(config_path(f'star/{name}.py'))
     config.merge_from_dict({'model.autoencoder': VAE})
     if config.model.type == 'STARModel':
+        config.model.losses = {}  # LPIPS needs larger crops, and a file
         config.model.backbone.update(NETWORK, out_dim=4)
         config.model.controlnet.update(NETWORK)
         if 'residual_std' in config.model:

@@ -3,6 +3,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from star.engine.checkpointing import load_weights
 from star.engine.optim_wrapper import BFloat16OptimWrapper
 from tests.test_engine.configs import shrunk_config, train
 
@@ -32,10 +33,14 @@ def test_trains_the_small_model(tmp_path):
     config.model.autoencoder.pretrained = None
     runner = train(config)
     assert isinstance(runner.optim_wrapper, BFloat16OptimWrapper)
-    saved = torch.load(
-        Path(runner.work_dir) / 'iter_2.pth', weights_only=False
-    )['state_dict']
-    for key, value in runner.model.state_dict().items():
-        assert torch.equal(saved[key], value), key
-        assert value.dtype == torch.float32
+    saved = load_weights(Path(runner.work_dir) / 'iter_2')
+    learnt = {
+        name: parameter
+        for name, parameter in runner.model.named_parameters()
+        if parameter.requires_grad
+    }
+    assert set(saved) == set(learnt)
+    for name, parameter in learnt.items():
+        assert torch.equal(saved[name], parameter), name
+        assert parameter.dtype == torch.float32
     assert runner.model.backbone.conv_out.weight.any()  # was zero

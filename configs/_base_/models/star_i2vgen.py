@@ -3,9 +3,16 @@ model = dict(
     data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
     autoencoder=dict(type='TemporalVAE', posterior='sample'),
     text_encoder=dict(type='OpenCLIPTextEncoder'),
-    backbone=dict(type='I2VGenUNet'),
-    controlnet=dict(type='UNetControlNet'),
+    backbone=dict(type='I2VGenUNet', checkpointing=True),
+    controlnet=dict(type='UNetControlNet', checkpointing=True),
     schedule=dict(type='NoiseSchedule'),
+    frozen=('autoencoder', 'text_encoder', 'backbone'),
+    trained=('LIEM',),
+    losses=dict(
+        frequency=dict(type='DynamicFrequencyLoss', alpha=2, beta=1),
+        # what takes less memory to decode than the denoiser takes anyway
+        window=dict(num_frames=3, crop_size=(512, 512)),
+    ),
     prompts=dict(
         prompt='a good video',
         suffix=(

@@ -1,0 +1,238 @@
+"""Training in two processes, by the commands that users call."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.paths import ROOT
+
+# networks and clips of a size that takes seconds
+CHANGES = {
+    'model.backbone.dim': 32,
+    'model.controlnet.dim': 32,
+    'model.backbone.head_dim': 16,
+    'model.controlnet.head_dim': 16,
+    'model.losses.perceptual': None,
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'train_dataloader.dataset.num_frames': 2,
+    'train_dataloader.dataset.pipeline.1.height': 48,
+    'train_dataloader.dataset.pipeline.1.width': 64,
+    'train_cfg.max_iters': 3,
+    'default_hooks.checkpoint.interval': 1,
+    'default_hooks.checkpoint.max_keep': 3,
+    'param_scheduler': '[]',
+    'visualizer.vis_backends': '[]',
+    # rounding must not decide a step's direction
+    'optim_wrapper.type': 'OptimWrapper',
+    'optim_wrapper.optimizer.lr': 1,
+    'optim_wrapper.optimizer.eps': 1,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    (tmp_path / 'clips').mkdir()
+    for name in 'abc':
+        clip = rng.integers(0, 256, (6, 72, 72, 3), dtype=np.uint8)
+        np.save(tmp_path / 'clips' / f'{name}.npy', clip)
+    return tmp_path
+
+
+def run(command: list, *arguments: object) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        'PYTHON': sys.executable,
+        'OMP_NUM_THREADS': '1',
+        'CUDA_VISIBLE_DEVICES': '',
+    }
+    return subprocess.run(
+        [*map(str, command), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+
+
+def train(command: list, folder: Path, name: str, **changes: object) -> Path:
+    """Train into `folder / name` and return that folder."""
+    values = {
+        **CHANGES,
+        'train_dataloader.dataset.data_root': folder / 'clips',
+        **{f'train_dataloader.{k}': v for k, v in changes.items()},
+    }
+    pairs = [f'{key}={value}' for key, value in values.items()]
+    result = run(command, '--work-dir', folder / name, '--cfg-options', *pairs)
+    assert result.returncode == 0, result.stderr[-4000:]
+    return folder / name
+
+
+def weights(work_dir: Path, iteration: int) -> dict[str, torch.Tensor]:
+    return load_file(work_dir / f'iter_{iteration}' / 'weights.safetensors')
+
+
+def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    assert a.keys() == b.keys()
+    return max(float((a[key] - b[key]).abs().max()) for key in a)
+
+
+def test_two_ranks_equal_one_with_the_doubled_batch(folder: Path) -> None:
+    config = 'configs/star/tiny.py'
+    one = train(
+        [sys.executable, 'tools/train.py', config], folder, 'one', batch_size=2
+    )
+    two = train(
+        ['tools/dist_train.sh', config, 2], folder, 'two', batch_size=1
+    )
+    learnt = distance(weights(one, 3), weights(one, 1))
+    assert learnt > 1e-4
+    assert distance(weights(one, 3), weights(two, 3)) < 1e-3 * learnt
+
+
+def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
+    """Three clips: the second rank gets one that is there to pad."""
+    rng = np.random.default_rng(0)
+    expected = []
+    # 12 dB from one to the next: counting one twice would show
+    for name, contrast in (('a', 256), ('b', 64), ('c', 16)):
+        (tmp_path / 'gt' / name).mkdir(parents=True)
+        (tmp_path / 'lq' / name).mkdir(parents=True)
+        lq = rng.integers(0, contrast, (8, 12, 3), dtype=np.uint8)
+        gt = np.kron(lq, np.ones((4, 4, 1), np.uint8))
+        cv2.imwrite(str(tmp_path / 'lq' / name / '0.png'), lq)
+        cv2.imwrite(str(tmp_path / 'gt' / name / '0.png'), gt)
+        pred = cv2.resize(lq.astype('f4'), (48, 32), interpolation=2)
+        error = np.square(pred.clip(0, 255).round() - gt).mean()
+        expected.append(10 * np.log10(255**2 / error))
+    config = tmp_path / 'test.py'
+    bases = ['baselines/bicubic.py', '_base_/datasets/test_folder.py']
+    lines = [
+        f'_base_ = {[str(ROOT / "configs" / base) for base in bases]}',
+        f'test_dataloader = dict(dataset=dict(data_root={str(tmp_path)!r}))',
+        "test_evaluator = [dict(type='PSNR')]",
+    ]
+    config.write_text('\n'.join(lines))
+    result = run(
+        *(['tools/dist_test.sh'], config, 'none', 2),
+        *('--work-dir', tmp_path / 'work'),
+        *('--cfg-options', 'test_dataloader.num_workers=0'),
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    metrics = json.loads((tmp_path / 'work' / 'metrics.json').read_text())
+    assert metrics == {
+        f'{tmp_path.name}/PSNR': pytest.approx(np.mean(expected), abs=0.3)
+    }
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments', 'line'),
+    [
+        ('dist_train.sh', [], 'usage: tools/dist_train.sh CONFIG GPUS'),
+        ('dist_train.sh', ['a.py', 'two'], "GPUS must be .* got 'two'"),
+        ('dist_train.sh', ['a.py', '0'], "GPUS must be .* got '0'"),
+        ('dist_test.sh', ['a.py', '2'], 'usage: tools/dist_test.sh'),
+        ('slurm_train.sh', ['p', 'j'], 'usage: tools/slurm_train.sh'),
+    ],
+)
+def test_wrong_use_of_scripts(
+    script: str, arguments: list[str], line: str
+) -> None:
+    result = run(['bash', f'tools/{script}'], *arguments)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith('error: ')
+    assert re.search(line, result.stderr)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Path:
+    """A program that prints its arguments, one a line."""
+    path = tmp_path / 'bin' / 'srun'
+    path.parent.mkdir()
+    path.write_text('#!/bin/sh\nfor a in "$@"; do echo "<$a>"; done\n')
+    path.chmod(0o755)
+    return path
+
+
+def printed(script: str, arguments: list[str], **variables: str) -> list[str]:
+    result = subprocess.run(
+        ['bash', ROOT / 'tools' / script, *arguments],
+        capture_output=True,
+        text=True,
+        env={'PATH': os.environ['PATH'], **variables},
+    )
+    assert result.returncode == 0, result.stderr
+    return [line[1:-1] for line in result.stdout.splitlines()]
+
+
+def test_slurm_script_keeps_arguments_whole(recorder: Path) -> None:
+    path = f'{recorder.parent}:{os.environ["PATH"]}'
+    lines = printed(
+        'slurm_train.sh',
+        ['gpu', 'my job', 'a b.py', 'out dir', '--cfg-options', 'x=a b'],
+        PATH=path,
+        GPUS='4',
+        SRUN_ARGS='--time=1 --qos=high',
+        PYTHON='py',
+    )
+    assert lines[:6] == [
+        '--partition=gpu',
+        '--job-name=my job',
+        '--gres=gpu:4',
+        '--ntasks=4',
+        '--ntasks-per-node=4',
+        '--cpus-per-task=5',
+    ]
+    assert lines[6:11] == [
+        '--kill-on-bad-exit=1',
+        '--time=1',
+        '--qos=high',
+        'py',
+        '-u',
+    ]
+    assert lines[11].endswith('/train.py')
+    assert lines[12:] == [
+        *('a b.py', '--launcher', 'slurm', '--work-dir', 'out dir'),
+        *('--cfg-options', 'x=a b'),
+    ]
+
+
+def test_distributed_scripts_keep_arguments_whole(recorder: Path) -> None:
+    python = {'PYTHON': str(recorder)}
+    lines = printed('dist_train.sh', ['a b.py', '2', '--seed', '3'], **python)
+    assert lines[:4] == [
+        *('-m', 'torch.distributed.run', '--standalone'),
+        '--nproc-per-node=2',
+    ]
+    assert lines[5:] == ['a b.py', '--launcher', 'pytorch', '--seed', '3']
+    lines = printed('dist_test.sh', ['a.py', 'iter 3', '1'], **python)
+    assert lines[5:] == ['a.py', 'iter 3', '--launcher', 'pytorch']
+
+
+def test_several_machines(recorder: Path) -> None:
+    lines = printed(
+        'dist_train.sh',
+        ['a.py', '8'],
+        PYTHON=str(recorder),
+        NNODES='2',
+        NODE_RANK='1',
+        MASTER_ADDR='10.0.0.1',
+    )
+    assert lines[2:7] == [
+        '--nnodes=2',
+        '--node-rank=1',
+        '--master-addr=10.0.0.1',
+        '--master-port=29500',
+        '--nproc-per-node=8',
+    ]
