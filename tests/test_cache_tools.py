@@ -242,7 +242,6 @@ def test_benchmark_of_the_cache(tmp_path, monkeypatch, capsys):
     tool = load_tool('analysis_tools/benchmark_cache.py')
     path = tmp_path / 'config.py'
     config = small_config(tmp_path)
-    config.default_hooks.pop('monitor', None)
     config.dump(path)
     words = ['benchmark_cache.py', '--config', path, '--items', 4, '--json']
     words += ['--iters', 1, '--warmup', 1, '--rounds', 1, '--workers', 0]

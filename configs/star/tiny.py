@@ -1,35 +1,20 @@
 # The small model that ships with the package; see README.md.
 _base_ = [
     '../_base_/default_runtime.py',
-    '../_base_/datasets/tiny_degraded.py',
+    '../_base_/datasets/tiny_clips.py',
     '../_base_/models/star_tiny.py',
+    '../_base_/schedules/tiny.py',
 ]
 weights = dict(asset='star_tiny.safetensors')
-model = dict(
-    losses=dict(
-        frequency=dict(type='DynamicFrequencyLoss', alpha=2, beta=1),
-        perceptual=dict(
-            type='PerceptualLoss',
-            weights='data/lpips_squeeze.safetensors',
-            lpips=0.3,
-            l1=1.0,
-        ),
-        window=dict(num_frames=2),
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='RandomFlipClip'),
+            dict(type='RandomCropClip', height=144, width=160, shrink=0.5),
+            dict(type='PlainDegradation', scale=4, plain=0.5),
+            dict(type='PackVideoInputs'),
+        ],
     ),
 )
-optim_wrapper = dict(
-    type='BFloat16OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.99), weight_decay=0),
-    clip_grad=dict(max_norm=1.0),
-)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        begin=100,
-        T_max=1800,
-        eta_min=1e-6,
-    ),
-]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=1900)
+# small enough to be saved whole, frozen autoencoder and all
+default_hooks = dict(checkpoint=dict(save_all=True))

@@ -1,5 +1,5 @@
-# tiny.py from latents that tools/dataset_converters/cache_latents.py wrote.
-_base_ = 'tiny.py'
+# tiny_real.py from latents that cache_latents.py wrote.
+_base_ = 'tiny_real.py'
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,

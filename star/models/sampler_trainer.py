@@ -33,6 +33,8 @@ class SamplerTrainer(BaseModel):
         sampler: 'ddim', 'dpmpp_2m_sde' or 'heun'.
         strength: of the noise that the low-quality latent gets, as in
             RestoreOptions.
+        train_networks: whether backbone and ControlNet learn, too, or the
+            decoder alone.
         clean: share of batches that are the ground truth, encoded and
             decoded, so that the decoder stays an autoencoder's, [0, 1].
         perceptual_loss: config of a PerceptualLoss; None for L1 distances of
@@ -51,6 +53,7 @@ class SamplerTrainer(BaseModel):
         steps: tuple[int, ...] = (1, 2),
         sampler: str = 'ddim',
         strength: float = 1.0,
+        train_networks: bool = True,
         clean: float = 0.1,
         perceptual_loss: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -72,6 +75,9 @@ class SamplerTrainer(BaseModel):
             state = unwrap(load_checkpoint_file(pretrained))
             self.star.load_state_dict(state)
         train_branches(self.star.autoencoder)
+        if not train_networks:
+            self.star.backbone.requires_grad_(False)
+            self.star.controlnet.requires_grad_(False)
         start = round(START_TIMESTEP * strength)
         self.timesteps = [normal_timesteps(n, start) for n in steps]
         self.sample = SAMPLERS[sampler]

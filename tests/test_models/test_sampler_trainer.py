@@ -100,6 +100,24 @@ def test_gradient_reaches_networks_and_decoder_alone():
     assert all(name.startswith(kept) for name in own)
 
 
+def test_decoder_alone():
+    model = trainer(train_networks=False)
+    model.parse_losses(losses(model))[0].backward()
+    parts = {
+        name.split('.')[0]
+        for name, parameter in model.star.named_parameters()
+        if parameter.grad is not None
+    }
+    assert parts == {'autoencoder'}
+
+
+def test_strength_sets_the_first_timestep():
+    assert trainer(strength=0.1, steps=(1, 2)).timesteps == [
+        [90],
+        [90, pytest.approx(90 - 91 / 3)],
+    ]
+
+
 def test_clean_batches_do_not_ask_the_networks():
     model = trainer(clean=1.0)
     model.parse_losses(losses(model))[0].backward()
@@ -119,6 +137,7 @@ def test_perceptual_loss():
     ('options', 'message'),
     [
         ({'sampler': 'euler'}, r"`sampler` .* 'euler'"),
+        ({'strength': 0.0}, r'`strength` must be above 0'),
         ({'steps': ()}, r'`steps` must be positive'),
         ({'steps': (0, 2)}, r'`steps` must be positive'),
     ],

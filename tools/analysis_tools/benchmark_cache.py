@@ -1,6 +1,6 @@
 """Measure how much faster training is from cached latents than from video.
 
-    python tools/analysis_tools/benchmark_cache.py --config tiny
+    python tools/analysis_tools/benchmark_cache.py --config tiny_real
     python tools/analysis_tools/benchmark_cache.py --videos FOLDER
 
 Makes a cache of a few items, trains for some iterations from video and from
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
         description='Training from cached latents against training from '
         'video, in one run.'
     )
-    parser.add_argument('--config', default='tiny')
+    parser.add_argument('--config', default='tiny_real')
     parser.add_argument(
         '--videos',
         type=Path,
@@ -165,6 +165,8 @@ def measure(settings: Config, folder: Path, args: argparse.Namespace) -> dict:
     settings = Config(settings.to_dict())
     count = args.warmup + args.iters
     settings.train_cfg.max_iters = count
+    for name in set(settings.default_hooks) - set(HOOKS):
+        settings.default_hooks.pop(name)  # mmengine takes no None for these
     settings.merge_from_dict(
         {
             'default_hooks': dict.fromkeys(HOOKS),
