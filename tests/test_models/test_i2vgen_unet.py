@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from torch.nn import functional as F
+import torch.nn.functional as F
 
 from star.models.backbones import unet_blocks
 from star.models.backbones.unet_encoder import time_sinusoid
@@ -223,3 +223,25 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
     monkeypatch.setattr(unet_blocks, 'MAX_TOKENS', 7)
     monkeypatch.setattr(unet_blocks, 'MAX_ATTENTION_BATCH', 5)
     close(backbone(*inputs), whole)
+
+
+@pytest.mark.parametrize('length', [1, 2, 16, 17])
+@pytest.mark.parametrize(
+    ('dtype', 'tolerance'), [(torch.float32, 2e-6), (torch.bfloat16, 3e-2)]
+)
+@pytest.mark.parametrize('learning', [False, True])
+def test_attention_of_short_sequences(length, dtype, tolerance, learning):
+    generator = torch.Generator().manual_seed(length)
+    shape = (3, 6, 2, length, 8)
+    tokens = torch.randn(shape, generator=generator).to(dtype)
+    ours, theirs = (tokens.clone().requires_grad_() for _ in range(2))
+    with torch.set_grad_enabled(learning):
+        found = unet_blocks.attend(*ours)
+        expected = F.scaled_dot_product_attention(*theirs.float())
+    close = {'rtol': tolerance, 'atol': tolerance}
+    torch.testing.assert_close(found.float(), expected, **close)
+    if learning:
+        found.float().square().sum().backward()
+        expected.square().sum().backward()
+        close = {'rtol': tolerance, 'atol': 10 * tolerance}
+        torch.testing.assert_close(ours.grad, theirs.grad, **close)
