@@ -25,6 +25,7 @@ from star.apis.training import (
     RunOptions,
     build_runner,
     config_error,
+    end_processes,
     run_config,
     start_processes,
 )
@@ -75,6 +76,7 @@ def test(args: argparse.Namespace) -> None:
     if is_main_process():
         path = save_metrics(metrics, config.work_dir)
         print(f'{path}: {metrics}')
+    end_processes()
 
 
 def main() -> int:

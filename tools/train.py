@@ -18,6 +18,7 @@ from star.apis.training import (
     RunOptions,
     build_runner,
     config_error,
+    end_processes,
     run_config,
     start_processes,
 )
@@ -111,6 +112,7 @@ def main() -> int:
         start_processes(config)
         runner = build_runner(config, args.weights)
         runner.train()
+        end_processes()
     except Exception as error:
         # a resumed run has an iteration before it has done anything
         begun = runner is not None and bool(runner.message_hub.log_scalars)

@@ -184,6 +184,16 @@ def start_processes(config: Config) -> None:
         config.model_wrapper_cfg = wrapper
 
 
+def end_processes() -> None:
+    """Leave the group of processes together, if there is one.
+
+    A process that leaves first can make another one abort.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def build_runner(
     config: Config,
     weights: str | None = None,
