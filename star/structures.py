@@ -1,6 +1,6 @@
 """The objects that travel between the parts: a clip's sample, the options."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -23,6 +23,13 @@ class VideoSample:
         z0: latent of the ground truth, (C, T, h, w), if it was cached.
         z_lq: latent of the enlarged low-quality clip, likewise.
         text: embedding of the prompt, (L, D), likewise.
+        files: where the clip was read from, by 'lq' and 'gt'.
+        seconds: that restoring took, reading and scoring not counted; None
+            where it was not measured.
+        peak_memory: most bytes in use while restoring, of the device that
+            restored, or of the process on a CPU; None likewise.
+        problem: why the clip could not be read or restored; None where it
+            could, or where a failure ends the run.
     """
 
     gt: Tensor | None = None
@@ -36,6 +43,10 @@ class VideoSample:
     z0: Tensor | None = None
     z_lq: Tensor | None = None
     text: Tensor | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+    peak_memory: int | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

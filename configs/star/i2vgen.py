@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/openvid.py',
-    '../_base_/datasets/test_folder.py',
+    '../_base_/datasets/test_sets.py',
     '../_base_/models/star_i2vgen.py',
     '../_base_/schedules/adamw_15k.py',
 ]

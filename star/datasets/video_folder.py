@@ -1,12 +1,22 @@
 """A test set: videos or folders of frames, with or without ground truth."""
 
+import hashlib
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from star.datasets.pairing import check_paired, list_clips, read_caption
+from star.datasets.test_set import (
+    MANIFEST,
+    RECORDS,
+    TOOL,
+    Manifest,
+    check_test_set,
+    read_manifest,
+)
 from star.datasets.transforms import compose
 from star.registry import DATASETS
 from star.video.io import VideoError, VideoReader
@@ -22,21 +32,34 @@ class VideoFolder(Dataset):
     pipeline makes the inputs, always the same: its `rng` depends on `seed`
     and the clip's place.
 
+    A set with a manifest, as `tools/dataset_converters/prepare_test_sets.py`
+    writes it, is compared with it when it is opened: by names, counts and
+    sizes.
+
     Args:
         data_root: folder that holds `lq/` or `gt/`.
-        name: of the set, in each sample; None takes the folder's.
+        name: of the set, in each sample; None takes the manifest's or the
+            folder's.
         num_frames: only the first so many frames; None for all.
         pipeline: transforms applied to `dict(gt, lq, prompt, name, dataset,
-            fps, rng)`, clips (T, H, W, C) uint8, `gt` or `lq` only if there.
+            fps, files, rng)`, clips (T, H, W, C) uint8, `gt` or `lq` only if
+            there.
         seed: of a degradation in the pipeline.
+        manifest: file in `data_root` that must be there; None takes set.json
+            if it is there.
+
+    Attributes:
+        manifest: what it says; None without it.
+        manifest_sha256: of the file; None without it.
 
     Raises:
-        ValueError: both folders are missing, one is empty, or clips are not
-            paired; on reading, a clip that cannot be decoded or is no
-            multiple of its input.
+        ValueError: there is no such folder, both folders are missing, one is
+            empty, clips are not paired, or the set is not what its manifest
+            says; on reading, a clip that cannot be decoded or is no multiple
+            of its input.
     """
 
-    metainfo = None
+    metainfo: ClassVar[dict] = {}  # mmengine's ConcatDataset asks for it
 
     def __init__(
         self,
@@ -45,12 +68,17 @@ class VideoFolder(Dataset):
         num_frames: int | None = None,
         pipeline: list[dict] | None = None,
         seed: int = 0,
+        manifest: str | None = None,
     ) -> None:
         if num_frames is not None and num_frames < 1:
             raise ValueError(f'`num_frames` must be >= 1, got {num_frames}')
         self.root = Path(data_root)
-        self.name = self.root.name if name is None else name
         self.num_frames, self.seed = num_frames, seed
+        self.manifest, self.manifest_sha256 = find_manifest(
+            self.root, manifest
+        )
+        own = self.manifest.name if self.manifest else self.root.name
+        self.name = own if name is None else name
         self.folders = find_folders(self.root)
         self.names = list(self.folders.get('lq') or self.folders['gt'])
         self.pipeline = compose(
@@ -60,12 +88,16 @@ class VideoFolder(Dataset):
     def __len__(self) -> int:
         return len(self.names)
 
+    def full_init(self) -> None:
+        """Have nothing left to do: mmengine's ConcatDataset calls it."""
+
     def __getitem__(self, index: int) -> dict:
         name = self.names[index]
-        results = {
+        results: dict = {
             'prompt': '',
             'name': name,
             'dataset': self.name,
+            'files': {},
             'rng': np.random.default_rng((self.seed, index)),
         }
         if 'text' in self.folders:
@@ -74,6 +106,9 @@ class VideoFolder(Dataset):
             if key in self.folders:
                 path = self.folders[key][name]
                 results[key], results['fps'] = read_clip(path, self.num_frames)
+                results['files'][key] = str(path)
+        if self.manifest and self.manifest.clips[name].fps is not None:
+            results['fps'] = self.manifest.clips[name].fps
         self._check_sizes(results)
         return self.pipeline(results)
 
@@ -89,6 +124,39 @@ class VideoFolder(Dataset):
                 f'{columns}x{rows} in gt/, {lq[0]} of {lq[2]}x{lq[1]} in lq/; '
                 'gt/ must have as many, larger by a whole factor'
             )
+
+
+def find_manifest(
+    root: Path, file: str | None = None
+) -> tuple[Manifest | None, str | None]:
+    """Read the manifest of a set and compare the set with it.
+
+    Args:
+        root: folder of the set.
+        file: that must be there; None takes set.json if it is there.
+
+    Returns:
+        The manifest and the SHA-256 of its file; None and None without one.
+
+    Raises:
+        ValueError: there is no such folder or file, the set is not what the
+            manifest says, or its preparation was not finished.
+    """
+    if not root.is_dir():
+        raise ValueError(
+            f'there is no test set {root}; data/README.md says how to get it'
+        )
+    path = root / (file or MANIFEST)
+    if not path.exists() and file is None:
+        if (root / RECORDS).is_dir():
+            raise ValueError(
+                f'{root} is not finished: run {TOOL} again with the same '
+                'options'
+            )
+        return None, None
+    manifest = read_manifest(path)
+    check_test_set(root, manifest)
+    return manifest, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def find_folders(root: Path) -> dict[str, dict[str, Path]]:

@@ -1,10 +1,17 @@
+import hashlib
+import importlib
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from torch.utils.data import ConcatDataset
 
 from star.registry import DATASETS
 from star.video.io import VideoError, VideoReader
+from tests.test_datasets.sets import write_set
 from tests.test_datasets.test_captioned_folder import write_image
 from tests.test_video.clips import pictures, write_clip
 
@@ -43,7 +50,10 @@ def test_whole_clips_in_order(root):
         assert (sample.prompt, sample.fps) == ('', 25.0)
         assert torch.equal(item['inputs'], read(root / 'lq' / file))
         assert torch.equal(sample.gt, read(root / 'gt' / file))
+        files = {key: str(root / key / file) for key in ('gt', 'lq')}
+        assert sample.files == files
     assert item['inputs'].shape == (6, 3, 12, 16)
+    assert dataset.manifest is None and dataset.manifest_sha256 is None
 
 
 def test_first_frames_and_name(root):
@@ -63,6 +73,7 @@ def test_without_ground_truth(root):
     item = build(root)[1]
     assert item['data_samples'].gt is None
     assert torch.equal(item['inputs'], read(root / 'lq' / 'two'))
+    assert list(item['data_samples'].files) == ['lq']
 
 
 def test_inputs_that_the_pipeline_makes(root):
@@ -99,6 +110,66 @@ def test_sets_can_be_joined(root):
     assert [joined[i]['data_samples'].dataset for i in range(4)] == [
         *('a', 'a', 'b', 'b')
     ]
+
+
+def test_sets_in_mmengines_own_wrapper(root):
+    """A config joins sets so; mmengine asks each for what it does not have."""
+    importlib.import_module('mmengine.dataset')  # as its Runner does
+    init_default_scope('star')
+    one = {'type': 'VideoFolder', 'data_root': str(root)}
+    sets = [{**one, 'name': 'a'}, {**one, 'name': 'b'}]
+    joined = DATASETS.build({'type': 'ConcatDataset', 'datasets': sets})
+    assert type(joined).__module__.startswith('mmengine')
+    found = [joined[i]['data_samples'] for i in range(len(joined))]
+    assert [(s.dataset, s.name) for s in found] == [
+        *(('a', 'one'), ('a', 'two'), ('b', 'one'), ('b', 'two'))
+    ]
+
+
+def test_set_with_a_manifest(tmp_path):
+    root = tmp_path / 'udm'
+    write_set(root)
+    path = root / 'set.json'
+    dataset = build(root)
+    assert dataset.name == 'mini' and dataset.names == ['a', 'b']
+    assert dataset.manifest.clips['a'].frames == 8
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert dataset.manifest_sha256 == digest
+    item = dataset[1]
+    assert torch.equal(item['inputs'], read(root / 'lq' / 'b'))
+    assert torch.equal(item['data_samples'].gt, read(root / 'gt' / 'b'))
+    assert item['data_samples'].fps == 25  # of a folder, as nothing tells
+    data = json.loads(path.read_text())
+    data['clips']['b']['fps'] = 29.97
+    path.write_text(json.dumps(data))
+    dataset = build(root, name='UDM10', num_frames=3)
+    assert dataset[1]['data_samples'].fps == 29.97
+    assert dataset[1]['data_samples'].dataset == 'UDM10'
+    assert dataset[1]['inputs'].shape == (3, 3, 12, 16)
+    path.rename(root / 'other.json')
+    assert build(root, manifest='other.json').manifest.name == 'mini'
+
+
+def test_sets_that_are_refused(tmp_path):
+    root = tmp_path / 'udm'
+    with pytest.raises(ValueError, match=r'there is no test set .*udm; data/'):
+        build(root)
+    write_set(root)
+    with pytest.raises(ValueError, match=r'none\.json: no test set'):
+        build(root, manifest='none.json')
+    frame = root / 'gt' / 'b' / '00000004.png'
+    frame.rename(tmp_path / 'frame.png')
+    with pytest.raises(ValueError, match=r'json says: gt/b lacks 00000004'):
+        build(root)
+    (tmp_path / 'frame.png').rename(frame)
+    shutil.copytree(root / 'gt' / 'a', root / 'gt' / 'c')
+    with pytest.raises(ValueError, match='gt/ has c, not listed'):
+        build(root)
+    shutil.rmtree(root / 'gt' / 'c')
+    assert len(build(root)) == 2
+    (root / 'set.json').unlink()  # as while it is being prepared
+    with pytest.raises(ValueError, match='udm is not finished: run tools/'):
+        build(root)
 
 
 def test_errors(root, tmp_path):

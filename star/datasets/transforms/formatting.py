@@ -33,6 +33,7 @@ class PackVideoInputs(BaseTransform):
             fps=results.get('fps'),
             record=results.get('record'),
             seed=_draw_seed(results.get('rng')),
+            files=results.get('files', {}),
         )
         lq = results['lq'] if 'lq' in results else results['gt']
         return {'inputs': to_clip(lq), 'data_samples': sample}

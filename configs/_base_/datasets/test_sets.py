@@ -1,0 +1,45 @@
+# The paper's test sets and metrics; how to get the sets stands in
+# data/README.md. PSNR and SSIM are given of RGB and of luma, as the paper does
+# not say which it took; ILNIQE takes long, and the paper has it for VideoLQ.
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='ConcatDataset',
+        datasets=[
+            dict(
+                type='VideoFolder',
+                name='UDM10',
+                data_root='data/test_sets/UDM10',
+            ),
+            dict(
+                type='VideoFolder',
+                name='REDS30',
+                data_root='data/test_sets/REDS30',
+            ),
+            dict(
+                type='VideoFolder',
+                name='OpenVid30',
+                data_root='data/test_sets/OpenVid30',
+            ),
+            dict(
+                type='VideoFolder',
+                name='VideoLQ',
+                data_root='data/test_sets/VideoLQ',
+            ),
+        ],
+    ),
+)
+test_cfg = dict(type='TestLoop')
+test_evaluator = [
+    dict(type='PSNR'),
+    dict(type='PSNR', channel='y'),
+    dict(type='SSIM'),
+    dict(type='SSIM', channel='y'),
+    dict(type='LPIPS'),
+    dict(type='ILNIQE', datasets=['VideoLQ']),
+    dict(type='DOVER'),
+    dict(type='EWarp'),
+]

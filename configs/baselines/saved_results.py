@@ -1,0 +1,6 @@
+# What any method left as files: tools/test.py takes --results FOLDER.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/datasets/test_sets.py',
+]
+model = dict(type='SavedResults')
