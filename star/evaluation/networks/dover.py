@@ -1,0 +1,103 @@
+"""DOVER, Wu et al. 2023: how good a clip looks, technically and as a view."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from star.evaluation.networks.convnext3d import ConvNeXt3D
+from star.evaluation.networks.video_swin import VideoSwin
+from star.evaluation.weights import fill, load_state
+
+_DIM = 768
+
+
+class DOVER(nn.Module):
+    """Scores clips at each place; the mean over places is the raw score.
+
+    Names and shapes are those of the published DOVER.pth.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.technical_backbone = VideoSwin()
+        self.aesthetic_backbone = ConvNeXt3D()
+        self.technical_head = _Head()
+        self.aesthetic_head = _Head()
+
+    def forward(
+        self, technical: Tensor, aesthetic: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Score both views.
+
+        Args:
+            technical: see `score_technical`.
+            aesthetic: see `score_aesthetic`.
+        """
+        return self.score_technical(technical), self.score_aesthetic(aesthetic)
+
+    def score_technical(self, clips: Tensor) -> Tensor:
+        """Score distortions.
+
+        Args:
+            clips: spliced fragments, (N, 3, T, H, W), normalized; trained
+                with 32 frames of 224 x 224.
+
+        Returns:
+            (N, 1, T / 2, H / 32, W / 32).
+        """
+        return self._score(clips, self.technical_backbone, self.technical_head)
+
+    def score_aesthetic(self, clips: Tensor) -> Tensor:
+        """Score content and composition.
+
+        Args:
+            clips: whole frames, made small, as for `score_technical`.
+
+        Returns:
+            Likewise.
+        """
+        return self._score(clips, self.aesthetic_backbone, self.aesthetic_head)
+
+    @staticmethod
+    def _score(clips: Tensor, backbone: nn.Module, head: nn.Module) -> Tensor:
+        device = next(head.parameters()).device
+        return head(backbone(clips.to(device)))
+
+
+def load_dover(path: str | Path) -> DOVER:
+    """Build the network from the published file.
+
+    Args:
+        path: DOVER.pth, flat or below `state_dict` as in a training
+            checkpoint, or `.safetensors` of the same names.
+
+    Returns:
+        In evaluation mode, without gradients for its parameters.
+
+    Raises:
+        ValueError: the file is damaged or does not fit; DOVER-Mobile is
+            another network.
+    """
+    state = load_state(path)
+    if any(name.endswith('.grn.gamma') for name in state):
+        raise ValueError(
+            f'`weights`: {path} is DOVER-Mobile, which is another network; '
+            'give DOVER.pth'
+        )
+    with torch.device('meta'):  # initial values are not needed
+        network = DOVER()
+    network.to_empty(device='cpu')
+    fill(network, state, str(path))
+    return network.requires_grad_(False).eval()
+
+
+class _Head(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc_hid = nn.Conv3d(_DIM, 64, 1)
+        self.fc_last = nn.Conv3d(64, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc_last(F.gelu(self.fc_hid(x)))
