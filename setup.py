@@ -12,5 +12,6 @@ setup(
     package_data={
         'star.assets': ['*.safetensors'],
         'star.configs': ['**/*.py', '**/*.md'],
+        'star.report': ['*.css', '*.js', '*.csv'],
     },
 )

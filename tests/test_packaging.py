@@ -62,6 +62,7 @@ def test_wheel_holds_the_package_its_configs_and_assets(installed: Path):
         ('star', '*.py'),
         ('configs', '*.py'),
         ('star/assets', '*.safetensors'),
+        ('star/report', '*.[cj]s*'),
     ]:
         expected = {
             path.relative_to(ROOT / folder)

@@ -1,0 +1,183 @@
+"""Choose clips and read the frames that the page shows."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from star.report.comparison import Comparison, unique
+from star.report.runs import Key
+from star.video.io import VideoReader
+
+GROUND_TRUTH = 'ground truth'
+LOW_QUALITY = 'low quality, enlarged'
+
+Size = tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of a frame, in pixels of the ground truth.
+
+    Args:
+        left: columns before it.
+        top: rows above it.
+        width: >= 1.
+        height: >= 1.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if min(self.left, self.top) < 0 or min(self.width, self.height) < 1:
+            raise ValueError(
+                '`crop` must be LEFT TOP >= 0 and WIDTH HEIGHT >= 1, got '
+                f'{self.left} {self.top} {self.width} {self.height}'
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """One version of a clip.
+
+    Args:
+        name: method, or one of the two names above.
+        path: file or folder of frames.
+    """
+
+    name: str
+    path: Path
+
+
+def choose_clips(
+    comparison: Comparison, per_set: int, wanted: list[str]
+) -> list[Key]:
+    """Choose the clips to show.
+
+    Args:
+        comparison: of the methods.
+        per_set: how many of each set, evenly spread over its list.
+        wanted: SET/NAME of clips to show instead.
+
+    Raises:
+        ValueError: a clip that no run has.
+    """
+    runs = comparison.runs.values()
+    keys = unique(key for run in runs for key in run.clips)
+    if wanted:
+        known = {'/'.join(key): key for key in keys}
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            raise ValueError(f'no run has the clip {unknown[0]!r} (SET/NAME)')
+        return [known[name] for name in wanted]
+    chosen = []
+    for part in comparison.sets:
+        names = [key for key in keys if key[0] == part.name]
+        count = min(per_set, len(names))
+        chosen += [names[i * len(names) // count] for i in range(count)]
+    return chosen
+
+
+def find_sources(
+    comparison: Comparison, key: Key
+) -> tuple[list[Source], list[Source]]:
+    """List the versions of a clip.
+
+    Returns:
+        Those whose files are still there, and the input and the ground truth
+        if they are not.
+    """
+    clips = {
+        name: run.clips[key]
+        for name, run in comparison.runs.items()
+        if key in run.clips
+    }
+    found, gone = [], []
+    for name, kind in ((LOW_QUALITY, 'lq'), (GROUND_TRUTH, 'gt')):
+        paths = [c.files[kind] for c in clips.values() if kind in c.files]
+        there = [path for path in paths if path.exists()]
+        found += [Source(name, path) for path in there[:1]]
+        gone += [Source(name, path) for path in paths[:1] if not there]
+    for name, clip in clips.items():
+        path = clip.files.get('pred')
+        if path is not None and path.exists():
+            found.append(Source(name, path))
+    return found, gone
+
+
+def read_frames(path: Path, size: Size, most: int) -> Iterator[Image.Image]:
+    """Read a clip's first frames.
+
+    Args:
+        path: file or folder.
+        size: of the frames given; others are resized (bicubic).
+        most: how many at most.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    height, width = size
+    with VideoReader(path, num_frames=most) as reader:
+        for frame in reader:
+            image = Image.fromarray(frame.image)
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.BICUBIC)
+            yield image
+
+
+def liveliest(image: Image.Image, side: int) -> Crop:
+    """Find the square with the highest variance of luma.
+
+    Args:
+        image: a frame.
+        side: of the square; less where the frame is smaller. Places are
+            tried at steps of an eighth of it.
+    """
+    luma = np.asarray(image.convert('L'), dtype=np.float64)
+    height, width = luma.shape
+    side = min(side, height, width)
+    step = max(1, side // 8)
+    sums, squares = _box_sums(luma, side), _box_sums(luma**2, side)
+    variance = (squares - sums**2 / side**2)[::step, ::step]
+    row, column = np.unravel_index(int(variance.argmax()), variance.shape)
+    return Crop(int(column) * step, int(row) * step, side, side)
+
+
+def fit(crop: Crop, size: Size) -> Crop:
+    """Cut a crop to a frame.
+
+    Raises:
+        ValueError: it lies outside.
+    """
+    height, width = size
+    if crop.left >= width or crop.top >= height:
+        raise ValueError(
+            f'`crop` must lie in the frame of {height}x{width}, got left '
+            f'{crop.left} and top {crop.top}'
+        )
+    return Crop(
+        crop.left,
+        crop.top,
+        min(crop.width, width - crop.left),
+        min(crop.height, height - crop.top),
+    )
+
+
+def reduced(size: Size, most: int) -> Size:
+    """Reduce a size until its longer side is at most `most`."""
+    factor = min(1.0, most / max(size))
+    height, width = (max(1, math.floor(side * factor)) for side in size)
+    return height, width
+
+
+def _box_sums(values: np.ndarray, side: int) -> np.ndarray:
+    """Sum over every square of a side."""
+    total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    rows = total[side:] - total[:-side]
+    return rows[:, side:] - rows[:, :-side]

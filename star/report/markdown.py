@@ -1,0 +1,54 @@
+"""A comparison as Markdown."""
+
+import re
+
+from star.report.comparison import Comparison
+from star.report.remarks import Remark
+from star.report.tables import (
+    Item,
+    Table,
+    set_tables,
+)
+from star.report.wording import explain
+
+# <ins>: Markdown has no underline, and sites that show it let this tag pass
+_MARKS = {
+    '': '{}',
+    'best': '**{}**',
+    'second': '<ins>{}</ins>',
+    'better': '{} better',
+    'worse': '{} worse',
+    'printed': '*{}*',
+}
+
+
+def to_markdown(comparison: Comparison, remarks: list[Remark]) -> str:
+    """Write the tables and what is to be known of them."""
+    blocks = ['# Comparison', explain(comparison)]
+    if remarks:
+        lines = [f'- {r.level}: {escape(r.text)}.' for r in remarks]
+        blocks += ['## Warnings', '\n'.join(lines)]
+    for part in comparison.sets:
+        for i, table in enumerate(set_tables(comparison, part)):
+            blocks += [f'{"###" if i else "##"} {escape(table.title)}']
+            blocks.append(_table(table))
+    return '\n\n'.join(blocks) + '\n'
+
+
+def escape(text: str) -> str:
+    """Keep names from being read as Markdown or HTML."""
+    text = ' '.join(text.split())
+    text = text.replace('&', '&amp;').replace('<', '&lt;')
+    return re.sub(r'([\\`*_\[\]|>#])', r'\\\1', text)
+
+
+def _table(table: Table) -> str:
+    lines = [[escape(title) for title in table.head]]
+    lines.append(['---', *['---:'] * (len(table.head) - 1)])
+    lines += [[_cell(item) for item in row] for row in table.rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _cell(item: Item) -> str:
+    text = _MARKS[item.mark].format(escape(item.text))
+    return f'{text} {escape(item.note)}' if item.note else text

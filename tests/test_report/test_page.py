@@ -1,0 +1,162 @@
+"""The page is whole HTML, needs nothing else, and escapes what it shows."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from star.report.comparison import compare
+from star.report.report import Report, ReportOptions, make_report
+from star.report.runs import load_runs
+from tests.test_report import made
+
+NASTY = '<script>alert(1)</script>&"\''
+VOID = {'meta', 'img', 'br', 'input'}
+
+
+class Reader(HTMLParser):
+    """Collects elements and fails where one is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.open[-1] if self.open else '', data))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+    def text(self, tag: str) -> list[str]:
+        return [data for name, data in self.texts if name == tag]
+
+
+def read(report: Report) -> Reader:
+    reader = Reader()
+    reader.feed(report.files['index.html'])
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    runs = made.pictured_runs(tmp_path, ['star', NASTY], NASTY)
+    return make_report(compare(load_runs(runs)), ReportOptions())
+
+
+def test_names_are_escaped(report: Report):
+    page = read(report)
+    (script,) = page.all('script')
+    assert NASTY not in report.files['index.html']
+    assert 'alert' not in ''.join(page.text('script'))
+    assert f'set/{NASTY}' in page.text('h3')
+    assert page.text('th').count(NASTY) >= 3
+    assert {'src', 'href'}.isdisjoint(script)
+
+
+def test_nothing_is_loaded(report: Report):
+    page = read(report)
+    assert page.all('link') == []
+    images = [image['src'] or '' for image in page.all('img')]
+    assert len(images) == 3 * 4  # whole, crop and row of four versions
+    assert all(src.startswith('data:image/jpeg;base64,') for src in images)
+    assert '://' not in report.files['index.html']
+
+
+def test_pictures_are_told(report: Report):
+    alts = [image['alt'] for image in read(report).all('img')]
+    assert alts[0] == f'set/{NASTY}, frame 2: low quality, enlarged'
+    assert alts[2] == f'set/{NASTY}, frame 2: star'
+    assert len(set(alts)) == len(alts)
+
+
+def test_tables_hold_the_numbers(report: Report):
+    page = read(report)
+    assert '31.00' in page.text('b')  # best PSNR
+    assert '30.00' in page.text('u')
+    assert 'set (1 clip)' in page.text('caption')
+    scopes = [attributes.get('scope') for attributes in page.all('th')]
+    assert None not in scopes
+
+
+def test_curves_of_all_metrics(report: Report):
+    labels = [s.get('aria-label') for s in read(report).all('svg')]
+    named = [label.split(':')[0] for label in labels if label]
+    assert named == ['PSNR', 'LPIPS', 'Ewarp']
+
+
+def test_without_restored_clips(tmp_path: Path):
+    """Tables and curves remain, and the page says how to get the rest."""
+    sources = []
+    for name in 'ab':
+        data = made.results(name, [made.clip('set', 'c', {'PSNR': 30.0})])
+        sources.append(str(made.write(tmp_path / name, data)))
+    report = make_report(compare(load_runs(sources)), ReportOptions())
+    page = read(report)
+    assert (report.clips, report.pictured) == (1, 0)
+    assert page.all('img') == []
+    assert any('--save png' in text for text in page.text('p'))
+    assert [s['aria-label'] for s in page.all('svg') if 'aria-label' in s]
+
+
+def test_a_method_without_pictures_is_named(tmp_path: Path):
+    runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
+    for file in (tmp_path / 'b/restored/set/clip').iterdir():
+        file.unlink()
+    (tmp_path / 'b/restored/set/clip').rmdir()
+    page = read(make_report(compare(load_runs(runs)), ReportOptions()))
+    assert any('No pictures of b:' in text for text in page.text('p'))
+
+
+def test_a_ground_truth_that_is_gone_is_named(tmp_path: Path):
+    runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
+    (tmp_path / 'gt').rename(tmp_path / 'moved')
+    page = read(make_report(compare(load_runs(runs)), ReportOptions()))
+    expected = f'ground truth: {tmp_path / "gt"} is not there.'
+    assert expected in page.text('p')
+    assert len(page.all('img')) == 3 * 3
+
+
+def test_a_set_without_scores(tmp_path: Path):
+    clips = [made.clip('set', 'c', {'PSNR': 30.0})]
+    clips += [made.clip('real', 'c', {'PSNR': None})]
+    source = str(made.write(tmp_path, made.results('a', clips)))
+    report = make_report(compare(load_runs([source])), ReportOptions())
+    assert 'real (no scores)' in read(report).text('caption')
+    assert '## real (no scores)' in report.files['report.md']
+
+
+def test_a_ground_truth_that_cannot_be_read(tmp_path: Path):
+    runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
+    for file in (tmp_path / 'gt').iterdir():
+        file.write_bytes(b'no image')
+    report = make_report(compare(load_runs(runs)), ReportOptions())
+    (remark,) = report.remarks
+    assert remark.text.startswith('set/clip: no pictures: ')
+    assert [t for t in read(report).text('p') if t.startswith('no pictures')]
+    assert report.pictured == 0
+
+
+def test_warnings_come_first(tmp_path: Path):
+    runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
+    loaded = load_runs(runs)
+    loaded[0].method['random_init'] = True
+    page = read(make_report(compare(loaded), ReportOptions()))
+    (item,) = [text for text in page.text('li') if 'random weights' in text]
+    assert item.strip().startswith('a ran with random weights')
+    assert page.text('h2')[0] == 'Warnings'
+    assert 'a (random weights)' in page.text('th')
