@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.paths import ROOT
+from tests.test_apis.folders import psnr, write_folder
 
 # networks and clips of a size that takes seconds
 CHANGES = {
@@ -101,38 +101,41 @@ def test_two_ranks_equal_one_with_the_doubled_batch(folder: Path) -> None:
 
 
 def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
-    """Three clips: the second rank gets one that is there to pad."""
-    rng = np.random.default_rng(0)
-    expected = []
-    # 12 dB from one to the next: counting one twice would show
-    for name, contrast in (('a', 256), ('b', 64), ('c', 16)):
-        (tmp_path / 'gt' / name).mkdir(parents=True)
-        (tmp_path / 'lq' / name).mkdir(parents=True)
-        lq = rng.integers(0, contrast, (8, 12, 3), dtype=np.uint8)
-        gt = np.kron(lq, np.ones((4, 4, 1), np.uint8))
-        cv2.imwrite(str(tmp_path / 'lq' / name / '0.png'), lq)
-        cv2.imwrite(str(tmp_path / 'gt' / name / '0.png'), gt)
-        pred = cv2.resize(lq.astype('f4'), (48, 32), interpolation=2)
-        error = np.square(pred.clip(0, 255).round() - gt).mean()
-        expected.append(10 * np.log10(255**2 / error))
-    config = tmp_path / 'test.py'
-    bases = ['baselines/bicubic.py', '_base_/datasets/test_folder.py']
-    lines = [
-        f'_base_ = {[str(ROOT / "configs" / base) for base in bases]}',
-        f'test_dataloader = dict(dataset=dict(data_root={str(tmp_path)!r}))',
-        "test_evaluator = [dict(type='PSNR')]",
-    ]
-    config.write_text('\n'.join(lines))
-    result = run(
-        *(['tools/dist_test.sh'], config, 'none', 2),
-        *('--work-dir', tmp_path / 'work'),
-        *('--cfg-options', 'test_dataloader.num_workers=0'),
-    )
-    assert result.returncode == 0, result.stderr[-4000:]
-    metrics = json.loads((tmp_path / 'work' / 'metrics.json').read_text())
-    assert metrics == {
-        f'{tmp_path.name}/PSNR': pytest.approx(np.mean(expected), abs=0.3)
+    """Seventeen clips, of which seven have no ground truth."""
+    places = {
+        'A': write_folder(tmp_path / 'A', 'abcdefghij', frames=1),
+        'B': write_folder(tmp_path / 'B', 'klmnopq', frames=1, gt=False),
     }
+    found = {}
+    for ranks, command in (
+        (1, [sys.executable, 'tools/test.py']),
+        (2, ['tools/dist_test.sh']),
+    ):
+        work_dir = tmp_path / f'ranks{ranks}'
+        result = run(
+            *(command, 'configs/baselines/bicubic.py', 'default'),
+            *([ranks] if ranks > 1 else []),
+            *(f'--set={name}={root}' for name, root in places.items()),
+            *('--metrics', 'PSNR', 'SSIM', '--work-dir', work_dir),
+            *('--cfg-options', 'test_dataloader.num_workers=0'),
+        )
+        assert result.returncode == 0, result.stderr[-4000:]
+        content = (work_dir / 'results.json').read_text()
+        found[ranks] = json.loads(content)
+        for clip in found[ranks]['clips']:
+            assert clip.pop('seconds') > 0
+            del clip['peak_memory']
+        for each in found[ranks]['sets'].values():
+            assert each.pop('seconds_per_frame') > 0
+            del each['peak_memory']
+    assert found[1] == found[2]
+    names = [clip['name'] for clip in found[1]['clips']]
+    assert names == list('abcdefghijklmnopq')
+    expected = [psnr(places['A'], name) for name in 'abcdefghij']
+    scores = found[1]['sets']['A']['scores']
+    assert scores['PSNR'] == pytest.approx(np.mean(expected), abs=0.3)
+    assert found[1]['sets']['A']['scored']['SSIM'] == 10
+    assert found[1]['sets']['B']['scored']['SSIM'] == 0
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from star.models.checkpoints import (
 )
 from star.paths import config_path
 from star.registry import MODELS
+from star.state_dicts import find_misfits
 
 DTYPES = {
     'float32': torch.float32,
@@ -62,10 +63,26 @@ def init_model(
     else:
         paths = find_weights(settings.get('weights', {}), weights)
         model = build_with_weights(settings, paths)
+    return place_model(model, place, number).eval()
+
+
+def place_model(
+    model: nn.Module, device: torch.device, dtype: torch.dtype
+) -> nn.Module:
+    """Move a model to where it restores, its networks in a number format.
+
+    Args:
+        model: a STARModel; others keep their number format.
+        device: where to.
+        dtype: of the weights of backbone, ControlNet and autoencoder; text
+            encoder and noise schedule stay float32.
+    """
     for name in ('backbone', 'controlnet'):
-        place_network(getattr(model, name), place, number)
-    model.autoencoder.to(number)  # text and noise schedule: float32
-    return model.to(place).eval()
+        if hasattr(model, name):
+            place_network(getattr(model, name), device, dtype)
+    if hasattr(model, 'autoencoder'):
+        model.autoencoder.to(dtype)
+    return model.to(device)
 
 
 def place_network(
@@ -293,22 +310,9 @@ def _load(model: nn.Module, paths: dict[str, Path]) -> None:
 def _load_whole(model: nn.Module, path: Path) -> None:
     """Load a file that holds every tensor of a model and no others."""
     state = unwrap(load_checkpoint_file(path))
-    own = model.state_dict()
-    shared = own.keys() & state.keys()
-    problems = {
-        'missing': own.keys() - shared,
-        'unexpected': state.keys() - shared,
-        'of another shape': {
-            key for key in shared if own[key].shape != state[key].shape
-        },
-    }
-    found = [
-        f'{len(keys)} tensors {what} ({min(keys)} ...)'
-        for what, keys in problems.items()
-        if keys
-    ]
-    if found:
-        raise ValueError(f'{path} does not fit the model: {", ".join(found)}')
+    misfits = find_misfits(model.state_dict(), state)
+    if misfits:
+        raise ValueError(f'{path} does not fit the model, tensors: {misfits}')
     model.load_state_dict(state, strict=True)
 
 

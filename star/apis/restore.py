@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from star.apis.memory import peak_memory, reset_peak_memory
+from star.memory import peak_memory, reset_peak_memory
 from star.models.restore_options import check_options
 from star.structures import RestoreOptions
 from star.video.info import IMAGE_SUFFIXES, VideoInfo
@@ -73,7 +73,7 @@ class RestoreReport:
         output_size: width and height in pixels.
         seconds: from opening the input to the complete result.
         frames_per_second: restored.
-        peak_memory: bytes; see `star.apis.memory.peak_memory`.
+        peak_memory: bytes; see `star.memory.peak_memory`.
         notes: what was changed or lost on the way, a sentence each.
     """
 

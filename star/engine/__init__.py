@@ -2,6 +2,7 @@
 
 from star.engine.checkpoint_hook import SafeCheckpointHook
 from star.engine.checkpointing import resume_path, set_resume
+from star.engine.clip_record_hook import ClipRecordHook
 from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import TrainedEMAHook
 from star.engine.guards import NonFiniteGuardHook
@@ -16,6 +17,7 @@ from star.engine.vis_backends import TensorBoardBackend
 __all__ = [
     'BFloat16OptimWrapper',
     'CheckLatentCacheHook',
+    'ClipRecordHook',
     'DrawSampler',
     'InitFromDataHook',
     'MonitorHook',

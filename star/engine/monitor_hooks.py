@@ -1,11 +1,8 @@
 """What a run is watched by: gradient norm, speed and peak memory."""
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +12,9 @@ from mmengine.runner import Runner
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from star.memory import peak_memory, reset_peak_memory
 from star.registry import HOOKS
 
-_STATUS = Path('/proc/self/status')
-_CLEAR = Path('/proc/self/clear_refs')
 _MIB = 2**20
 
 
@@ -102,35 +98,6 @@ def unmonitored(runner: Runner) -> Iterator[None]:
             if isinstance(hook, IterTimerHook) and hasattr(hook, 't'):
                 hook.t += time.time() - begin
         reset_peak_memory(_device(runner.model))
-
-
-def peak_memory(device: torch.device) -> int:
-    """Return the peak since `reset_peak_memory` in bytes, 0 if unknown.
-
-    Args:
-        device: CUDA: what was allocated there; else: what was resident in
-            the process.
-    """
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device)
-    if _STATUS.exists():
-        lines = _STATUS.read_text(encoding='utf-8').splitlines()
-        peaks = [line.split()[1] for line in lines if line[:5] == 'VmHWM']
-        return int(peaks[0]) * 1024 if peaks else 0
-    if sys.platform == 'win32':
-        return 0
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Start a new measurement; on a CPU only Linux can forget a peak."""
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats(device)
-    elif os.access(_CLEAR, os.W_OK):
-        _CLEAR.write_text('5', encoding='utf-8')
 
 
 def _norm_recorder(wrapper: Any, hub: Any) -> Callable[..., None]:

@@ -14,6 +14,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from star.state_dicts import find_misfits
+
 # of a config: everything that a resumed optimiser or schedule would replace
 _SECTIONS = ('model', 'optim_wrapper', 'param_scheduler')
 
@@ -50,22 +52,9 @@ def load_trained(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
             shape.
     """
     own = unwrapped(model).state_dict()
-    problems = {
-        'missing': trained_state(model).keys() - weights.keys(),
-        'unknown': weights.keys() - own.keys(),
-        'of another shape': {
-            name
-            for name in own.keys() & weights.keys()
-            if own[name].shape != weights[name].shape
-        },
-    }
-    found = [
-        f'{len(names)} {what} ({min(names)} ...)'
-        for what, names in problems.items()
-        if names
-    ]
-    if found:
-        raise ValueError(f'tensors do not fit the model: {", ".join(found)}')
+    misfits = find_misfits(own, weights, trained_state(model).keys())
+    if misfits:
+        raise ValueError(f'tensors do not fit the model: {misfits}')
     for name, tensor in weights.items():
         own[name].copy_(tensor)
 

@@ -4,7 +4,7 @@ from star.diffusion.schedule import NoiseSchedule
 from star.models.autoencoder_trainer import AutoencoderTrainer
 from star.models.autoencoders import TemporalVAE
 from star.models.backbones import I2VGenUNet
-from star.models.baselines import Bicubic, RealESRGANCompact
+from star.models.baselines import Bicubic, RealESRGANCompact, SavedResults
 from star.models.controlnets import UNetControlNet
 from star.models.data_preprocessor import VideoDataPreprocessor
 from star.models.liem import LIEM
@@ -30,6 +30,7 @@ __all__ = [
     'RealESRGANCompact',
     'STARModel',
     'SamplerTrainer',
+    'SavedResults',
     'TemporalVAE',
     'UNetControlNet',
     'VelocityLoss',

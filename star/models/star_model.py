@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from star.diffusion.precondition import lq_velocity
+from star.models.measured import restore_sample
 from star.models.restoration import Restoration
 from star.models.restore_options import check_options
 from star.models.training import (
@@ -193,13 +194,14 @@ class STARModel(BaseModel):
             data_samples: one per clip.
 
         Returns:
-            The samples with `pred` set, (T, C, H, W) uint8.
+            The samples with `pred` set, (T, C, H, W) uint8, and `seconds`
+            and `peak_memory`.
         """
         for lq, sample in zip(inputs, data_samples, strict=True):
             options = self.restore_options
             if sample.prompt:
                 options = replace(options, prompt=sample.prompt)
-            sample.pred = self.restore(lq, options)
+            restore_sample(self, lq, options, sample)
         return data_samples
 
     def restore(

@@ -32,7 +32,7 @@ from star.apis.build import (
     load_config,
     place_network,
 )
-from star.apis.memory import peak_memory, reset_peak_memory
+from star.memory import peak_memory, reset_peak_memory
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
 RESTORE = Path(__file__).resolve().parent.parent / 'restore.py'

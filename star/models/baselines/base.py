@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from star.models.measured import restore_sample
 from star.models.restore_options import check_options
 from star.registry import MODELS
 from star.structures import RestoreOptions, VideoSample
@@ -79,17 +80,18 @@ class Baseline(BaseModel):
     def predict(
         self, inputs: list[Tensor], data_samples: list[VideoSample]
     ) -> list[VideoSample]:
-        """Restore clips; set `pred` of their samples, (T, C, H, W) uint8.
+        """Restore clips.
 
         Args:
             inputs: low-quality clips, each (T, 3, h, w) uint8 RGB.
             data_samples: one per clip.
 
         Returns:
-            The samples.
+            The samples with `pred` set, (T, C, H, W) uint8, and `seconds`
+            and `peak_memory`.
         """
         for lq, sample in zip(inputs, data_samples, strict=True):
-            sample.pred = self.restore(lq)
+            restore_sample(self, lq, self.restore_options, sample)
         return data_samples
 
     def restore(

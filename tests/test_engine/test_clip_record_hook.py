@@ -1,0 +1,170 @@
+import logging
+import math
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from star.engine.clip_record_hook import ClipRecordHook, describe
+from star.records import read_json
+from star.structures import VideoSample
+
+RUNNER = SimpleNamespace(
+    logger=logging.getLogger('test'), test_dataloader=range(3)
+)
+
+
+@dataclass
+class Found:
+    score: float
+    parts: list = field(default_factory=list)
+    frames: list = field(default_factory=list)
+    extras: dict = field(default_factory=dict)
+
+
+@dataclass
+class Brightness:
+    """Mean of the restored clip, or the error it is given."""
+
+    name: str = 'Brightness'
+    needs_gt: bool = False
+    datasets: list | None = None
+    error: Exception | None = None
+
+    def measure(self, pred, gt):
+        if self.error is not None:
+            raise self.error
+        means = pred.double().mean((1, 2, 3)).tolist()
+        return Found(sum(means) / len(means), means, [0, 1], {'least': 3.0})
+
+
+@dataclass
+class Moved:
+    rows: float
+    columns: float
+    gain: float
+
+
+def sample(name='a', **values):
+    clip = torch.stack([torch.full((3, 8, 12), v) for v in (10, 30)])
+    values = {'pred': clip.to(torch.uint8), 'fps': 24.0, **values}
+    return VideoSample(dataset='A', name=name, **values)
+
+
+def record(tmp_path, item, *metrics, **options):
+    """Let the hook see a clip of two frames; read what it has written."""
+    hook = ClipRecordHook(tmp_path, metrics, **options)
+    lq = torch.zeros(2, 3, 2, 3, dtype=torch.uint8)
+    batch = {'inputs': [lq], 'data_samples': [item]}
+    hook.after_test_iter(RUNNER, 0, batch, [item])
+    assert item.pred is None and item.gt is None and batch == {}
+    return read_json(tmp_path / 'clips' / 'A' / f'{item.name}.json')
+
+
+def test_a_record_has_all(tmp_path):
+    item = sample(seconds=1.5, peak_memory=7, files={'lq': '/x/a'})
+    assert record(tmp_path, item, Brightness()) == {
+        'dataset': 'A',
+        'name': 'a',
+        'num_frames': 2,
+        'fps': 24.0,
+        'lq_size': [2, 3],
+        'size': [8, 12],
+        'seconds': 1.5,
+        'peak_memory': 7,
+        'files': {'lq': '/x/a'},
+        'scores': {'Brightness': 20.0},
+        'parts': {'Brightness': {'frames': [0, 1], 'values': [10.0, 30.0]}},
+        'extras': {'Brightness': {'least': 3.0}},
+        'shift': None,
+        'problems': [],
+    }
+
+
+def test_paths_hold_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = record(tmp_path, sample(files={'lq': 'x'}))
+    assert found['files'] == {'lq': str(tmp_path / 'x')}
+
+
+def test_metrics_that_do_not_apply(tmp_path):
+    paired = Brightness('Paired', needs_gt=True)
+    other = Brightness('Other', datasets=['B'])
+    found = record(tmp_path, sample(), paired, other)
+    assert found['scores'] == {'Paired': None, 'Other': None}
+    assert found['parts'] == {} and found['problems'] == []
+    gt = torch.zeros(2, 3, 8, 12, dtype=torch.uint8)
+    found = record(tmp_path, sample(gt=gt), paired, other)
+    assert found['scores'] == {'Paired': 20.0, 'Other': None}
+
+
+@pytest.mark.parametrize(
+    'error', [ValueError('too\nsmall'), OSError('disk'), RuntimeError('cuda')]
+)
+def test_a_metric_that_fails_does_not_stop_the_others(tmp_path, error):
+    metrics = [Brightness('Bad', error=error), Brightness()]
+    found = record(tmp_path, sample(), *metrics)
+    assert found['scores'] == {'Bad': None, 'Brightness': 20.0}
+    (problem,) = found['problems']
+    assert problem.startswith('Bad of A/a: ')
+    assert len(problem.splitlines()) == 1
+
+
+def test_a_defect_is_not_swallowed(tmp_path):
+    with pytest.raises(KeyError):
+        record(tmp_path, sample(), Brightness(error=KeyError('x')))
+
+
+def test_a_clip_that_failed(tmp_path):
+    item = sample(pred=None, problem='no file')
+    expected = {
+        **{'dataset': 'A', 'name': 'a', 'failed': True},
+        'problems': ['A/a: no file'],
+    }
+    assert record(tmp_path, item, Brightness()) == expected
+    item = sample('b', pred=torch.zeros(1, 3, 8, 12, dtype=torch.uint8))
+    found = record(tmp_path, item, Brightness())
+    assert found['problems'] == ['A/b: 1 frames were restored from 2']
+
+
+def test_displacement(tmp_path):
+    gt = torch.zeros(2, 3, 8, 12, dtype=torch.uint8)
+    shift = {'shift': lambda pred, gt: Moved(0.5, -1.0, 0.25)}
+    found = record(tmp_path, sample(gt=gt), **shift)
+    assert found['shift'] == {'rows': 0.5, 'columns': -1.0, 'gain': 0.25}
+    assert record(tmp_path, sample(), **shift)['shift'] is None
+
+
+def test_infinite_scores_are_kept(tmp_path):
+    class Perfect(Brightness):
+        def measure(self, pred, gt):
+            return Found(math.inf, [math.inf], [0])
+
+    found = record(tmp_path, sample(), Perfect())
+    assert float(found['scores']['Brightness']) == math.inf
+
+
+def test_saved_clips(tmp_path):
+    found = record(tmp_path, sample(), save='png')
+    assert found['files'] == {'pred': 'restored/A/a'}
+    assert len(list((tmp_path / 'restored/A/a').iterdir())) == 2
+    found = record(tmp_path, sample(), save='mkv')
+    assert (tmp_path / found['files']['pred']).suffix == '.mkv'
+    with pytest.raises(ValueError, match='`save` must be one of png, mkv'):
+        ClipRecordHook(tmp_path, [], save='mp4')
+
+
+def test_a_line_for_each_clip(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, 'test'):
+        record(tmp_path, sample('b', seconds=3.0), Brightness())
+        record(tmp_path, sample(pred=None, problem='no file'))
+    assert caplog.messages == [
+        '[1/3] A/b: Brightness 20, 1.5 s/frame',
+        '[1/3] A/a: failed',
+        'A/a: no file',
+    ]
+    found = record(tmp_path, sample(seconds=3.0), Brightness())
+    assert describe(found) == 'A/a: Brightness 20, 1.5 s/frame'
+    item = sample(pred=None, problem='no file')
+    assert describe(record(tmp_path, item)) == 'A/a: failed'
