@@ -1,5 +1,6 @@
 """Metrics in the evaluator: one record a clip, averages by data set."""
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -11,13 +12,17 @@ from torch.utils.data import DataLoader, Dataset
 
 import star.evaluation
 from star.evaluation import LPIPS, PSNR, SSIM, EWarp
-from star.evaluation.functional.ewarp import ewarp
+from star.evaluation.functional.ewarp import ewarp_details
+from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr
 from star.evaluation.functional.ssim import ssim
+from star.evaluation.networks.lpips import load_lpips
+from star.evaluation.weight_files import FILES
 from star.registry import METRICS
 from star.structures import VideoSample
 from tests.paths import WEIGHTS
 from tests.test_evaluation.test_functional.test_psnr import clips
+from tests.test_evaluation.test_networks.test_lpips import saved
 
 needs_raft = pytest.mark.skipif(
     WEIGHTS is None or not (WEIGHTS / 'raft-small.pth').is_file(),
@@ -155,6 +160,10 @@ def test_score_needs_a_truth():
     [
         (lambda: PSNR('luma'), "`channel` must be .* got 'luma'"),
         (lambda: EWarp('star'), "`preset` must be .* got 'star'"),
+        (lambda: PSNR(border=-1), '`border` must be at least 0, got -1'),
+        (lambda: LPIPS('resnet'), "`net` must be .* got 'resnet'"),
+        (lambda: EWarp(network='tiny'), "'small' or 'large', got 'tiny'"),
+        (lambda: EWarp(weights_dir='none'), 'there is no folder none'),
         (lambda: LPIPS(every=0), '`every` must be at least 1'),
         (lambda: LPIPS(weights='none.pth'), 'there is no file none.pth'),
         (lambda: EWarp(weights='none.pth'), 'there is no file none.pth'),
@@ -167,14 +176,57 @@ def test_refuses_options(make, message: str):
 
 @needs_raft
 def test_ewarp_scores_without_truth():
-    metric = EWarp(
-        'lai', network='small', weights=str(WEIGHTS / 'raft-small.pth')
-    )
+    metric = EWarp('lai', network='small', weights_dir=str(WEIGHTS), every=2)
     metric.flow.num_updates = 1
-    pred = clips()[0][:2].repeat(1, 1, 7, 6)
-    expected = 1000 * ewarp(metric.flow, pred, 'lai')
-    assert metric.score(pred) == pytest.approx(expected, rel=1e-9)
+    pred = clips()[0].repeat(1, 1, 7, 6)[[0, 1, 2, 0]]
+    expected = ewarp_details(metric.flow, pred, 'lai')
+    found = metric.measure(pred)
+    assert found.frames == [0, 2]
+    values = (1000 * expected.errors[::2]).tolist()
+    assert found.parts == pytest.approx(values, rel=1e-6)
+    flow = expected.flow[::2].mean().item()
+    assert found.extras == {'flow': pytest.approx(flow, rel=1e-5)}
     metric.process(None, [VideoSample(pred=pred, name='x', dataset='A')])
-    found = metric.evaluate(1)
-    assert found == {'A/Ewarp_lai': pytest.approx(expected, rel=1e-9)}
+    mean = sum(values) / 2
+    assert metric.evaluate(1) == {
+        'A/Ewarp_lai_small': pytest.approx(mean, rel=1e-6)
+    }
     assert not metric.higher_is_better
+
+
+@needs_raft
+def test_ewarp_describes_itself():
+    found = EWarp(network='small', weights_dir=str(WEIGHTS)).describe()
+    assert (found['name'], found['unit']) == ('Ewarp_small', 'pair')
+    assert found['options'] == {
+        'preset': 'evalcrafter',
+        'network': 'small',
+        'num_updates': 20,
+        'frames': None,
+        'every': 1,
+    }
+    digest = FILES['raft-small.pth'].sha256
+    assert found['weights'] == {'raft-small.pth': digest}
+
+
+def test_ewarp_of_a_single_frame():
+    with pytest.raises(ValueError, match='at least 2 frames, got 1'):
+        ewarp_details(lambda a, b: a, clips()[0][:1])
+
+
+@pytest.mark.parametrize(
+    ('net', 'name'), [('squeeze', 'LPIPS_squeeze'), ('alex', 'LPIPS')]
+)
+def test_lpips(net: str, name: str, tmp_path: Path):
+    path = saved(net, tmp_path)
+    metric = LPIPS(net, str(path), border=4, frames=[0, 2])
+    pred, gt = (clip.repeat(1, 1, 3, 3) for clip in clips())
+    found = metric.measure(pred, gt)
+    assert (metric.name, found.frames) == (name, [0, 2])
+    network = load_lpips(path, net)
+    expected = lpips_frames(network, pred, gt, border=4, every=2).tolist()
+    assert found.parts == pytest.approx(expected, abs=1e-9)
+    assert found.parts[0] > 0
+    files = metric.describe()['weights']
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert files == {f'{net}.safetensors': digest}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from star.evaluation.functional.ewarp import (
-    ewarp_pairs,
+    ewarp_details,
     occluded,
     warping_error,
 )
@@ -62,7 +62,9 @@ def test_end_to_end(path: Path, preset: str):
         pytest.skip('no raft-small.pth (set STAR_WEIGHTS)')
     arrays, expected = load(path)
     flow = RAFT('small', str(WEIGHTS / 'raft-small.pth'))
-    found = ewarp_pairs(flow, arrays['frames_tchw'], preset)
-    assert found.tolist() == pytest.approx(
-        expected[KEYS[preset]]['per_pair'], rel=1e-5
+    found = ewarp_details(flow, arrays['frames_tchw'], preset)
+    values = expected[KEYS[preset]]
+    assert found.errors.tolist() == pytest.approx(values['per_pair'], rel=1e-5)
+    assert found.flow.tolist() == pytest.approx(
+        values['mean_flow_px'], rel=1e-4
     )

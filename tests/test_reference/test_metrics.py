@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from star.evaluation.functional.lpips import load_lpips, lpips
+from star.evaluation.functional.lpips import lpips
 from star.evaluation.functional.psnr import psnr
 from star.evaluation.functional.ssim import ssim
+from star.evaluation.networks.lpips import load_lpips
 from tests.paths import VECTORS, WEIGHTS, needs_vectors
 from tests.test_tools import load_tool
 
@@ -45,10 +46,9 @@ def pair(name: str) -> tuple[Tensor, Tensor]:
 def squeeze(tmp_path_factory) -> nn.Module:
     if ONNX is None or not ONNX.is_file():
         pytest.skip('no lpips-squeeze.onnx (set STAR_WEIGHTS)')
-    pytest.importorskip('lpips', reason='the extra `metrics`')
     path = tmp_path_factory.mktemp('lpips') / 'squeeze.safetensors'
     load_tool('model_converters/convert_lpips.py').convert(ONNX, path)
-    return load_lpips(str(path))
+    return load_lpips(path, 'squeeze')
 
 
 @every_pair

@@ -1,4 +1,7 @@
-"""What the metrics of two clips share: checks, borders, luma."""
+"""What metrics share: checks, frames, borders, luma."""
+
+import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -42,6 +45,41 @@ def check_pair(pred: Tensor, gt: Tensor) -> None:
         )
 
 
+def select_frames(
+    count: int, frames: Sequence[int] | None = None, every: int = 1
+) -> list[int]:
+    """List the frames, or pairs, of a clip that are measured.
+
+    Args:
+        count: how many the clip has.
+        frames: indices to choose from; None for all.
+        every: of those, the first of each N, N >= 1.
+
+    Raises:
+        ValueError: `frames` names one that the clip does not have.
+    """
+    if frames is None:
+        return list(range(0, count, every))
+    if frames and max(frames) >= count:
+        raise ValueError(
+            f'`frames` must be below {count} for this clip, got {max(frames)}'
+        )
+    return list(frames)[::every]
+
+
+def take_frames(clip: Tensor, frames: Sequence[int]) -> Tensor:
+    """Take frames of a clip, without a copy where they are evenly spaced.
+
+    Args:
+        clip: (T, C, H, W).
+        frames: indices, each below T.
+    """
+    steps = {b - a for a, b in itertools.pairwise(frames)}
+    if frames and len(steps) <= 1 and min(steps, default=1) > 0:
+        return clip[frames[0] : frames[-1] + 1 : min(steps, default=1)]
+    return clip[list(frames)]
+
+
 def crop_border(clip: Tensor, border: int) -> Tensor:
     """Leave out pixels at each side of every frame.
 
@@ -75,10 +113,24 @@ def to_channel(frames: Tensor, channel: str) -> Tensor:
     Raises:
         ValueError: unknown `channel`.
     """
-    if channel not in CHANNELS:
-        raise ValueError(f"`channel` must be 'rgb' or 'y', got {channel!r}")
+    check_channel(channel)
     values = frames.double()
     if channel == 'rgb':
         return values
-    weights = values.new_tensor(_LUMA).view(3, 1, 1) / 255
+    weights = luma_weights().to(frames.device).view(3, 1, 1)
     return (values * weights).sum(1, keepdim=True) + _BLACK
+
+
+def luma_weights() -> Tensor:
+    """Tell how luma is made of red, green and blue, (3,) float64."""
+    return torch.tensor(_LUMA, dtype=torch.float64) / 255
+
+
+def check_channel(channel: str) -> None:
+    """Refuse an unknown channel.
+
+    Raises:
+        ValueError: naming it and those there are.
+    """
+    if channel not in CHANNELS:
+        raise ValueError(f"`channel` must be 'rgb' or 'y', got {channel!r}")

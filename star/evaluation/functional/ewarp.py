@@ -4,8 +4,9 @@ A frame is rebuilt from the next one along the optical flow; what differs,
 outside of occlusions and motion boundaries, flickers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +16,17 @@ from star.evaluation.functional.clips import check_clip
 
 Flow = Callable[[Tensor, Tensor], Tensor]
 _MULTIPLE = 8
+
+
+@runtime_checkable
+class Matcher(Protocol):
+    """A flow network that looks at each frame once, whatever its pairs."""
+
+    def encode(self, frame: Tensor) -> Any:
+        """Prepare a frame, (1, 3, H, W) in [0, 255]."""
+
+    def both_ways(self, first: Any, second: Any) -> Tensor:
+        """Estimate the flow there and back, (2, 2, H, W) in pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,20 @@ class EwarpPreset:
     peak: float
     channel_sum: bool
     keep_padding: bool
+
+
+@dataclass(frozen=True)
+class EwarpDetails:
+    """What is measured of each pair, (N,) float64.
+
+    Args:
+        errors: the warping error.
+        flow: mean length of the forward flow in pixels of the frames that
+            the flow network is given.
+    """
+
+    errors: Tensor
+    flow: Tensor
 
 
 # 'evalcrafter' is that code as it stands, whose flow network gets [0, 1]
@@ -54,7 +80,8 @@ def ewarp(
 
     Args:
         flow: maps two batches of frames (N, 3, H, W) in [0, 255], sides
-            multiples of 8, to displacements in pixels (N, 2, H, W), x first.
+            multiples of 8, to displacements in pixels (N, 2, H, W), x first;
+            one that is a `Matcher` sees each frame once.
         clip: the evaluated clip, (T, 3, H, W) uint8 RGB, T >= 2.
         preset: one of `PRESETS`.
         flow_clip: where the flow is taken from, of the same shape; None for
@@ -89,6 +116,29 @@ def ewarp_pairs(
     Raises:
         ValueError: as for `ewarp`.
     """
+    return ewarp_details(flow, clip, preset, flow_clip).errors
+
+
+def ewarp_details(
+    flow: Flow,
+    clip: Tensor,
+    preset: str = 'evalcrafter',
+    flow_clip: Tensor | None = None,
+    pairs: Sequence[int] | None = None,
+) -> EwarpDetails:
+    """Compute warping error and flow of pairs of neighbouring frames.
+
+    Args:
+        flow: as for `ewarp`.
+        clip: likewise.
+        preset: likewise.
+        flow_clip: likewise.
+        pairs: the first frames of those to measure, below T - 1; None for
+            all.
+
+    Raises:
+        ValueError: as for `ewarp`.
+    """
     if preset not in PRESETS:
         raise ValueError(
             f'`preset` must be one of {", ".join(PRESETS)}, got {preset!r}'
@@ -102,30 +152,69 @@ def ewarp_pairs(
             f'`flow_clip` must be {tuple(clip.shape)} as the clip, got '
             f'{tuple(guide.shape)}'
         )
-    convention = PRESETS[preset]
-    scores = [
-        _pair(flow, clip[i : i + 2], guide[i : i + 2], convention)
-        for i in range(len(clip) - 1)
-    ]
-    return torch.stack(scores)
+    matcher = flow if isinstance(flow, Matcher) else _Plain(flow)
+    views = _Views(clip, guide, matcher, PRESETS[preset])
+    indices = range(len(clip) - 1) if pairs is None else pairs
+    errors, lengths = zip(*(_pair(views, i) for i in indices), strict=True)
+    return EwarpDetails(torch.stack(errors), torch.stack(lengths))
+
+
+class _Plain:
+    """Lets a function of two batches be used as a `Matcher`."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    def encode(self, frame: Tensor) -> Tensor:
+        return frame
+
+    def both_ways(self, first: Tensor, second: Tensor) -> Tensor:
+        pair = torch.cat([first, second])
+        return self.flow(pair, pair.flip(0))
+
+
+class _Views:
+    """Frames as they are compared and matched; neighbours are kept."""
+
+    def __init__(
+        self,
+        clip: Tensor,
+        guide: Tensor,
+        matcher: Matcher,
+        preset: EwarpPreset,
+    ) -> None:
+        self.clip, self.guide = clip, guide
+        self.matcher, self.preset = matcher, preset
+        self.kept: dict[int, tuple[Tensor, Any]] = {}
+
+    def pair(self, index: int) -> list[tuple[Tensor, Any]]:
+        """Prepare a frame and the next: pixels, and what the flow needs."""
+        self.kept = {
+            i: self.kept[i] if i in self.kept else self._view(i)
+            for i in (index, index + 1)
+        }
+        return list(self.kept.values())
+
+    def _view(self, index: int) -> tuple[Tensor, Any]:
+        half, place = self.preset.half, slice(index, index + 1)
+        frame = _scale(self.clip[place], half)
+        guide = _pad(_scale(self.guide[place], half)) * self.preset.peak
+        if self.preset.keep_padding:
+            frame = _pad(frame)
+        return frame, self.matcher.encode(guide)
 
 
 @torch.no_grad()
-def _pair(
-    flow: Flow, frames: Tensor, guide: Tensor, preset: EwarpPreset
-) -> Tensor:
-    """Compute the error of one pair, (2, 3, H, W) uint8 each."""
-    frames, guide = (_scale(x, preset.half) for x in (frames, guide))
-    padded = _pad(guide) * preset.peak
-    # both directions in one batch
-    flows = flow(padded, padded.flip(0)).to(frames.device)
-    if preset.keep_padding:
-        frames = _pad(frames)
-    else:
-        flows = _unpad(flows, *frames.shape[-2:])
-    return warping_error(
-        frames[:1], frames[1:], flows[:1], flows[1:], preset.channel_sum
-    ).cpu()
+def _pair(views: _Views, index: int) -> tuple[Tensor, Tensor]:
+    """Compute error and length of the flow of one pair."""
+    (first, code), (second, next_code) = views.pair(index)
+    flows = views.matcher.both_ways(code, next_code)
+    flows = _unpad(flows, *first.shape[-2:])
+    first, second = first.to(flows.device), second.to(flows.device)
+    channel_sum = views.preset.channel_sum
+    error = warping_error(first, second, flows[:1], flows[1:], channel_sum)
+    length = flows[0].double().square().sum(0).sqrt().mean()
+    return error.cpu(), length.cpu()
 
 
 def warping_error(

@@ -1,19 +1,14 @@
 """Learned perceptual image patch similarity, Zhang et al. 2018."""
 
-import warnings
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from star import compat
 from star.evaluation.functional.clips import check_pair, crop_border
-from star.evaluation.weights import downloading, fill, load_state
-
-NETWORKS = ('alex', 'vgg', 'squeeze')
+from star.evaluation.networks.lpips import LPIPSNetwork
 
 
 def lpips(
-    network: nn.Module,
+    network: LPIPSNetwork,
     pred: Tensor,
     gt: Tensor,
     border: int = 0,
@@ -38,7 +33,7 @@ def lpips(
 
 
 def lpips_frames(
-    network: nn.Module,
+    network: LPIPSNetwork,
     pred: Tensor,
     gt: Tensor,
     border: int = 0,
@@ -68,46 +63,6 @@ def lpips_frames(
     with torch.no_grad():
         for a, b in zip(pred[::every], gt[::every], strict=True):
             pair = torch.stack([a, b]).to(device).float() / 127.5 - 1
-            scores.append(network(pair[:1], pair[1:]).double().cpu().view(()))
+            score = network(pair[:1], pair[1:])
+            scores.append(score.double().cpu().view(()))
     return torch.stack(scores)
-
-
-def load_lpips(weights: str | None = None, net: str = 'squeeze') -> nn.Module:
-    """Build the network of version 0.1 through the package `lpips`.
-
-    Args:
-        weights: state dict of `lpips.LPIPS(net=...)`, trunk and heads; see
-            tools/model_converters/convert_lpips.py. None lets the package
-            download the trunk.
-        net: 'alex', 'vgg' or 'squeeze'.
-
-    Returns:
-        A module that takes two batches (N, 3, H, W) in [-1, 1]; in
-        evaluation mode, without gradients for its parameters.
-
-    Raises:
-        ValueError: unknown `net`, or a file that does not fit.
-        ImportError: `lpips` is not installed; it comes with `metrics`.
-    """
-    if net not in NETWORKS:
-        raise ValueError(
-            f'`net` must be one of {", ".join(NETWORKS)}, got {net!r}'
-        )
-    state = None if weights is None else load_state(weights)
-    package = compat.require('lpips', 'metrics')
-    compat.allow_missing_torchvision_operators()
-    with (
-        downloading(f'LPIPS ({net})'),
-        warnings.catch_warnings(),
-        torch.random.fork_rng(),
-    ):
-        warnings.simplefilter('ignore')  # lpips uses torchvision's old words
-        network = package.LPIPS(
-            net=net,
-            pretrained=state is None,
-            pnet_rand=state is not None,
-            verbose=False,
-        )
-    if state is not None:
-        fill(network, state, str(weights))
-    return network.requires_grad_(False).eval()

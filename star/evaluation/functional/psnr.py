@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from star.evaluation.functional.clips import (
+    check_channel,
     check_pair,
     crop_border,
-    to_channel,
+    luma_weights,
 )
 
 _PEAK = 255.0
@@ -50,11 +51,17 @@ def psnr_frames(
         ValueError: as for `psnr`.
     """
     check_pair(pred, gt)
+    check_channel(channel)
     pred, gt = crop_border(pred, border), crop_border(gt, border)
-    errors = [
-        (to_channel(a[None], channel) - to_channel(b[None], channel))
-        .square()
-        .mean()
-        for a, b in zip(pred, gt, strict=True)
-    ]
+    errors = [_error(a, b, channel) for a, b in zip(pred, gt, strict=True)]
     return 10 * torch.log10(_PEAK**2 / torch.stack(errors))
+
+
+def _error(a: Tensor, b: Tensor, channel: str) -> Tensor:
+    """Average the squared difference of two frames, (3, H, W) uint8."""
+    # luma is linear: the difference is taken first, in integers
+    difference = (a.short() - b.short()).flatten(1).double()
+    if channel != 'rgb':
+        difference = luma_weights().to(a.device) @ difference
+    flat = difference.flatten()
+    return flat.dot(flat) / len(flat)

@@ -8,6 +8,7 @@ from torch import Tensor
 from star.evaluation.functional.ewarp import (
     PRESETS,
     ewarp,
+    ewarp_details,
     ewarp_pairs,
     occluded,
     warp,
@@ -41,6 +42,18 @@ class Fixed:
         assert first.shape == second.shape
         assert torch.equal(first.flip(0), second)
         self.seen.append(first)
+        flow = uniform(self.dx, self.dy, *first.shape[-2:])
+        return torch.cat([flow, -flow])
+
+
+class Once(Fixed):
+    """The same as a network that looks at each frame once."""
+
+    def encode(self, frame: Tensor) -> Tensor:
+        self.seen.append(frame)
+        return frame
+
+    def both_ways(self, first: Tensor, second: Tensor) -> Tensor:
         flow = uniform(self.dx, self.dy, *first.shape[-2:])
         return torch.cat([flow, -flow])
 
@@ -119,6 +132,24 @@ def test_flow_of_another_clip():
     flow = Fixed(0)
     ewarp(flow, clip, 'lai', flow_clip=other)
     assert torch.equal(flow.seen[0], other.float())
+
+
+def test_each_frame_is_encoded_once():
+    clip, flow = pattern(6), Once(2)
+    found = ewarp_pairs(flow, clip, 'lai')
+    assert len(flow.seen) == 6
+    for i, frame in enumerate(flow.seen):
+        assert torch.equal(frame[0], clip[i].float())
+    assert torch.equal(found, ewarp_pairs(Fixed(2), clip, 'lai'))
+
+
+def test_some_pairs_and_their_flow():
+    clip, flow = pattern(6), Once(3, 4)
+    found = ewarp_details(flow, clip, 'lai', pairs=[0, 3])
+    assert len(flow.seen) == 4
+    whole = ewarp_pairs(Fixed(3, 4), clip, 'lai')
+    assert torch.equal(found.errors, whole[[0, 3]])
+    assert found.flow.tolist() == [5, 5]
 
 
 def test_channels_are_added_or_averaged():

@@ -30,6 +30,22 @@ def test_agrees_with_scikit_image():
     assert psnr(pred, gt) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
+def test_luma_of_any_colours():
+    """The difference of rounded-free lumas, computed frame by frame."""
+    pred, gt = clips()
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    for found, a, b in zip(psnr_frames(pred, gt, 'y'), pred, gt, strict=True):
+        lumas = [np.tensordot(weights, x.numpy(), 1) + 16 for x in (a, b)]
+        error = np.mean((lumas[0] - lumas[1]) ** 2)
+        expected = 10 * math.log10(255**2 / error)
+        assert found.item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_refuses_channel():
+    with pytest.raises(ValueError, match="`channel` must be 'rgb' or 'y'"):
+        psnr(*clips(), 'luma')
+
+
 def test_known_values():
     """An error of one is 48.1308 dB; in luma it is 219 / 255 of a level."""
     pred = torch.full((2, 3, 16, 16), 1, dtype=torch.uint8)

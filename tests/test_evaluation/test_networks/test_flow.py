@@ -106,14 +106,45 @@ def test_refuses_options():
         RAFT('small', num_updates=0)
 
 
-def test_tells_what_to_do_without_network(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize('network', ['small', 'large'])
+def test_values_of_torchvision(network: str, tmp_path):
+    """Encoding once and enlarging last change nothing."""
+    torch.manual_seed(0)
+    theirs = getattr(optical_flow, f'raft_{network}')(weights=None).eval()
+    torch.save(theirs.state_dict(), tmp_path / 'raft.pth')
+    own = RAFT(network, str(tmp_path / 'raft.pth'), num_updates=3)
+    first, second = torch.rand(2, 1, 3, 128, 144) * 255
+    pairs = torch.cat([first, second]), torch.cat([second, first])
+    with torch.no_grad():
+        scaled = [x / 127.5 - 1 for x in pairs]
+        expected = theirs(*scaled, num_flow_updates=3)[-1]
+    size = expected.abs().max()
+    assert size > 0.5
+    found = own.both_ways(own.encode(first), own.encode(second))
+    assert (found - expected).abs().max() < 1e-4 * size
+    assert (own(*pairs) - expected).abs().max() < 1e-4 * size
+
+
+def test_one_direction_at_a_time(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    state = optical_flow.raft_small(weights=None).state_dict()
+    torch.save(state, tmp_path / 'raft.pth')
+    own = RAFT('small', str(tmp_path / 'raft.pth'), num_updates=2)
+    frames = (torch.rand(2, 1, 3, 128, 128) * 255).unbind()
+    codes = [own.encode(frame) for frame in frames]
+    together = own.both_ways(*codes)
+    monkeypatch.setattr('star.evaluation.networks.flow._LARGEST_VOLUME', 1)
+    found = own.both_ways(*codes)
+    assert (found - together).abs().max() < 1e-4 * together.abs().max()
+
+
+def test_tells_what_to_do_without_network(tmp_path, monkeypatch):
     def fail(*args: object, **kwargs: object) -> None:
         raise URLError('no route')
 
-    monkeypatch.setattr('torch.hub.download_url_to_file', fail)
-    monkeypatch.setattr('torch.hub.get_dir', lambda: '/nonexistent/hub')
-    monkeypatch.setattr('os.makedirs', lambda *args, **kwargs: None)
+    monkeypatch.setattr('star.evaluation.weights.urlopen', fail)
+    monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path))
     with pytest.raises(
-        ValueError, match=r'cannot be downloaded .*name a file'
+        ValueError, match=r'cannot be downloaded .*no route.*weights_dir'
     ):
         RAFT('small')

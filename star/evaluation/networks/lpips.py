@@ -1,0 +1,280 @@
+"""The networks of LPIPS 0.1, Zhang et al. 2018: a trunk and linear heads.
+
+The trunks have the names of torchvision's files, so that these load as they
+are; neither torchvision nor the package lpips is needed.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from star.evaluation.networks.trunks import BUILDERS
+from star.evaluation.weights import (
+    check_folder,
+    fill,
+    find_local,
+    find_weights,
+    load_state,
+)
+
+# file of the trunk, as torchvision publishes it
+TRUNKS = {
+    'alex': 'alexnet-owt-7be5be79.pth',
+    'vgg': 'vgg16-397923af.pth',
+    'squeeze': 'squeezenet1_1-b8a52dc0.pth',
+}
+# layers whose output is compared
+_TAPS = {
+    'alex': (1, 4, 7, 9, 11),
+    'vgg': (3, 8, 15, 22, 29),
+    'squeeze': (1, 4, 7, 9, 10, 11, 12),
+}
+_WIDTHS = {
+    'alex': (64, 192, 384, 256, 256),
+    'vgg': (64, 128, 256, 512, 512),
+    'squeeze': (64, 128, 256, 384, 384, 512, 512),
+}
+_STRIDES = {
+    'alex': (4, 8, 16, 16, 16),
+    'vgg': (1, 2, 4, 8, 16),
+    'squeeze': (2, 4, 8, 16, 16, 16, 16),
+}
+# frames of more than SIDE**2 pixels are measured in tiles of that side, so
+# that one takes less than 2 GB
+_SIDES = {'alex': 4096, 'vgg': 1024, 'squeeze': 2048}
+_MARGIN = 128  # more than any layer sees beyond its place; multiple of 16
+_SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_EPSILON = 1e-10
+
+
+class LPIPSNetwork(nn.Module):
+    """Compares two images by the features of a trained classifier.
+
+    Args:
+        net: trunk, 'alex', 'vgg' or 'squeeze'.
+
+    Raises:
+        ValueError: unknown `net`.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, net: str) -> None:
+        super().__init__()
+        check_net(net)
+        self.net = net
+        layers = BUILDERS[net]()
+        self.features = nn.Sequential(*list(layers)[: _TAPS[net][-1] + 1])
+        self.heads = nn.ParameterList(
+            torch.zeros(1, width, 1, 1) for width in _WIDTHS[net]
+        )
+        for name, values in (('shift', _SHIFT), ('scale', _SCALE)):
+            buffer = torch.tensor(values).view(1, 3, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
+
+    def forward(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """Compute the distance of each pair of images.
+
+        Args:
+            pred: (N, 3, H, W) RGB in [-1, 1].
+            gt: the same.
+
+        Returns:
+            (N,), 0 for equal images.
+        """
+        pairs = torch.cat([pred, gt])
+        side = _SIDES[self.net]
+        if pairs[0, 0].numel() <= side**2:
+            maps = self.maps(pairs)
+            return torch.stack([x.mean((1, 2)) for x in maps]).sum(0)
+        return self.tiled(pairs, side)
+
+    def tiled(self, pairs: Tensor, side: int) -> Tensor:
+        """Compute the same distance tile by tile.
+
+        Args:
+            pairs: as for `maps`.
+            side: of a tile, a multiple of 16 above 256.
+        """
+        sums = pairs.new_zeros(len(pairs) // 2, dtype=torch.float64)
+        totals = [sums.clone() for _ in self.heads]
+        counts = [0] * len(totals)
+        for rows, keep_rows in _tiles(pairs.shape[-2], side):
+            for columns, keep_columns in _tiles(pairs.shape[-1], side):
+                maps = self.maps(pairs[..., rows, columns])
+                for i, stride in enumerate(_STRIDES[self.net]):
+                    kept = maps[i][:, _by(keep_rows, stride)]
+                    kept = kept[:, :, _by(keep_columns, stride)]
+                    totals[i] += kept.double().sum((1, 2))
+                    counts[i] += kept[0].numel()
+        for total, count in zip(totals, counts, strict=True):
+            sums += total / count
+        return sums
+
+    def maps(self, pairs: Tensor) -> list[Tensor]:
+        """Compute the distance at each place of each compared layer.
+
+        Args:
+            pairs: N images, then the N they are compared with, (2 N, 3, H,
+                W) RGB in [-1, 1].
+
+        Returns:
+            One (N, h, w) for each compared layer.
+        """
+        x = (pairs - self.shift) / self.scale
+        found: list[Tensor] = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in _TAPS[self.net]:
+                found.append(_distance(x, self.heads[len(found)]))
+        return found
+
+
+def check_net(net: str) -> None:
+    """Refuse an unknown trunk.
+
+    Raises:
+        ValueError: naming it and those there are.
+    """
+    if net not in TRUNKS:
+        raise ValueError(
+            f'`net` must be one of {", ".join(TRUNKS)}, got {net!r}'
+        )
+
+
+def load_lpips(
+    weights: str | Path | None = None,
+    net: str = 'alex',
+    weights_dir: str | Path | None = None,
+) -> LPIPSNetwork:
+    """Build the network with its weights.
+
+    Args:
+        weights: as for `read_lpips`.
+        net: likewise.
+        weights_dir: likewise.
+
+    Returns:
+        In evaluation mode, without gradients for its parameters.
+
+    Raises:
+        ValueError: as for `read_lpips`, or the files do not fit.
+    """
+    state, files = read_lpips(weights, net, weights_dir)
+    return build_lpips(state, net, str(files[0]))
+
+
+def build_lpips(state: dict[str, Tensor], net: str, path: str) -> LPIPSNetwork:
+    """Build the network from a state dict.
+
+    Args:
+        state: from `read_lpips`.
+        net: as for `LPIPSNetwork`.
+        path: where the state comes from, for the message.
+
+    Raises:
+        ValueError: unknown `net`, or a state that does not fit.
+    """
+    with torch.random.fork_rng(devices=[]):  # it is overwritten
+        network = LPIPSNetwork(net)
+    fill(network, state, path)
+    # 1.4 to 3 times as fast on CPUs
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.requires_grad_(False).eval()
+
+
+def read_lpips(
+    weights: str | Path | None = None,
+    net: str = 'alex',
+    weights_dir: str | Path | None = None,
+) -> tuple[dict[str, Tensor], list[Path]]:
+    """Read trunk and heads, from one file or two.
+
+    Args:
+        weights: file with the state dict of the lpips package, trunk and
+            heads; or of torchvision's classifier, whose heads are then
+            searched. None searches for both.
+        net: 'alex', 'vgg' or 'squeeze'.
+        weights_dir: folder that is searched first for published names.
+
+    Returns:
+        The state dict for `LPIPSNetwork`, and the files it comes from.
+
+    Raises:
+        ValueError: unknown `net`, or weights that cannot be had.
+    """
+    check_net(net)
+    path = _whole(net, weights_dir) if weights is None else Path(weights)
+    path = find_weights(TRUNKS[net], path, weights_dir)
+    state, files = rename(load_state(path), net), [path]
+    if not any(name.startswith('heads.') for name in state):
+        files.append(find_weights(f'lpips_{net}.pth', None, weights_dir))
+        state |= rename(load_state(files[1]), net)
+    return state, files
+
+
+def rename(state: dict[str, Tensor], net: str) -> dict[str, Tensor]:
+    """Name a published state dict's tensors as `LPIPSNetwork` does.
+
+    Args:
+        state: of the lpips package's network or heads, or of torchvision's
+            classifier.
+        net: trunk; layers behind the last that is compared are left out.
+    """
+    rules = [
+        (r'^net\.slice\d+\.', 'features.'),
+        # the package has each head twice, by itself and in a list
+        (r'^lin(?:s\.)?(\d+)\.model\.1\.weight$', r'heads.\1'),
+    ]
+    last, found = _TAPS[net][-1], {}
+    for name, tensor in state.items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        layer = re.match(r'features\.(\d+)\.', name)
+        behind = name.startswith('classifier.') or (
+            layer is not None and int(layer[1]) > last
+        )
+        if not behind and not name.startswith('scaling_layer.'):
+            found[name] = tensor
+    return found
+
+
+def _whole(net: str, weights_dir: str | Path | None) -> Path | None:
+    """Find a file with trunk and heads; there is one for 'squeeze' only."""
+    if net != 'squeeze':
+        return None
+    return find_local('lpips_squeeze.safetensors', check_folder(weights_dir))
+
+
+def _distance(features: Tensor, head: Tensor) -> Tensor:
+    """Weigh the squared differences of unit vectors, (2 N, C, h, w)."""
+    x = features.permute(0, 2, 3, 1)  # channels lie together in memory
+    norms = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    first, second = (x / (norms + _EPSILON)).chunk(2)
+    difference = first - second
+    return difference.square_() @ head.flatten()
+
+
+def _tiles(length: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Split a side of a frame.
+
+    Yields:
+        What a tile sees, with margins; and what counts of it, from its own
+        start, to the end for the last tile.
+    """
+    core = side - 2 * _MARGIN
+    for begin in range(0, length, core):
+        start, end = max(0, begin - _MARGIN), begin + core
+        last = end >= length
+        kept = slice(begin - start, None if last else end - start)
+        yield slice(start, min(length, end + _MARGIN)), kept
+
+
+def _by(pixels: slice, stride: int) -> slice:
+    """Convert pixels to places of a layer; both are multiples of 16."""
+    stop = None if pixels.stop is None else pixels.stop // stride
+    return slice(pixels.start // stride, stop)

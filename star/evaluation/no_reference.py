@@ -1,0 +1,198 @@
+"""Metrics of the restored clip alone that configs name."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from star.evaluation.base import (
+    Measurement,
+    VideoMetric,
+    check_border,
+    mean_of,
+    preset_name,
+)
+from star.evaluation.functional.clips import crop_border, take_frames
+from star.evaluation.functional.dover import PRESETS as DOVER_PRESETS
+from star.evaluation.functional.dover import dover_scores
+from star.evaluation.functional.ilniqe import PRESETS as ILNIQE_PRESETS
+from star.evaluation.functional.ilniqe import ilniqe_frames, load_ilniqe
+from star.evaluation.functional.niqe import CHANNELS as NIQE_CHANNELS
+from star.evaluation.functional.niqe import load_niqe, niqe_frames
+from star.evaluation.networks.dover import load_dover
+from star.evaluation.weights import find_weights
+from star.registry import METRICS
+
+
+@METRICS.register_module()
+class NIQE(VideoMetric):
+    """Natural image quality, mean over frames; it needs no ground truth.
+
+    Args:
+        channel: 'gray', or 'y' for the luma of BT.601; then named NIQE_Y.
+        weights: file of the model of natural images; None searches, and
+            downloads it.
+        weights_dir: folder that is searched first.
+        border: pixels left out at each side.
+        frames: see VideoMetric, like the others.
+        device: where frames are measured.
+
+    Raises:
+        ValueError: a wrong option, or weights that are missing or wrong.
+    """
+
+    higher_is_better = False
+    needs_gt = False
+    options = ('channel', 'border')
+
+    def __init__(
+        self,
+        channel: str = 'gray',
+        weights: str | None = None,
+        weights_dir: str | None = None,
+        border: int = 0,
+        frames: Sequence[int] | None = None,
+        every: int = 1,
+        device: str = 'cpu',
+        datasets: Sequence[str] | None = None,
+        collect_device: str = 'cpu',
+    ) -> None:
+        if channel not in NIQE_CHANNELS:
+            raise ValueError(
+                f"`channel` must be 'gray' or 'y', got {channel!r}"
+            )
+        name = 'NIQE' if channel == 'gray' else 'NIQE_Y'
+        super().__init__(name, frames, every, datasets, collect_device)
+        self.channel, self.border = channel, check_border(border)
+        path = find_weights('niqe_pris_params.npz', weights, weights_dir)
+        self._use(path)
+        self.model = load_niqe(path).to(device)
+
+    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
+        """Score frames."""
+        frames = self._select(pred, gt)
+        clip = take_frames(pred, frames)
+        parts = niqe_frames(clip, self.model, self.border, self.channel)
+        return mean_of(parts, frames)
+
+
+@METRICS.register_module()
+class ILNIQE(VideoMetric):
+    """Integrated local natural image quality, mean over frames.
+
+    It needs no ground truth.
+
+    Args:
+        preset: 'pyiqa' (named ILNIQE) or 'matlab', which rounds the resized
+            frame as the original does (named ILNIQE_matlab).
+        weights: file of the model of natural images; None searches, and
+            downloads it.
+        weights_dir: folder that is searched first.
+        border: pixels left out at each side.
+        frames: see VideoMetric, like the others.
+        device: where frames are measured.
+
+    Raises:
+        ValueError: a wrong option, or weights that are missing or wrong.
+        ImportError: what reads the file is not installed.
+    """
+
+    higher_is_better = False
+    needs_gt = False
+    options = ('preset', 'border')
+
+    def __init__(
+        self,
+        preset: str = 'pyiqa',
+        weights: str | None = None,
+        weights_dir: str | None = None,
+        border: int = 0,
+        frames: Sequence[int] | None = None,
+        every: int = 1,
+        device: str = 'cpu',
+        datasets: Sequence[str] | None = None,
+        collect_device: str = 'cpu',
+    ) -> None:
+        name = preset_name('ILNIQE', preset, ILNIQE_PRESETS)
+        super().__init__(name, frames, every, datasets, collect_device)
+        self.preset, self.border = preset, check_border(border)
+        path = find_weights('ILNIQE_templateModel.mat', weights, weights_dir)
+        self._use(path)
+        self.model = load_ilniqe(path).to(device)
+
+    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
+        """Score frames."""
+        frames = self._select(pred, gt)
+        clip = crop_border(take_frames(pred, frames), self.border)
+        return mean_of(ilniqe_frames(clip, self.model, self.preset), frames)
+
+
+@METRICS.register_module()
+class DOVER(VideoMetric):
+    """Technical and aesthetic quality of a clip, Wu et al. 2023.
+
+    It needs no ground truth. `measure` gives the two branches as well.
+
+    Args:
+        preset: how the branches are fused, 'official' (named DOVER) or one
+            more of `star.evaluation.functional.dover.PRESETS` (named
+            DOVER_...).
+        weights: DOVER.pth; None searches, and downloads it.
+        weights_dir: folder that is searched first.
+        seed: of the places where fragments are cut, >= 0.
+        repeats: the mean is taken over so many seeds, >= 1.
+        antialias: of the aesthetic branch's resize.
+        device: where the network runs.
+        datasets: see VideoMetric, like the others.
+
+    Raises:
+        ValueError: a wrong option, or weights that are missing or wrong.
+    """
+
+    higher_is_better = True
+    needs_gt = False
+    unit = 'clip'
+    options = ('preset', 'seed', 'repeats', 'antialias')
+
+    def __init__(
+        self,
+        preset: str = 'official',
+        weights: str | None = None,
+        weights_dir: str | None = None,
+        seed: int = 0,
+        repeats: int = 1,
+        antialias: bool = False,
+        device: str = 'cpu',
+        datasets: Sequence[str] | None = None,
+        collect_device: str = 'cpu',
+    ) -> None:
+        name = preset_name('DOVER', preset, tuple(DOVER_PRESETS))
+        super().__init__(
+            name, datasets=datasets, collect_device=collect_device
+        )
+        if repeats < 1:
+            raise ValueError(f'`repeats` must be at least 1, got {repeats}')
+        self.preset, self.seed = preset, seed
+        self.repeats, self.antialias = repeats, antialias
+        path = find_weights('DOVER.pth', weights, weights_dir)
+        self._use(path)
+        self.network = load_dover(path).to(torch.device(device))
+
+    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
+        """Score the clip."""
+        self._select(pred, gt)
+        found = dover_scores(
+            self.network,
+            pred,
+            self.preset,
+            self.seed,
+            self.repeats,
+            self.antialias,
+        )
+        extras = {
+            'technical': found.technical,
+            'aesthetic': found.aesthetic,
+            'raw_technical': found.raw_technical,
+            'raw_aesthetic': found.raw_aesthetic,
+        }
+        return Measurement(found.overall, extras=extras)
