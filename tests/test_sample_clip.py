@@ -7,7 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+from star.apis import init_model
+from star.evaluation.functional.psnr import psnr
+from star.models.baselines import Bicubic
 from tests.paths import ROOT
 
 SAMPLE = ROOT / 'data' / 'samples' / 'cat.mp4'
@@ -57,3 +62,29 @@ def test_the_camera_moves_smoothly(made: Path):
     change = np.abs(np.diff(sharp, axis=0)).mean((1, 2, 3))
     assert change.min() > 0.1  # every frame differs from the last
     assert change.max() < 20  # and there is no cut
+
+
+@pytest.mark.parametrize(
+    ('config', 'most_lost', 'sharper'), [(None, 0.5, 1.5), ('tiny_f4', 1.5, 4)]
+)
+def test_shipped_models_sharpen_it(
+    made: Path, config: str | None, most_lost: float, sharper: float
+):
+    lq, gt = clip(SAMPLE), clip(made / 'sharp.mp4')
+    model = init_model() if config is None else init_model(config)
+    pred, plain = model.restore(lq), Bicubic().restore(lq)
+    assert psnr(pred, gt) > psnr(plain, gt) - most_lost
+    found = sharpness(pred) / sharpness(gt)
+    assert sharper * sharpness(plain) / sharpness(gt) < found < 1
+
+
+def clip(path: Path) -> Tensor:
+    """Decode two frames, (T, 3, H, W) uint8 RGB."""
+    return torch.from_numpy(read(path)[:2]).permute(0, 3, 1, 2).contiguous()
+
+
+def sharpness(frames: Tensor) -> float:
+    """Average the absolute Laplacian of the mean of the channels."""
+    x = frames.double().mean(1)
+    inner = 4 * x[:, 1:-1, 1:-1] - x[:, 2:, 1:-1] - x[:, :-2, 1:-1]
+    return float((inner - x[:, 1:-1, 2:] - x[:, 1:-1, :-2]).abs().mean())

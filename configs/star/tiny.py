@@ -2,6 +2,7 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/tiny_clips.py',
+    '../_base_/datasets/test_sets.py',
     '../_base_/models/star_tiny.py',
     '../_base_/schedules/tiny.py',
 ]

@@ -6,7 +6,7 @@ model = dict(
     star={{_base_.model}},
     steps=(2,),
     sampler='dpmpp_2m_sde',
-    train_networks=False,
+    trained=('decoder',),
     clean=0.2,
     data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
 )

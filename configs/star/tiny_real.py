@@ -3,6 +3,7 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/tiny_degraded.py',
+    '../_base_/datasets/test_sets.py',
     '../_base_/models/star_tiny.py',
     '../_base_/schedules/tiny.py',
 ]

@@ -4,6 +4,7 @@ from star.datasets.cached_latents import CachedLatents
 from star.datasets.captioned_folder import CaptionedFolder
 from star.datasets.clip_arrays import ClipArrays
 from star.datasets.openvid import OpenVid
+from star.datasets.pair_arrays import PairArrays
 from star.datasets.video_folder import VideoFolder
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     'CaptionedFolder',
     'ClipArrays',
     'OpenVid',
+    'PairArrays',
     'VideoFolder',
 ]

@@ -11,8 +11,11 @@ from star.models.autoencoder_trainer import (
 )
 from star.models.checkpoints import load_checkpoint_file, unwrap
 from star.models.restoration import START_TIMESTEP
+from star.models.star_model import STARModel
 from star.registry import MODELS
 from star.structures import VideoSample
+
+PARTS = ('backbone', 'controlnet', 'decoder')
 
 
 @MODELS.register_module()
@@ -24,7 +27,9 @@ class SamplerTrainer(BaseModel):
     the gradient passes the decoder and the last evaluation of the networks.
     Networks of this size stay far from their velocity, so what they start
     the next step from differs from what the velocity loss shows them; here
-    they see it. The autoencoder's encoder and trunk stay.
+    they see it. The autoencoder's encoder and trunk stay; it works in the
+    precision of its weights, without autocast, because one that started from
+    patches (`autoencoder_init`) loses its finest components in bfloat16.
 
     Args:
         star: config of the STARModel.
@@ -33,17 +38,17 @@ class SamplerTrainer(BaseModel):
         sampler: 'ddim', 'dpmpp_2m_sde' or 'heun'.
         strength: of the noise that the low-quality latent gets, as in
             RestoreOptions.
-        train_networks: whether backbone and ControlNet learn, too, or the
-            decoder alone.
+        trained: parts that learn, of 'backbone', 'controlnet' and 'decoder',
+            of which the branches.
         clean: share of batches that are the ground truth, encoded and
             decoded, so that the decoder stays an autoencoder's, [0, 1].
-        perceptual_loss: config of a PerceptualLoss; None for L1 distances of
-            pixels and of image differences.
+        loss: config of a RestorationLoss; None for L1 distances of pixels and
+            of image differences.
         data_preprocessor: config of a VideoDataPreprocessor.
 
     Raises:
-        ValueError: `sampler` is unknown, `steps` empty or below 1, or
-            `strength` out of range.
+        ValueError: `sampler` is unknown, `steps` empty or below 1, `trained`
+            empty or not of the parts, or `strength` out of range.
     """
 
     def __init__(
@@ -53,9 +58,9 @@ class SamplerTrainer(BaseModel):
         steps: tuple[int, ...] = (1, 2),
         sampler: str = 'ddim',
         strength: float = 1.0,
-        train_networks: bool = True,
+        trained: tuple[str, ...] = PARTS,
         clean: float = 0.1,
-        perceptual_loss: dict | None = None,
+        loss: dict | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
         preprocessor = data_preprocessor or {'type': 'VideoDataPreprocessor'}
@@ -70,21 +75,18 @@ class SamplerTrainer(BaseModel):
             )
         if not steps or min(steps) < 1:
             raise ValueError(f'`steps` must be positive, got {steps}')
+        if not trained or not set(trained) <= set(PARTS):
+            raise ValueError(f'`trained` must be of {PARTS}, got {trained}')
         self.star = MODELS.build(star)
         if pretrained is not None:
             state = unwrap(load_checkpoint_file(pretrained))
             self.star.load_state_dict(state)
-        train_branches(self.star.autoencoder)
-        if not train_networks:
-            self.star.backbone.requires_grad_(False)
-            self.star.controlnet.requires_grad_(False)
+        _train_parts(self.star, trained)
         start = round(START_TIMESTEP * strength)
         self.timesteps = [normal_timesteps(n, start) for n in steps]
         self.sample = SAMPLERS[sampler]
         self.clean = clean
-        self.perceptual_loss = (
-            None if perceptual_loss is None else MODELS.build(perceptual_loss)
-        )
+        self.loss = None if loss is None else MODELS.build(loss)
 
     def forward(
         self,
@@ -108,28 +110,35 @@ class SamplerTrainer(BaseModel):
         gt = self.data_preprocessor.stack(data_samples, 'gt')
         prompts = [sample.prompt for sample in data_samples]
         if torch.rand(()) < self.clean:
-            with torch.no_grad():
-                z = self.star.autoencoder.encode(gt)
+            z = self._encode(gt)
         else:
             z = self._restore(inputs, prompts)
-        pred = self.star.autoencoder.decode(z)
-        return self._losses(pred, gt)
+        with torch.autocast(z.device.type, enabled=False):
+            pred = self.star.autoencoder.decode(z.float())
+        return self._losses(pred, gt, inputs)
 
-    def _losses(self, pred: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        if self.perceptual_loss is None:
+    @torch.no_grad()
+    def _encode(self, clips: Tensor) -> Tensor:
+        """Encode (N, C, T, H, W) without gradient and autocast."""
+        with torch.autocast(clips.device.type, enabled=False):
+            return self.star.autoencoder.encode(clips)
+
+    def _losses(
+        self, pred: Tensor, gt: Tensor, lq: Tensor
+    ) -> dict[str, Tensor]:
+        if self.loss is None:
             return reconstruction_losses(pred, gt, gradient_weight=0.5)
-        t = torch.zeros(len(gt), dtype=torch.long, device=gt.device)
         with torch.no_grad():
             mse = (pred.float().clamp(-1, 1) - gt).square().mean()
-        loss = self.perceptual_loss(pred, gt, t)
-        return {'loss_perceptual': loss, 'psnr': 10 * torch.log10(4 / mse)}
+        terms = self.loss.terms(pred, gt, lq)
+        return {**terms, 'psnr': 10 * torch.log10(4 / mse)}
 
     def _restore(self, lq: Tensor, prompts: list[str]) -> Tensor:
         """Sample latents (N, C, T, h, w); only the last step has gradient."""
         star, schedule = self.star, self.star.schedule
+        z_lq = self._encode(lq)
         with torch.no_grad():
             text = star.text_encoder(prompts)
-            z_lq = star.autoencoder.encode(lq)
         which = int(torch.randint(len(self.timesteps), ()))
         timesteps = self.timesteps[which]
 
@@ -145,3 +154,15 @@ class SamplerTrainer(BaseModel):
         alpha, sigma = schedule.at(timesteps[0])
         start = alpha * z_lq + sigma * noise(0)
         return self.sample(denoise, start, timesteps, schedule, noise)
+
+
+def _train_parts(star: STARModel, trained: tuple[str, ...]) -> None:
+    """Freeze what is not to learn; of the autoencoder more than that."""
+    train_branches(star.autoencoder)
+    networks = {
+        'backbone': star.backbone,
+        'controlnet': star.controlnet,
+        'decoder': star.autoencoder,
+    }
+    for name in set(PARTS) - set(trained):
+        networks[name].requires_grad_(False)

@@ -100,15 +100,30 @@ def test_gradient_reaches_networks_and_decoder_alone():
     assert all(name.startswith(kept) for name in own)
 
 
-def test_decoder_alone():
-    model = trainer(train_networks=False)
+@pytest.mark.parametrize(
+    ('trained', 'expected'),
+    [
+        (('decoder',), {'autoencoder'}),
+        (('backbone', 'controlnet'), {'backbone', 'controlnet'}),
+        (('backbone',), {'backbone'}),
+    ],
+)
+def test_trained_parts(trained, expected):
+    model = trainer(trained=trained)
     model.parse_losses(losses(model))[0].backward()
     parts = {
         name.split('.')[0]
         for name, parameter in model.star.named_parameters()
         if parameter.grad is not None
     }
-    assert parts == {'autoencoder'}
+    assert parts == expected
+
+
+def test_autoencoder_works_in_full_precision():
+    model = trainer(clean=1.0)
+    plain = losses(model)['loss_pixel']
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(losses(model)['loss_pixel'], plain)
 
 
 def test_strength_sets_the_first_timestep():
@@ -124,12 +139,17 @@ def test_clean_batches_do_not_ask_the_networks():
     assert all(p.grad is None for p in model.star.backbone.parameters())
 
 
-def test_perceptual_loss():
-    loss = {'type': 'PerceptualLoss', 'lpips': 0.0, 'l1': 2.0}
-    plain, perceptual = trainer(), trainer(perceptual_loss=loss)
-    expected = 2 * losses(plain)['loss_pixel'].item()
-    found = losses(perceptual)
-    assert found['loss_perceptual'].item() == pytest.approx(expected)
+def test_restoration_loss():
+    zeros = dict.fromkeys(('lpips', 'temporal', 'gradient', 'grid'), 0.0)
+    loss = {'type': 'RestorationLoss', 'l1': 2.0, **zeros, 'patch': 1}
+    plain, weighted = trainer(), trainer(loss=loss)
+    inputs, samples = batch()
+    gt = plain.data_preprocessor.stack(samples, 'gt')
+    weight = 0.1 / ((inputs - gt).abs().mean().item() + 0.01)
+    expected = 2 * weight * losses(plain)['loss_pixel'].item()
+    found = losses(weighted)
+    assert found['loss_restoration'].item() == pytest.approx(expected)
+    assert found['l1'].item() * 2 * weight == pytest.approx(expected)
     assert found['psnr'].item() == pytest.approx(losses(plain)['psnr'].item())
 
 
@@ -139,6 +159,8 @@ def test_perceptual_loss():
         ({'sampler': 'euler'}, r"`sampler` .* 'euler'"),
         ({'strength': 0.0}, r'`strength` must be above 0'),
         ({'steps': ()}, r'`steps` must be positive'),
+        ({'trained': ()}, r'`trained` must be of'),
+        ({'trained': ('encoder',)}, r"`trained` must be of .* \('encoder'"),
         ({'steps': (0, 2)}, r'`steps` must be positive'),
     ],
 )

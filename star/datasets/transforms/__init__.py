@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 from star.datasets.transforms.degradation import RealESRGANVideoDegradation
 from star.datasets.transforms.formatting import PackVideoInputs
-from star.datasets.transforms.plain_degradation import PlainDegradation
+from star.datasets.transforms.plain_degradation import (
+    PlainDegradation,
+    SoftenPair,
+)
 from star.datasets.transforms.processing import (
     ChooseTransform,
     RandomCropClip,
     RandomFlipClip,
+    ShuffleChannels,
 )
 from star.registry import TRANSFORMS
 
@@ -19,6 +23,8 @@ __all__ = [
     'RandomCropClip',
     'RandomFlipClip',
     'RealESRGANVideoDegradation',
+    'ShuffleChannels',
+    'SoftenPair',
     'compose',
 ]
 

@@ -5,6 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.random import Generator
 
+from star.datasets.draws import check_probability
 from star.registry import TRANSFORMS
 
 _REDUCTIONS = ('area', 'bicubic', 'lanczos')
@@ -47,6 +48,39 @@ def _pil_reduce(
 
     kernel = getattr(Image.Resampling, method.upper())
     return np.asarray(Image.fromarray(frame).resize(shape, kernel))
+
+
+@TRANSFORMS.register_module()
+class SoftenPair(BaseTransform):
+    """Makes some pairs out of focus: a blurred `gt`, shrunk by area to `lq`.
+
+    Videos have soft backgrounds; a model that has seen sharp ones alone
+    lays texture over them.
+
+    Args:
+        probability: of doing so, [0, 1].
+        sigma: range of the blur's standard deviation, pixels of `gt`.
+    """
+
+    def __init__(
+        self, probability: float, sigma: tuple[float, float] = (2.0, 6.0)
+    ) -> None:
+        check_probability('probability', probability)
+        self.probability = probability
+        self.sigma = sigma
+
+    def transform(self, results: dict) -> dict:
+        """Replace `gt` and `lq`, (T, H, W, C) and (T, h, w, C) uint8."""
+        rng = results['rng']
+        if rng.random() >= self.probability:
+            return results
+        sigma = rng.uniform(*self.sigma)
+        scale = results['gt'].shape[1] // results['lq'].shape[1]
+        clip = np.ascontiguousarray(results['gt'])
+        soft = np.stack([cv2.GaussianBlur(f, (0, 0), sigma) for f in clip])
+        results['gt'] = soft
+        results['lq'] = reduce_clip(soft, scale, 'area')
+        return results
 
 
 @TRANSFORMS.register_module()

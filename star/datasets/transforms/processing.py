@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from star.datasets.draws import check_probability
 from star.registry import TRANSFORMS
 
 
@@ -123,6 +124,28 @@ class RandomFlipClip(BaseTransform):
             clip = clip[:, :, ::-1] if mirrored else clip
             clip = clip.transpose(0, 2, 1, 3) if transposed else clip
             results[key] = clip[::-1] if reversed_ else clip
+        return results
+
+
+@TRANSFORMS.register_module()
+class ShuffleChannels(BaseTransform):
+    """Reorders the colour channels of some clips, so that hues are many.
+
+    Args:
+        probability: of drawing an order, [0, 1].
+    """
+
+    def __init__(self, probability: float) -> None:
+        check_probability('probability', probability)
+        self.probability = probability
+
+    def transform(self, results: dict) -> dict:
+        """Reorder `gt`, and `lq` if there, (T, H, W, C)."""
+        rng = results['rng']
+        if rng.random() < self.probability:
+            order = rng.permutation(results['gt'].shape[-1])
+            for key in results.keys() & {'gt', 'lq'}:
+                results[key] = results[key][..., order]
         return results
 
 

@@ -16,6 +16,7 @@ def pack(**results):
 def test_shapes_and_values():
     gt, lq = clip_of_noise(3, 8, 12), clip_of_noise(3, 2, 3, seed=1)
     about = {'prompt': 'a cat', 'name': 'x', 'dataset': 'd', 'fps': 25.0}
+    about['files'] = {'lq': 'x.mkv'}
     rng = np.random.default_rng(3)
     item = pack(gt=gt, lq=lq, rng=rng, record={'blur': 1}, **about)
     assert set(item) == {'inputs', 'data_samples'}

@@ -7,6 +7,7 @@ from PIL import Image
 
 from star.datasets.transforms.plain_degradation import (
     PlainDegradation,
+    SoftenPair,
     reduce_clip,
 )
 
@@ -151,3 +152,22 @@ def test_views_are_accepted():
         lq = degrade(view, seed, plain=0.0)
         copy = degrade(np.ascontiguousarray(view), seed, plain=0.0)
         assert np.array_equal(lq, copy)
+
+
+def test_soften_pair():
+    clip = clip_of_noise()
+    lq = clip[:, ::4, ::4]
+
+    def soften(probability):
+        rng = np.random.default_rng(0)
+        results = {'gt': clip, 'lq': lq, 'rng': rng}
+        return SoftenPair(probability, (3.0, 3.0))(results)
+
+    kept = soften(0.0)
+    assert kept['gt'] is clip and kept['lq'] is lq
+    soft = soften(1.0)
+    assert (soft['gt'][1] == cv2.GaussianBlur(clip[1], (0, 0), 3.0)).all()
+    blocks = soft['gt'].reshape(3, 6, 4, 8, 4, 3).mean((2, 4))
+    assert np.abs(soft['lq'] - blocks).max() <= 0.5
+    with pytest.raises(ValueError, match=r'`probability` .* 1.5'):
+        SoftenPair(1.5)

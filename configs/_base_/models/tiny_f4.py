@@ -1,0 +1,51 @@
+_base_ = 'tiny_f4_vae.py'
+model = dict(
+    type='STARModel',
+    data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
+    autoencoder={{_base_.autoencoder}},
+    text_encoder=dict(type='ConstantTextEncoder', dim=32),
+    backbone=dict(
+        type='I2VGenUNet',
+        in_dim=48,
+        out_dim=48,
+        dim=64,
+        dim_mult=(1, 1),
+        num_res_blocks=1,
+        head_dim=32,
+        num_heads=1,
+        context_dim=32,
+        attn_levels=0,
+        dropout=0.0,
+        norm_groups=8,
+    ),
+    controlnet=dict(
+        type='UNetControlNet',
+        in_dim=48,
+        dim=64,
+        dim_mult=(1, 1),
+        num_res_blocks=1,
+        head_dim=32,
+        num_heads=1,
+        context_dim=32,
+        attn_levels=0,
+        dropout=0.0,
+        norm_groups=8,
+    ),
+    schedule=dict(type='NoiseSchedule'),
+    # well above the noise of `strength`: what the networks start from is the
+    # noised latent, not the low-quality one, so that a second step goes on
+    # from the first
+    residual_std=[0.1] * 48,
+    restore_options=dict(
+        sampler='ddim',
+        mode='normal',
+        steps=2,
+        strength=0.01,
+        guidance_scale=1,
+        chunk=16,
+        overlap=4,
+        tile=512,
+        tile_overlap=64,
+        color_fix='none',
+    ),
+)

@@ -1,0 +1,170 @@
+"""The loss of a network that is trained on what it restores."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from star.models.losses.perceptual_loss import load_lpips
+from star.registry import MODELS
+
+_CELLS = 8  # a grid's pattern is averaged over so many patches, squared
+_TYPICAL = 0.1  # mean error of an input, of 2, at which pixels count once
+_LEAST = 0.01  # so that a perfect input does not count infinitely
+
+
+@MODELS.register_module()
+class RestorationLoss(nn.Module):
+    """Compares restored clips with the truth: LPIPS and four distances.
+
+    Distances of pixels count in proportion to the input's quality
+    (`input_weight`): decibels count alike for good and for bad inputs, and
+    good ones stay good. A sum of LPIPS and L1 alone lets a network that
+    writes patches lay a pattern over smooth areas, which LPIPS takes for
+    texture: against this there are `grid` and `max_shift`.
+
+    Args:
+        weights: of LPIPS with SqueezeNet, as for `PerceptualLoss`.
+        lpips: weight of LPIPS; with 0 the package is not needed.
+        l1: weight of the mean absolute difference of pixels.
+        temporal: of the mean absolute difference of changes between frames.
+        gradient: of that of changes between neighbouring pixels.
+        grid: weight of `grid_distance`.
+        patch: side of the patches that the network writes, pixels.
+        max_shift: LPIPS sees clips without up to so many rows and columns,
+            drawn, so that its strides do not meet the patches alike.
+        lpips_frames: LPIPS sees so many frames, drawn; 0 for all.
+
+    Raises:
+        ValueError: a number is negative.
+    """
+
+    def __init__(
+        self,
+        weights: str | None = None,
+        lpips: float = 1.2,
+        l1: float = 1.0,
+        temporal: float = 0.3,
+        gradient: float = 0.5,
+        grid: float = 4.0,
+        patch: int = 4,
+        max_shift: int = 8,
+        lpips_frames: int = 0,
+    ) -> None:
+        super().__init__()
+        self.factors = {
+            'l1': l1,
+            'temporal': temporal,
+            'gradient': gradient,
+            'grid': grid,
+            'lpips': lpips,
+        }
+        sizes = {'max_shift': max_shift, 'lpips_frames': lpips_frames}
+        for name, value in {**self.factors, **sizes}.items():
+            if value < 0:
+                raise ValueError(f'`{name}` must not be negative, got {value}')
+        self.weights = weights
+        self.patch = patch
+        self.max_shift = max_shift
+        self.lpips_frames = lpips_frames
+        self._network: list[nn.Module] = []  # hidden from the state dict
+
+    def forward(self, pred: Tensor, gt: Tensor, lq: Tensor) -> Tensor:
+        """Return the weighted sum of all distances.
+
+        Args:
+            pred: restored clips, (N, C, T, H, W).
+            gt: ground truth in [-1, 1], of the same shape.
+            lq: low-quality clips, enlarged to it.
+        """
+        return self.terms(pred, gt, lq)['loss_restoration']
+
+    def terms(self, pred: Tensor, gt: Tensor, lq: Tensor) -> dict[str, Tensor]:
+        """Return the loss, and without gradient each distance's mean.
+
+        Args:
+            pred: as for `forward`, like the others.
+        """
+        with torch.autocast(pred.device.type, enabled=False):
+            pred, gt, lq = pred.float(), gt.float(), lq.float()
+            distances = self._distances(pred, gt)
+        weight = input_weight(lq, gt)
+        loss = pred.new_zeros(())
+        for name, distance in distances.items():
+            relative = name in ('l1', 'temporal', 'gradient')
+            each = weight * distance if relative else distance
+            loss = loss + self.factors[name] * each.mean()
+        watched = {k: v.detach().mean() for k, v in distances.items()}
+        return {'loss_restoration': loss, **watched}
+
+    def _distances(self, pred: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        """Compute all distances, (N,) each."""
+        error = pred - gt
+        found = {
+            'l1': mean_absolute(error),
+            'temporal': mean_absolute(error.diff(dim=2)),
+            'gradient': mean_absolute(error.diff(dim=3))
+            + mean_absolute(error.diff(dim=4)),
+            'grid': grid_distance(error, self.patch),
+        }
+        if self.factors['lpips']:
+            found['lpips'] = self._lpips(pred, gt)
+        return found
+
+    def _lpips(self, pred: Tensor, gt: Tensor) -> Tensor:
+        if not self._network:
+            self._network.append(load_lpips('squeeze', self.weights))
+        network = self._network[0].to(pred.device)
+        top, left = (int(torch.randint(self.max_shift + 1, ())) for _ in 'yx')
+        bottom = pred.shape[-2] - self.max_shift + top
+        right = pred.shape[-1] - self.max_shift + left
+        count = self.lpips_frames or pred.shape[2]
+        which = torch.randperm(pred.shape[2])[:count].to(pred.device)
+        frames = [
+            rearrange(
+                clip[:, :, which, top:bottom, left:right],
+                'n c t h w -> (n t) c h w',
+            ).contiguous(memory_format=torch.channels_last)
+            for clip in (pred, gt)
+        ]
+        return network(*frames).reshape(len(pred), -1).mean(1)
+
+
+def input_weight(lq: Tensor, gt: Tensor, most: float = 12.0) -> Tensor:
+    """Tell how much a clip's pixels count: the more, the better its input.
+
+    Args:
+        lq: enlarged low-quality clips, (N, C, T, H, W).
+        gt: ground truth.
+        most: upper limit.
+
+    Returns:
+        (N,), without gradient.
+    """
+    with torch.no_grad():
+        return (_TYPICAL / (mean_absolute(lq - gt) + _LEAST)).clamp(max=most)
+
+
+def grid_distance(error: Tensor, patch: int) -> Tensor:
+    """Measure what repeats in an error from patch to patch.
+
+    The error of each position within a patch, averaged over 8x8 patches,
+    minus the average of all positions: zero where no pattern is repeated.
+
+    Args:
+        error: (N, C, T, H, W), at least 8 patches high and wide.
+        patch: side of a patch, which divides H and W.
+
+    Returns:
+        Mean absolute value, (N,).
+    """
+    images = rearrange(error, 'n c t h w -> (n c t) 1 h w')
+    cells = F.avg_pool2d(F.pixel_unshuffle(images, patch), _CELLS)
+    pattern = cells - cells.mean(1, keepdim=True)
+    return mean_absolute(pattern.reshape(len(error), -1))
+
+
+def mean_absolute(x: Tensor) -> Tensor:
+    """Average absolute values of each clip, (N, ...) to (N,); 0 of nothing."""
+    flat = x.abs().flatten(1)
+    return flat.mean(1) if flat.shape[1] else x.new_zeros(len(x))
