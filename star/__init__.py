@@ -1,3 +1,10 @@
 """STAR: real-world video super-resolution with text-to-video diffusion."""
 
+import logging
+
 __version__ = '0.1.0'
+
+# mmengine imports bitsandbytes where it is installed, as pyiqa does; on some
+# processors that warns of a missing kernel, which nothing here uses
+_BITSANDBYTES = logging.getLogger('bitsandbytes.backends.cpu.ops')
+_BITSANDBYTES.setLevel(logging.ERROR)

@@ -210,6 +210,8 @@ def _build_runner(config: Config, run: TestRun) -> Runner:
     return Runner(
         model=Attempts(run.method.model),
         work_dir=str(run.work_dir),
+        # with the time it names the log, which two runs must not share
+        experiment_name=run.work_dir.name,
         test_dataloader=loader,
         test_evaluator=Evaluator([]),  # the hook scores
         test_cfg=dict(config.test_cfg),

@@ -265,7 +265,7 @@ def test_config_without_tests():
 
 def test_each_clip_is_a_line_of_the_log(tmp_path, places, caplog):
     with caplog.at_level(logging.INFO, 'mmengine'):
-        run(tmp_path / 'w', {'B': places['B']})
-    logs = [p.read_text() for p in (tmp_path / 'w').glob('*/*.log')]
+        run(tmp_path / 'logged', {'B': places['B']})
+    logs = [p.read_text() for p in (tmp_path / 'logged').glob('*/*.log')]
     text = caplog.text + ''.join(logs)
     assert 'B/a: ' in text and 's/frame' in text
