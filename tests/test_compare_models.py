@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -24,6 +25,10 @@ def read(path: Path) -> Tensor:
     with VideoReader(path) as reader:
         frames = np.stack([frame.image for frame in reader])
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
+
+
+def no_network(*args: object, **kwargs: object) -> None:
+    raise URLError('no route')
 
 
 @pytest.fixture
@@ -110,7 +115,10 @@ def test_steps_give_rows(
         (['CLIP', *QUICK, '--preset', 'mild'], '`preset` must be in'),
         (['CLIP', *QUICK, '--json', 'none/a.json'], '--json: no folder none'),
         (['CLIP', 'CLIP', *QUICK], 'clips must differ in name: one'),
-        (['CLIP', *QUICK, '--models', 'realesr_general_x4v3'], '`weights`'),
+        (
+            ['CLIP', *QUICK, '--models', 'realesr_general_x4v3'],
+            '`weights`: realesr-general-x4v3.pth is not in the cache',
+        ),
         (
             ['CLIP', *QUICK, '--metrics', 'ewarp', '--raft-weights', 'no.pth'],
             'there is no file no.pth',
@@ -122,7 +130,10 @@ def test_wrong_use_ends_with_one_line(
     arguments: list[str],
     message: str,
     capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr('star.weight_files.urlopen', no_network)
+    monkeypatch.setattr('torch.hub.get_dir', lambda: str(clips / 'hub'))
     clip = str(clips / 'one.mp4')
     given = [clip if word == 'CLIP' else word for word in arguments]
     assert TOOL.main(given) == 2

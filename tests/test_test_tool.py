@@ -1,11 +1,14 @@
 """`tools/test.py` as a user calls it: exit codes, lines, files."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from star.models.baselines import RealESRGANCompact
 from tests.paths import ROOT
 from tests.test_apis.folders import psnr, write_folder
 from tests.test_tools import load_tool
@@ -67,6 +70,74 @@ def test_a_set_of_ones_own(call, tmp_path):
     assert again['sets']['mine']['scores'] == scores
     same = found['protocol']['fingerprint']
     assert again['protocol']['fingerprint'] == same
+
+
+@pytest.fixture
+def compact(tmp_path):
+    """Write the config of a small network with weights in a file."""
+    config = tmp_path / 'compact.py'
+    lines = [f'_base_ = {str(BICUBIC)!r}', 'model = dict(']
+    lines += ["    type='RealESRGANCompact', num_conv=1, tile=8,"]
+    lines += ['    tile_overlap=4,', "    weights='animevideov3.pth',", ')']
+    config.write_text('\n'.join(lines))
+    torch.manual_seed(0)
+    state = RealESRGANCompact(1).network.state_dict()
+    torch.save({'params': state}, tmp_path / 'animevideov3.pth')
+    return config
+
+
+def test_a_baseline_with_random_weights(call, compact, tmp_path, monkeypatch):
+    root = write_folder(tmp_path / 'clips', 'a')
+    code, out, errors = call(compact, 'none', '--set', f'mine={root}')
+    assert (code, errors) == (0, [])
+    assert 'compact (random weights), mine' in out
+    work = tmp_path / 'work'
+    method = results(work)['method']
+    assert method['random_init'] and method['weights'] == {}
+    assert method['dtype'] == 'float32'
+    recipe = method['options']
+    assert recipe['licence'] == 'BSD-3-Clause'
+    sizes = ('scale', 'chunk', 'overlap', 'tile', 'tile_overlap')
+    assert [recipe[name] for name in sizes] == [4, 1, 0, 32, 16]
+    assert not {'prompt', 'steps', 'seed'} & recipe.keys()
+    assert 'random weights' in (work / 'sets.csv').read_text()
+    tool, page = load_tool('benchmark.py'), tmp_path / 'page'
+    words = ['benchmark.py', str(work), '--out', str(page)]
+    monkeypatch.setattr('sys.argv', words)
+    assert tool.main() == 0
+    assert 'compact (random weights)' in (page / 'report.md').read_text()
+
+
+def test_a_baselines_weights(call, compact, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a')
+    path = tmp_path / 'animevideov3.pth'
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    found = []
+    for name, word in (('a', 'default'), ('b', path)):
+        arguments = [word, '--set', f'mine={root}', '--dtype', 'fp32']
+        arguments += ['--work-dir', tmp_path / name]
+        code, _, errors = call(compact, *arguments)
+        assert (code, errors) == (0, [])
+        found.append(results(tmp_path / name))
+    assert [each['method']['weights'] for each in found] == [files, files]
+    scores = [each['sets']['mine']['scores'] for each in found]
+    assert scores[0] == scores[1]
+    path.write_bytes(b'')
+    code, _, errors = call(compact, path, '--set', f'mine={root}')
+    assert code == 2 and len(errors) == 1 and 'animevideov3.pth' in errors[0]
+
+
+def test_a_missing_extra(call, tmp_path, monkeypatch):
+    def fail():
+        raise ImportError('`mmagic` is not installed; it comes with the extra')
+
+    home = 'star.models.baselines.realbasicvsr'
+    monkeypatch.setattr(f'{home}.import_mmagic', fail)
+    root = write_folder(tmp_path / 'clips', 'a')
+    config = BICUBIC.with_name('realbasicvsr.py')
+    code, _, errors = call(config, 'none', '--set', f'mine={root}')
+    assert code == 2 and len(errors) == 1 and 'comes with' in errors[0]
+    assert not (tmp_path / 'work').exists()
 
 
 def test_results_that_do_not_fit_the_set(call, tmp_path):
@@ -154,13 +225,14 @@ def test_other_rules_in_a_used_folder(call, tmp_path):
         assert 'holds a test by other rules' in errors[0]
 
 
-def test_names_of_methods():
+def test_names_of_methods(monkeypatch):
     tool = load_tool('test.py')
+    monkeypatch.chdir(ROOT)
 
     def name(config, given=None):
         arguments = type('Arguments', (), {'config': config, 'name': given})
         return tool.method_name(arguments)
 
     assert name('configs/star/tiny.py') == name('tiny') == 'star_tiny'
-    assert name('configs/baselines/bicubic.py') == 'bicubic'
+    assert name('configs/baselines/bicubic.py') == name('bicubic') == 'bicubic'
     assert name('tiny', 'mine') == 'mine'

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from star.apis import init_model
 from star.structures import RestoreOptions
 from tests.paths import CLIPS, ROOT, needs_clips
 from tests.test_apis.clips import Enlarger, read_clip, write_clip
@@ -61,7 +63,7 @@ def restore(
     """Call tools/restore.py in this process, with a model that is fast."""
     tool = load_tool('restore.py')
 
-    def run(*args: object, model: Enlarger | None = None) -> Result:
+    def run(*args: object, model: torch.nn.Module | None = None) -> Result:
         monkeypatch.setattr(sys, 'argv', ['restore.py', *map(str, args)])
         monkeypatch.setattr(tool, 'init_model', lambda *_: model or Enlarger())
         try:
@@ -135,6 +137,11 @@ WRONG_OPTIONS = [
     (['--crf', '99'], '--crf'),
     (['--chunk', '4', '--overlap', '4'], 'overlap'),
     (['--tile', '64', '--tile-overlap', '64'], 'tile_overlap'),
+    (['--tile', '96x64', '--tile-overlap', '64'], 'tile_overlap'),
+    (['--tile', '96x64x32'], '--tile'),
+    (['--tile', '96x'], '--tile'),
+    (['--tile', '-1'], '--tile'),
+    (['--guidance-exponent', '0.5'], '--guidance-exponent'),
     (['--mode', 'fast', '--steps', '4'], '--steps'),
     (['--sampler', 'euler'], '--sampler'),
     (['--color-fix', 'magic'], '--color-fix'),
@@ -166,6 +173,8 @@ def test_given_options_reach_the_model(restore: Run, tmp_path: Path) -> None:
     src = write_clip(tmp_path / 'in.mkv', 1)
     sizes = ['--steps', 7, '--chunk', 6, '--tile', 96]
     others = ['--prompt', 'cat', '--seed', 5]
+    restore(src, tmp_path / 'sides.mkv', '--tile', '96x64', model=model)
+    assert model.heard.tile == (96, 64) and model.heard.tile_overlap == 32
     restore(src, tmp_path / 'out.mkv', *sizes, *others, model=model)
     assert model.heard == RestoreOptions(
         mode='normal',
@@ -177,6 +186,135 @@ def test_given_options_reach_the_model(restore: Run, tmp_path: Path) -> None:
         prompt='cat',
         seed=5,
     )
+
+
+BASELINE = """
+model = dict(type='RealESRGANCompact', num_conv=1, tile_overlap=4)
+"""
+
+
+@pytest.fixture
+def restore_baseline(restore: Run, tmp_path: Path) -> Run:
+    """Call tools/restore.py with a small baseline of random weights."""
+    config = tmp_path / 'baseline.py'
+    config.write_text(BASELINE)
+    model = init_model(config, 'random', 'cpu')
+    config.unlink()
+    return partial(restore, model=model)
+
+
+def test_baselines_restore(restore_baseline: Run, tmp_path: Path) -> None:
+    src = write_clip(tmp_path / 'in.mkv', 5, (33, 47))
+    sizes = ['--chunk', 2, '--tile', 96, '--tile-overlap', 32]
+    lossless = ['--codec', 'ffv1', '--pix-fmt', 'bgr0']
+    for name, more in (('a.mkv', []), ('b.mkv', sizes)):
+        result = restore_baseline(src, tmp_path / name, *lossless, *more)
+        assert result.code == 0, result.err
+    first, second = (read_clip(tmp_path / f'{k}.mkv')[0] for k in 'ab')
+    assert first.shape == (5, 188, 132, 3)
+    difference = np.abs(first.astype(int) - second)
+    assert difference.max() > 0 and np.mean(difference == 0) > 0.5
+
+
+@pytest.mark.parametrize(
+    ('options', 'line'),
+    [
+        (['--scale', 2], '`scale` must be 4 for RealESRGANCompact, got 2'),
+        (['--prompt', 'a cat'], '`prompt` means nothing to RealESRGANCompact'),
+        (['--steps', 4], '`steps` means nothing to'),
+        (['--seed', 0], '`seed` means nothing to'),
+        (['--guidance-scale', 1], '`guidance_scale` means nothing to'),
+        (['--color-fix', 'adain'], '`color_fix` means nothing to'),
+        (['--overlap', 0], '`overlap` means nothing to'),
+        (['--tile', 3], '`tile` must be at least 4 output pixels'),
+    ],
+)
+def test_options_that_baselines_refuse(
+    restore_baseline: Run, tmp_path: Path, options: list, line: str
+) -> None:
+    src = write_clip(tmp_path / 'in.mkv', 1)
+    result = restore_baseline(src, tmp_path / 'out.mp4', *options)
+    assert result.code == 2
+    assert result.err.startswith(f'error: {line}')
+    assert len(result.err.splitlines()) == 1
+    assert os.listdir(tmp_path) == ['in.mkv']
+
+
+@pytest.fixture
+def restore_really(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Run:
+    """Call tools/restore.py in this process, with the model it builds."""
+    tool = load_tool('restore.py')
+
+    def run(*args: object) -> Result:
+        words = ['restore.py', *map(str, args), '--device', 'cpu']
+        monkeypatch.setattr(sys, 'argv', words)
+        code = tool.main()
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+def test_baselines_by_name(restore_really: Run, tmp_path: Path) -> None:
+    src = write_clip(tmp_path / 'in.mkv', 2, (16, 12))
+    options = ['--config', 'realesr_animevideov3', '--weights', 'random']
+    result = restore_really(src, tmp_path / 'out.mkv', *options, '--json')
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert report['output_size'] == [64, 48]
+    assert 'the weights are random numbers' in report['notes'][-1]
+    assert 'note: in.mkv: the weights are random' in result.err
+    options = ['--config', 'bicubic', '--scale', '1.5']
+    result = restore_really(src, tmp_path / 'b.mkv', *options, '--json')
+    report = json.loads(result.out)
+    assert report['output_size'] == [24, 18] and report['notes'] == []
+
+
+@pytest.mark.parametrize(
+    ('options', 'line'),
+    [
+        (['bicubic', '--scale', '99'], '`scale` must be > 0 and <= 16'),
+        (['bicubic', '--tile', '64'], '`tile` means nothing to Bicubic'),
+        (['bicubic', '--weights', 'x.pth'], '`weights` means nothing to Bic'),
+        (['lanczos', '--weights', 'random'], '`weights` means nothing to La'),
+        (['saved_results'], 'SavedResults restores clips of test sets only'),
+        (
+            ['realesr_general_x4v3', '--weights', 'x.pth'],
+            '`weights`: there is',
+        ),
+        (['realesr_general_x4v3', '--weights', __file__], f'{__file__}: '),
+        (['no_such_method'], "`name` must be a config, got 'star/no_such_met"),
+    ],
+)
+def test_baselines_that_cannot_be(
+    restore_really: Run, tmp_path: Path, options: list[str], line: str
+) -> None:
+    src = write_clip(tmp_path / 'in.mkv', 1)
+    dst = tmp_path / 'new' / 'out.mp4'
+    result = restore_really(src, dst, '--config', *options)
+    assert result.code in (1, 2)
+    assert result.err.startswith(f'error: {line}')
+    assert len(result.err.splitlines()) == 1
+    assert os.listdir(tmp_path) == ['in.mkv']
+
+
+def test_a_missing_extra_is_one_line(
+    restore_really: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ImportError('`mmagic` is not installed; it comes with the extra')
+
+    home = 'star.models.baselines.realbasicvsr'
+    monkeypatch.setattr(f'{home}.import_mmagic', fail)
+    src = write_clip(tmp_path / 'in.mkv', 1)
+    options = ['--config', 'realbasicvsr', '--weights', 'random']
+    result = restore_really(src, tmp_path / 'out.mp4', *options)
+    assert result.code == 2
+    assert result.err.startswith('error: ') and 'comes with' in result.err
+    assert len(result.err.splitlines()) == 1
+    assert os.listdir(tmp_path) == ['in.mkv']
 
 
 def test_missing_input(restore: Run, tmp_path: Path) -> None:

@@ -26,17 +26,24 @@ try:
         restore_video,
     )
     from star.apis.batch import Job, is_batch, plan_batch
-    from star.apis.build import DTYPES
+    from star.apis.build import is_random, load_config
+    from star.apis.places import DTYPES
     from star.apis.progress import ProgressBar
+    from star.diffusion.samplers import SAMPLERS
+    from star.models.baselines import Baseline
     from star.models.restore_options import check_options
+    from star.models.star_model import STARModel
     from star.structures import RestoreOptions
     from star.video.color_fix import COLOR_FIXES
+    from star.video.tiling import both_axes
 except ModuleNotFoundError as error:
     sys.exit(
         f'error: {error.name} is not installed; run `pip install -e .` in '
         'the folder of the project'
     )
 
+DTYPE_HELP = 'default: bfloat16 on CUDA, but float32 for baselines'
+RANDOM_NOTE = 'the weights are random numbers: nothing was restored'
 ADVICE = (
     'out of memory: smaller pieces need less; give --tile (such as 512) or a '
     'smaller --chunk'
@@ -73,6 +80,20 @@ def number(
     return parse
 
 
+def tile_size(text: str) -> int | tuple[int, int]:
+    """Read a side, or a height and a width with an x between."""
+    least = 1 if 'x' in text else 0
+    try:
+        sides = [int(side) for side in text.split('x')]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < least:
+        raise argparse.ArgumentTypeError(
+            f'must be a whole number, or two as in 480x720, got {text!r}'
+        )
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
 def parse_args() -> argparse.Namespace:
     parser = Parser(
         description=__doc__,
@@ -95,8 +116,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add(
         '--config',
-        help='file, or name of one in configs/star; default: the shipped '
-        'model',
+        help='file, or name of one in configs/star or configs/baselines; '
+        'default: the shipped model',
     )
     add(
         '--weights',
@@ -104,7 +125,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         'light), or random; default: those the config names',
     )
     add('--device', help='cuda, mps, cpu ...; default: a GPU if there is one')
-    add('--dtype', choices=DTYPES, help='default: bfloat16 on CUDA')
+    add('--dtype', choices=DTYPES, help=DTYPE_HELP)
 
 
 def add_restore_options(parser: argparse.ArgumentParser) -> None:
@@ -120,8 +141,13 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
         help='14 fixed evaluations, or --steps',
     )
     add('--steps', type=number(int, 1), help='implies --mode normal')
-    add('--sampler', choices=['dpmpp_2m_sde', 'ddim', 'heun'])
+    add('--sampler', choices=list(SAMPLERS))
     add('--guidance-scale', type=number(float, 0), help='1: no guidance')
+    add(
+        '--guidance-exponent',
+        type=number(int, 0),
+        help='how guidance changes from step to step; 0: not at all',
+    )
     add('--guidance-rescale', type=number(float, 0, 1))
     add(
         '--strength',
@@ -134,7 +160,12 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     add('--chunk', type=number(int, 1), help='frames per window')
     add('--overlap', type=number(int, 0), help='frames shared by windows')
     add('--blend', choices=['smooth', 'cut'])
-    add('--tile', type=number(int, 0), help='output pixels; 0: no tiles')
+    add(
+        '--tile',
+        type=tile_size,
+        metavar='N or HxW',
+        help='side, or height and width, in output pixels; 0: no tiles',
+    )
     add('--tile-overlap', type=number(int, 0), help='output pixels')
     add('--color-fix', choices=list(COLOR_FIXES))
     add('--upsample', choices=['bicubic', 'bilinear'])
@@ -179,10 +210,11 @@ def restore(args: argparse.Namespace) -> int:
     """Restore all clips and return the exit code."""
     try:
         jobs = plan(args)
+        if is_random(load_config(args.config), args.weights):
+            args.weights = 'random'
         model = init_model(args.config, args.weights, args.device, args.dtype)
-        options = restore_options(args, model.restore_options)
-        check_options(options)
-    except (ValueError, OSError) as error:
+        options = restore_options(args, model)
+    except (ValueError, ImportError, OSError) as error:
         say(f'error: {error}')
         return 2
     results = [run(model, job, options, args) for job in jobs]
@@ -208,22 +240,36 @@ def plan(args: argparse.Namespace) -> list[Job]:
 
 
 def restore_options(
-    args: argparse.Namespace, defaults: RestoreOptions
+    args: argparse.Namespace, model: torch.nn.Module
 ) -> RestoreOptions:
-    """Put the given options over the model's own."""
+    """Put the given options over the model's own, and check them."""
     names = {field.name for field in fields(RestoreOptions)}
     given = {
         name: value
         for name, value in vars(args).items()
         if name in names and value is not None
     }
+    changes = dict(given)
     if 'steps' in given:
-        given['mode'] = 'normal'
+        changes['mode'] = 'normal'
     for size, overlap in (('chunk', 'overlap'), ('tile', 'tile_overlap')):
         if given.get(size) and overlap not in given:
-            most = given[size] // 2
-            given[overlap] = min(getattr(defaults, overlap), most)
-    return replace(defaults, **given)
+            least = min(both_axes(given[size]))
+            changes[overlap] = shared(model, overlap, least)
+    options = replace(model.restore_options, **changes)
+    if isinstance(model, Baseline):
+        model.check_options(options, given)
+    if isinstance(model, STARModel):
+        model.check_options(options)
+    check_options(options)
+    return options
+
+
+def shared(model: torch.nn.Module, name: str, size: int) -> int:
+    """Choose an overlap that fits a size that was asked for."""
+    if name == 'overlap' and isinstance(model, Baseline | STARModel):
+        return model.overlap_for(size)
+    return min(getattr(model.restore_options, name), size // 2)
 
 
 def run(
@@ -254,6 +300,8 @@ def run(
         if not out_of_memory(error):
             raise
         return fail(job, f'{job.src}: {ADVICE}')
+    if args.weights == 'random':
+        report = replace(report, notes=(*report.notes, RANDOM_NOTE))
     for note in report.notes:
         say(f'note: {job.src.name}: {note}')
     say(describe(report))

@@ -5,7 +5,8 @@
 
 CHECKPOINT: nothing, or `default`, for the weights that the config names; a
 word that the config knows (heavy, light); a training's folder iter_N; a file
-of weights; `none` for random numbers. Results of other methods are scored by
+of weights, or the name of a published one; `none` for random numbers. Results
+of other methods are scored by
 
     python tools/test.py configs/baselines/saved_results.py --results FOLDER
 
@@ -26,8 +27,9 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from star.apis.build import DTYPES, find_device, find_dtype, place_model
+from star.apis.build import find_config, place_model
 from star.apis.method import Method, load_method
+from star.apis.places import DTYPES, find_device, find_model_dtype
 from star.apis.protocol import describe_method, describe_protocol
 from star.apis.results import method_label
 from star.apis.scoring import Metrics, build_metrics, choose_metrics
@@ -51,7 +53,9 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument('config', help='file, or name of one in configs/star')
+    parser.add_argument(
+        'config', help='file, or name of one in configs/star, baselines'
+    )
     parser.add_argument('checkpoint', nargs='?', default='default')
     add_method_options(parser)
     add_scoring_options(parser)
@@ -70,7 +74,11 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
     )
     add('--results', metavar='FOLDER', help='clips that were restored before')
     add('--name', help="in tables; default: the config's")
-    add('--dtype', choices=DTYPES, help='default: bfloat16 on CUDA')
+    add(
+        '--dtype',
+        choices=DTYPES,
+        help='default: bfloat16 on CUDA, but float32 for baselines',
+    )
 
 
 def add_scoring_options(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +104,10 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
         metavar='NAME[:KEY=VALUE,...]',
         help='such as PSNR LPIPS:net=squeeze; default: all of the config',
     )
-    add('--weights-dir', help="folder with the metrics' files of weights")
+    add(
+        '--weights-dir',
+        help="folder with the metrics' and a baseline's files of weights",
+    )
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -190,10 +201,13 @@ def read_method(
     config: Config, args: argparse.Namespace, device: torch.device
 ) -> Method:
     word = None if args.checkpoint == 'default' else args.checkpoint
-    method = load_method(config, word, args.weights, args.ema)
+    method = load_method(
+        config, word, args.weights, args.ema, args.weights_dir
+    )
     if not hasattr(method.model, 'restore_options'):
         raise ValueError(f'{type(method.model).__name__} does not restore')
-    place_model(method.model, device, find_dtype(args.dtype, device))
+    dtype = find_model_dtype(method.model, args.dtype, device)
+    place_model(method.model, device, dtype)
     return method
 
 
@@ -206,8 +220,8 @@ def source_of(method: Method, datasets: dict[str, Any]) -> str:
 
 def method_name(args: argparse.Namespace) -> str:
     """Name a method after its config: star_tiny, bicubic."""
-    path = Path(args.config)
-    ours = path.parent.name == 'star' or not path.suffix
+    path = find_config(args.config)
+    ours = path.parent.name == 'star'
     return args.name or (f'star_{path.stem}' if ours else path.stem)
 
 
@@ -249,6 +263,9 @@ def main() -> int:
     except KeyboardInterrupt:
         say('interrupted; the same command goes on')
         return 130
+    except ImportError as error:  # of an extra that a method needs
+        print(f'error: {error}', file=sys.stderr)
+        return 2
     except Exception as error:
         reason = config_error(error)
         if reason is None:

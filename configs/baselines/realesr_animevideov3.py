@@ -1,6 +1,7 @@
-# Weights: realesr-animevideov3.pth of Real-ESRGAN's release v0.2.5.0.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/test_sets.py',
 ]
-model = dict(type='RealESRGANCompact', num_conv=16)
+model = dict(
+    type='RealESRGANCompact', num_conv=16, weights='realesr-animevideov3.pth'
+)

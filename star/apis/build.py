@@ -10,24 +10,22 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from star.apis.baselines import is_baseline, load_files
+from star.apis.places import find_device, find_model_dtype
 from star.apis.weights import find_weights
+from star.models.baselines import NetworkBaseline
 from star.models.checkpoints import (
     load_checkpoint_file,
     load_star_weights,
     unwrap,
 )
-from star.paths import config_path
+from star.models.lora import merge_lora
+from star.paths import config_path, config_root
 from star.registry import MODELS
 from star.state_dicts import find_misfits
 
-DTYPES = {
-    'float32': torch.float32,
-    'fp32': torch.float32,
-    'bfloat16': torch.bfloat16,
-    'bf16': torch.bfloat16,
-    'float16': torch.float16,
-    'fp16': torch.float16,
-}
+# width and tokens of a prompt, where a config does not say otherwise
+_TEXT_SIZES = {'OpenCLIPTextEncoder': (1024, 77), 'T5TextEncoder': (4096, 226)}
 
 
 def init_model(
@@ -39,31 +37,52 @@ def init_model(
     """Build a model, load its weights, put it in its place.
 
     Args:
-        config: a config file, or the name of one in `configs/star`, such as
-            'i2vgen'; None for the small model that ships with the package.
+        config: a config file, or the name of one in `configs/star` or
+            `configs/baselines`, such as 'i2vgen' or 'realbasicvsr'; None for
+            the small model that ships with the package.
         weights: None for those that the config names; a file, a folder or a
-            word as for `find_weights`; 'random' for random numbers, enough
-            to measure the cost.
+            word as for `find_weights`, for a baseline as for `load_files`;
+            'random' for random numbers, enough to measure the cost.
         device: None for a GPU where there is one.
-        dtype: of the networks' weights, one of `DTYPES`; None for bfloat16
-            on a CUDA device, float32 elsewhere.
+        dtype: of the networks' weights, one of `DTYPES`; None as for
+            `find_model_dtype`.
 
     Returns:
-        The STARModel, in evaluation mode.
+        The STARModel or baseline, in evaluation mode.
 
     Raises:
         ValueError: an argument is wrong, a file is missing or unfit.
+        ImportError: a baseline needs an extra that is not installed.
     """
     place = find_device(device)
-    number = find_dtype(dtype, place)
     settings = load_config(config)
-    if weights == 'random':
+    if is_baseline(settings):
+        model = build_model(settings)
+        if weights == 'random' and isinstance(model, NetworkBaseline):
+            take_random(model)
+        else:
+            load_files(model, weights)
+    elif is_random(settings, weights):
         model = build_model(without_text(settings))
         fill_random(model)
     else:
         paths = find_weights(settings.get('weights', {}), weights)
         model = build_with_weights(settings, paths)
+    merge_lora(model)
+    number = find_model_dtype(model, dtype, place)
     return place_model(model, place, number).eval()
+
+
+def is_random(settings: Config, weights: str | Path | None) -> bool:
+    """Tell whether a model is to have random numbers for weights.
+
+    Args:
+        settings: a config; its `weights` may say `random`.
+        weights: as for `init_model`.
+    """
+    return weights == 'random' or (
+        weights is None and settings.get('weights', {}).get('random', False)
+    )
 
 
 def place_model(
@@ -72,11 +91,14 @@ def place_model(
     """Move a model to where it restores, its networks in a number format.
 
     Args:
-        model: a STARModel; others keep their number format.
+        model: a STARModel or a baseline; others keep their number format.
         device: where to.
-        dtype: of the weights of backbone, ControlNet and autoencoder; text
-            encoder and noise schedule stay float32.
+        dtype: of the weights of backbone, ControlNet and autoencoder, or of
+            a baseline's network; text encoder and noise schedule stay
+            float32.
     """
+    if isinstance(model, NetworkBaseline):
+        model.network.to(dtype)
     for name in ('backbone', 'controlnet'):
         if hasattr(model, name):
             place_network(getattr(model, name), device, dtype)
@@ -111,7 +133,7 @@ def load_config(config: str | Path | None = None) -> Config:
     Raises:
         ValueError: there is no such file, it is broken, or has no `model`.
     """
-    path = _config_path('tiny' if config is None else str(config))
+    path = find_config('tiny' if config is None else str(config))
     try:
         settings = Config.fromfile(path)
     except Exception as error:  # a config is code: anything may go wrong
@@ -121,6 +143,26 @@ def load_config(config: str | Path | None = None) -> Config:
     if 'model' not in settings:
         raise ValueError(f'config {path} has no `model`')
     return settings
+
+
+def find_config(config: str) -> Path:
+    """Find a config by its path or its name.
+
+    Args:
+        config: a file, or the name of one in `configs/star` or
+            `configs/baselines`.
+
+    Raises:
+        ValueError: there is no such config.
+    """
+    if Path(config).is_file():
+        return Path(config)
+    if Path(config).suffix or Path(config).name != config:
+        raise ValueError(f'there is no config {config!r}')
+    for folder in ('star', 'baselines'):
+        if (path := config_root() / folder / f'{config}.py').is_file():
+            return path
+    return config_path(f'star/{config}.py')  # says what is missing
 
 
 def build_model(settings: Config) -> nn.Module:
@@ -189,6 +231,16 @@ def fill_random(model: nn.Module, seed: int = 0) -> None:
             parameter.mul_(0.05)
 
 
+def take_random(model: nn.Module) -> None:
+    """Fill all parameters as `fill_random` does; they count as loaded.
+
+    Args:
+        model: a baseline, or any other.
+    """
+    fill_random(model)
+    model.load_state_dict(model.state_dict())
+
+
 def without_text(settings: Config) -> Config:
     """Replace a text encoder by one without weights and without tokenizer.
 
@@ -197,53 +249,14 @@ def without_text(settings: Config) -> Config:
     """
     settings = copy.deepcopy(settings)
     encoder = settings.model.text_encoder
-    if encoder.type == 'OpenCLIPTextEncoder':
+    if encoder.type in _TEXT_SIZES:
+        width, length = _TEXT_SIZES[encoder.type]
         settings.model.text_encoder = {
             'type': 'ConstantTextEncoder',
-            'dim': encoder.get('width', 1024),
-            'num_tokens': encoder.get('context_length', 77),
+            'dim': encoder.get('width', width),
+            'num_tokens': encoder.get('context_length', length),
         }
     return settings
-
-
-def find_device(device: str | torch.device | None = None) -> torch.device:
-    """Return the device asked for, or the fastest kind there is.
-
-    Raises:
-        ValueError: there is no such device here.
-    """
-    if device is None:
-        if torch.cuda.is_available():
-            return torch.device('cuda')
-        mps = torch.backends.mps.is_available()
-        return torch.device('mps' if mps else 'cpu')
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f'`device` {str(device)!r} cannot be used: {_first_line(error)}'
-        ) from error
-    return place
-
-
-def find_dtype(
-    dtype: str | torch.dtype | None, device: torch.device
-) -> torch.dtype:
-    """Return the number format asked for, or the one fit for a device.
-
-    Raises:
-        ValueError: unknown name.
-    """
-    if dtype is None:
-        return torch.bfloat16 if device.type == 'cuda' else torch.float32
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype not in DTYPES:
-        raise ValueError(
-            f'`dtype` must be one of {", ".join(DTYPES)}, got {dtype!r}'
-        )
-    return DTYPES[dtype]
 
 
 class _NoInit(TorchFunctionMode):
@@ -272,23 +285,27 @@ def _build(config: ConfigDict, filename: str | None) -> nn.Module:
         ) from error
 
 
-def _config_path(config: str) -> Path:
-    if Path(config).is_file():
-        return Path(config)
-    if Path(config).suffix or Path(config).name != config:
-        raise ValueError(f'there is no config {config!r}')
-    return config_path(f'star/{config}.py')
-
-
 def _with_files(settings: Config, paths: dict[str, Path]) -> Config:
     """Enter the found files where the parts look for them."""
     settings = copy.deepcopy(settings)
+    enter_files(settings, paths)
+    return settings
+
+
+def enter_files(settings: Config, paths: dict[str, Path]) -> None:
+    """Tell a config's autoencoder and text encoder where their files are.
+
+    Args:
+        settings: a config with `model`; changed in place.
+        paths: a file for each part, as `find_weights` gives them.
+    """
     if 'vae' in paths:
         settings.model.autoencoder.pretrained = str(paths['vae'])
     if 'text' in paths:
-        settings.model.text_encoder.pretrained = str(paths['text'])
-        settings.model.text_encoder.tokenizer = str(paths['text'].parent)
-    return settings
+        encoder, path = settings.model.text_encoder, paths['text']
+        shards = 'tokenizer' in paths  # with a folder of its own
+        encoder.pretrained = str(path.parent if shards else path)
+        encoder.tokenizer = str(paths.get('tokenizer', path).parent)
 
 
 def _load(model: nn.Module, paths: dict[str, Path]) -> None:

@@ -8,7 +8,12 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from star.apis.build import build_part, fill_random, find_device
+from star.apis.build import (
+    build_part,
+    enter_files,
+    fill_random,
+)
+from star.apis.places import find_device
 from star.apis.weights import find_weights
 from star.models.autoencoders import load_strictly
 from star.models.checkpoints import load_checkpoint_file, unwrap
@@ -131,12 +136,10 @@ def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
     for name, key in _FILES.items():
         if key in known and (source or not model[name].get('pretrained')):
             wanted[key] = known[key]
+            if key == 'text' and 'tokenizer' in known:
+                wanted['tokenizer'] = known['tokenizer']
     paths = find_weights(wanted, source)
-    for name, key in _FILES.items():
-        if key in paths:
-            model[name].pretrained = str(paths[key])
-    if 'text' in paths:
-        model.text_encoder.tokenizer = str(paths['text'].parent)
+    enter_files(settings, paths)
     whole = paths.get('star') or paths.get('asset')
     return {} if whole is None else unwrap(load_checkpoint_file(whole))
 

@@ -5,7 +5,6 @@ baseline's file and no weights at all will do as well, and what was loaded is
 written down.
 """
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,19 +12,23 @@ from pathlib import Path
 from mmengine.config import Config
 from torch import nn
 
+from star.apis.baselines import is_baseline, load_files
 from star.apis.build import (
     build_model,
     build_with_weights,
-    fill_random,
+    is_random,
+    take_random,
     without_text,
 )
 from star.apis.training import start_files
 from star.apis.weights import find_weights
+from star.models.baselines.weight_files import FILES
 from star.models.checkpoints import (
     load_checkpoint_file,
     sha256_of,
     unwrap,
 )
+from star.models.lora import merge_lora
 from star.registry import MODELS
 from star.state_dicts import find_misfits
 
@@ -54,6 +57,7 @@ def load_method(
     checkpoint: str | Path | None = None,
     weights: str | None = None,
     averaged: bool = False,
+    weights_dir: str | None = None,
 ) -> Method:
     """Build a config's model with its weights.
 
@@ -64,8 +68,10 @@ def load_method(
             of ours with all or the trained tensors, for a baseline its own;
             or 'none' for random numbers where there are weights at all.
         weights: where the weights that were not trained come from, and those
-            that the config names: as for `find_weights`.
+            that the config names: as for `find_weights`, for a baseline as
+            for `load_files`.
         averaged: take the averaged weights of a folder.
+        weights_dir: a folder that is searched for a baseline's files.
 
     Raises:
         ValueError: there are no such weights, or they do not fit.
@@ -73,12 +79,12 @@ def load_method(
     word = None if checkpoint is None else str(checkpoint)
     if word == 'none':
         return _without_weights(config)
+    if is_baseline(config):
+        return _baseline(config, word, weights, weights_dir)
     if word is None or word in config.get('weights', {}).get('variants', {}):
         return _with_own_weights(config, word, weights)
     if not Path(word).exists():
         raise ValueError(f'there is no checkpoint {word!r}')
-    if _takes_file(config):
-        return _with_file(config, word)
     path = Path(word)
     if path.is_dir():
         path = path / (_AVERAGED if averaged else _TRAINED)
@@ -107,8 +113,7 @@ def _without_weights(config: Config) -> Method:
     if 'text_encoder' in config.model:
         config = without_text(config)
     model = build_model(config)
-    fill_random(model)
-    model.load_state_dict(model.state_dict())  # they count as loaded
+    take_random(model)
     return Method(_frozen(model), 'none', random_init=_has_weights(model))
 
 
@@ -117,8 +122,8 @@ def _with_own_weights(
 ) -> Method:
     """Load what the config names, or its variant of that word."""
     wanted = config.get('weights', {})
-    if _takes_file(config) and config.model.get('weights'):
-        return _with_file(config, str(config.model.weights), word)
+    if is_random(config, word or weights):
+        return _without_weights(config)
     if wanted:
         paths = find_weights(wanted, word or weights)
         model = build_with_weights(config, paths)
@@ -132,13 +137,18 @@ def _with_own_weights(
     return Method(_frozen(model))
 
 
-def _with_file(config: Config, path: str, asked: str | None = None) -> Method:
-    """Build a baseline, which loads its file itself."""
-    config = Config(config.to_dict(), filename=config.filename)
-    config.model.weights = path
+def _baseline(
+    config: Config, word: str | None, weights: str | None, folder: str | None
+) -> Method:
+    """Build a baseline and load its files."""
+    if word is not None and word not in FILES and not Path(word).is_file():
+        raise ValueError(f'there is no checkpoint {word!r}')
+    if word is not None and weights is not None:
+        folder = weights
     model = build_model(config)
-    files = _digests({'weights': Path(path)})
-    return Method(_frozen(model), asked or path, files)
+    paths = load_files(model, word or weights, folder)
+    files = _digests({str(path): path for path in paths})
+    return Method(_frozen(model), word, files)
 
 
 def _with_trained(config: Config, path: Path, weights: str | None) -> Method:
@@ -154,17 +164,12 @@ def _with_trained(config: Config, path: Path, weights: str | None) -> Method:
     return Method(_frozen(model), str(path), files)
 
 
-def _takes_file(config: Config) -> bool:
-    """Tell whether the model has an argument for its file of weights."""
-    kind = MODELS.get(config.model.type)
-    return kind is not None and 'weights' in inspect.signature(kind).parameters
-
-
 def _has_weights(model: nn.Module) -> bool:
     return any(True for _ in model.parameters())
 
 
 def _frozen(model: nn.Module) -> nn.Module:
+    merge_lora(model)  # nothing is trained any more
     return model.requires_grad_(False).eval()
 
 

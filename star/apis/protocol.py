@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 import star
 from star.apis.method import Method
+from star.models.baselines import Baseline
 from star.records import read_json, write_json
 from star.structures import RestoreOptions
 
@@ -46,6 +47,10 @@ def describe_method(
     options = getattr(method.model, 'restore_options', None)
     assert isinstance(options, RestoreOptions), 'a model that restores'
     weight = next(method.model.parameters(), torch.empty(0))
+    if isinstance(method.model, Baseline):
+        described = method.model.describe_options(options)
+    else:
+        described = asdict(options)
     return {
         'name': name,
         'config': config.filename,
@@ -53,7 +58,7 @@ def describe_method(
         'checkpoint': method.checkpoint,
         'weights': method.files,
         'random_init': method.random_init,
-        'options': asdict(options),
+        'options': described,
         'model': config.model.to_dict(),
         'dtype': str(weight.dtype).removeprefix('torch.'),
     }

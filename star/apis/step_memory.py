@@ -106,9 +106,10 @@ def step_memory(
 def _sample(model: Any, clip: ClipSize) -> VideoSample:
     """Make a training clip whose latents are there already."""
     factor = model.autoencoder.downsample
+    ratio = model.autoencoder.temporal_downsample
     z = torch.zeros(
         model.autoencoder.latent_channels,
-        clip.num_frames,
+        1 + (clip.num_frames - 1) // ratio,
         clip.height // factor,
         clip.width // factor,
     )

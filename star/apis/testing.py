@@ -24,8 +24,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from star.apis.build import find_device
 from star.apis.method import Method
+from star.apis.places import find_device
 from star.apis.protocol import claim_folder
 from star.apis.results import (
     collect_results,

@@ -269,6 +269,7 @@ def start_files(config: Config, weights: str | None = None) -> dict:
     if weights is not None and weights in own.get('variants', {}):
         return own
     own.pop('variants', None)  # no folder may stand in with another start
+    own.pop('random', None)
     if start is not None:
         return {**own, **start}
     return own if weights is not None else {}

@@ -205,6 +205,8 @@ def _describe_weights(config: Config, weights: str | None) -> list[str]:
 
 
 def _describe_file(part: str, file: WeightFile) -> str:
+    if file.made_by:
+        return f'{part}: {file.file}: to be made by `{file.made_by}`'
     path = find_local(file)
     source = f'{file.repo}/{file.file}' if file.repo else file.file
     found = 'to be downloaded' if path is None else str(path)

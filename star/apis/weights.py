@@ -9,7 +9,15 @@ from star.models.checkpoints import verify_sha256
 from star.paths import asset_path
 
 AnyPath = TypeVar('AnyPath', bound=PurePath)
-_FOLDERS = {'asset': '', 'star': '', 'vae': 'vae', 'text': 'text_encoder'}
+_FOLDERS = {
+    'asset': '',
+    'star': '',
+    'vae': 'vae',
+    'text': 'text_encoder',
+    'tokenizer': 'tokenizer',
+}
+# what a config's `weights` may hold besides entries of files
+_WORDS = ('variants', 'random')
 
 
 @dataclass(frozen=True)
@@ -19,15 +27,20 @@ class WeightFile:
     Args:
         file: its path within the repository, or within `star/assets`.
         repo: repository on the Hugging Face hub; empty for a file that
-            ships with the package.
+            ships with the package or has to be made.
         sha256: of its content; empty where unknown.
-        beside: names of small files that must lie in the same folder.
+        beside: names of further files that must lie in the same folder.
+        made_by: the command that makes the file; empty for one that is
+            published as it is.
+        made_from: where to get what that command reads.
     """
 
     file: str
     repo: str = ''
     sha256: str = ''
     beside: tuple[str, ...] = ()
+    made_by: str = ''
+    made_from: str = ''
 
     @property
     def name(self) -> str:
@@ -41,10 +54,11 @@ def find_weights(
     """Find every file that a config names, downloading what is missing.
 
     Args:
-        wanted: a config's `weights`: for each part ('star', 'vae', 'text')
-            a dict of `WeightFile` arguments, or `asset`, the name of a file
-            that ships with the package and holds the whole model; beside
-            them `variants`, which maps a word to another 'star' entry.
+        wanted: a config's `weights`: for each part ('star', 'vae', 'text',
+            'tokenizer') a dict of `WeightFile` arguments, or `asset`, the
+            name of a file that ships with the package and holds the whole
+            model; beside them `variants`, which maps a word to another
+            'star' entry, and `random`, which has no meaning here.
         source: None for the files as named; a word of `variants`; a file
             that takes the place of 'star' or `asset`; or a folder that is
             searched first, with the layout `NAME.pt`, `vae/NAME`,
@@ -81,6 +95,8 @@ def find_weights(
 
 def find_local(file: WeightFile) -> Path | None:
     """Find a file without downloading it; None where it is not here."""
+    if file.made_by:
+        return None
     if not file.repo:
         return asset_path(file.file)
     from huggingface_hub import try_to_load_from_cache
@@ -95,7 +111,7 @@ def _entries(wanted: Mapping) -> dict[str, WeightFile]:
     return {
         part: WeightFile(**entry)
         for part, entry in wanted.items()
-        if part != 'variants'
+        if part not in _WORDS
     }
 
 
@@ -139,6 +155,12 @@ def _download(
     files: Mapping[str, WeightFile], found: dict[str, Path]
 ) -> dict[str, Path]:
     """Add what is not `found`; raise one error for all that is missing."""
+    for part, file in files.items():
+        if file.made_by and part not in found:  # before anything large comes
+            raise ValueError(
+                f'{file.name} has to be made first: `{file.made_by}`, from '
+                f'{file.made_from}; then give --weights with its path'
+            )
     missing = []
     reasons = []
     offline = False

@@ -20,8 +20,8 @@ from star.evaluation.functional.clips import (
     check_pair,
     select_frames,
 )
-from star.evaluation.weights import file_digest
 from star.structures import VideoSample
+from star.weight_files import file_digest
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The published files of weights that metrics need."""
 
-from dataclasses import dataclass
+from star.weight_files import WeightFile
 
 _TORCH = 'https://download.pytorch.org/models'
 _GITHUB = 'https://raw.githubusercontent.com'
@@ -8,27 +8,6 @@ _LPIPS = (
     f'{_GITHUB}/richzhang/PerceptualSimilarity/'
     '082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1'
 )
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """A published file.
-
-    Args:
-        url: where it is downloaded; empty where only by hand.
-        sha256: of the file, or its beginning, which torchvision's names hold;
-            empty where it is not known.
-        licence: of the weights, as stated where they are published.
-        names: under which the same file goes about as well.
-        package: module and path in it, where a package brings the file.
-    """
-
-    url: str
-    sha256: str
-    licence: str
-    names: tuple[str, ...] = ()
-    package: tuple[str, str] | None = None
-
 
 FILES = {
     'alexnet-owt-7be5be79.pth': WeightFile(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from star.models.baselines import Baseline
+from star.models.baselines import Baseline, Recipe
 from star.registry import MODELS
 
 
@@ -67,7 +67,7 @@ class Repeater(Baseline):
         seconds: float = 0.0,
         defect: bool = False,
     ) -> None:
-        super().__init__(4, chunk=99)
+        super().__init__(Recipe(chunk=99))
         self.fail_below, self.seconds = fail_below, seconds
         self.defect = defect
 

@@ -9,10 +9,10 @@ from star.apis import init_model
 from star.apis.build import (
     build_part,
     fill_random,
-    find_device,
-    find_dtype,
+    find_config,
     load_config,
 )
+from star.apis.places import find_device, find_dtype, find_model_dtype
 from star.models.checkpoints import network_state, to_official
 
 SMALL = """
@@ -170,3 +170,48 @@ def test_fill_random_reaches_every_parameter() -> None:
     assert layer[0].weight.std().item() == pytest.approx(0.035, rel=0.02)
     assert layer[0].bias.std().item() == pytest.approx(0.05, rel=0.2)
     assert layer[1].weight.mean().item() == pytest.approx(1, abs=0.02)
+
+
+BASELINE = """
+model = dict(type='RealESRGANCompact', num_conv=1)
+"""
+
+
+def test_baselines_are_built_and_loaded(tmp_path: Path) -> None:
+    config = write_config(tmp_path, BASELINE)
+    model = init_model(config, 'random', 'cpu')
+    assert not model.training and model.loaded
+    clip = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
+    pred = model.restore(clip)
+    assert pred.shape == (1, 3, 32, 32) and pred.float().std() > 1
+    state = {f'params.{k}': v for k, v in model.network.state_dict().items()}
+    torch.save({'params': model.network.state_dict()}, tmp_path / 'net.pth')
+    loaded = init_model(config, tmp_path / 'net.pth', 'cpu')
+    assert parameters_equal(loaded, model)
+    assert torch.equal(loaded.restore(clip), pred)
+    torch.save(state, tmp_path / 'net.pth')
+    with pytest.raises(ValueError, match=r'net\.pth does not fit Real'):
+        init_model(config, tmp_path / 'net.pth', 'cpu')
+    with pytest.raises(ValueError, match='RealESRGANCompact has no weights'):
+        init_model(config, None, 'cpu')
+
+
+def test_number_format_of_baselines(tmp_path: Path) -> None:
+    config = write_config(tmp_path, BASELINE)
+    model = init_model(config, 'random', 'cpu', 'bf16')
+    assert next(model.parameters()).dtype == torch.bfloat16
+    cuda = torch.device('cuda')
+    assert find_model_dtype(model, None, cuda) == torch.float32
+    assert find_model_dtype(model, 'fp16', cuda) == torch.float16
+    assert find_model_dtype(nn.Linear(1, 1), None, cuda) == torch.bfloat16
+
+
+def test_baselines_by_name() -> None:
+    model = init_model('lanczos', device='cpu')
+    assert type(model).__name__ == 'Lanczos'
+    assert find_config('bicubic').parent.name == 'baselines'
+    assert find_config('tiny').parent.name == 'star'
+    with pytest.raises(ValueError, match=r"got 'star/no_such\.py'"):
+        find_config('no_such')
+    with pytest.raises(ValueError, match='`weights` means nothing to Lanczos'):
+        init_model('lanczos', 'net.pth', 'cpu')

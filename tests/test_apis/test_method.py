@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from safetensors.torch import save_file
 
 from star.apis.method import load_method, load_trained
 from star.models.baselines import RealESRGANCompact
+from star.models.baselines.weight_files import FILES
 from star.registry import MODELS
 
 
@@ -72,9 +74,19 @@ def test_what_has_no_weights_is_not_random():
         assert method.checkpoint == word
 
 
+COMPACT = {'type': 'RealESRGANCompact', 'num_conv': 1}
+
+
+def compact_file(path):
+    torch.manual_seed(0)
+    source = RealESRGANCompact(num_conv=1)
+    torch.save({'params': source.network.state_dict()}, path)
+    return source.network.state_dict()
+
+
 def test_without_weights_a_method_runs_only_when_told_to():
-    config = Config({'model': {'type': 'RealESRGANCompact', 'num_conv': 1}})
-    with pytest.raises(ValueError, match='no weights: give CHECKPOINT, or'):
+    config = Config({'model': COMPACT})
+    with pytest.raises(ValueError, match='RealESRGANCompact has no weights'):
         load_method(config)
     method = load_method(config, 'none')
     assert method.random_init
@@ -84,18 +96,36 @@ def test_without_weights_a_method_runs_only_when_told_to():
 
 def test_a_baselines_file(tmp_path):
     path = tmp_path / 'net.pth'
-    torch.manual_seed(0)
-    source = RealESRGANCompact(num_conv=1)
-    torch.save({'params': source.network.state_dict()}, path)
-    model = {'type': 'RealESRGANCompact', 'num_conv': 1}
-    method = load_method(Config({'model': model}), path)
+    state = compact_file(path)
+    method = load_method(Config({'model': COMPACT}), path)
     assert method.files == {'net.pth': digest(path)}
-    own = {**model, 'weights': str(path)}
+    assert method.checkpoint == str(path) and not method.random_init
+    own = {**COMPACT, 'weights': str(path)}
     assert load_method(Config({'model': own})).files == method.files
-    for name, tensor in source.network.state_dict().items():
+    for name, tensor in state.items():
         assert torch.equal(method.model.network.state_dict()[name], tensor)
     with pytest.raises(ValueError, match=r'net\.pth does not fit'):
-        load_method(Config({'model': {**model, 'num_conv': 2}}), path)
+        load_method(Config({'model': {**COMPACT, 'num_conv': 2}}), path)
+
+
+def test_a_baselines_published_file(tmp_path, monkeypatch):
+    name = 'realesr-animevideov3.pth'
+    compact_file(tmp_path / name)
+    entry = replace(FILES[name], sha256=digest(tmp_path / name), url='')
+    monkeypatch.setitem(FILES, name, entry)
+    monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path / 'hub'))
+    config = Config({'model': {**COMPACT, 'weights': name}})
+    expected = {name: digest(tmp_path / name)}
+    for arguments in (
+        {'weights_dir': tmp_path},
+        {'weights': tmp_path},
+        {'checkpoint': name, 'weights': tmp_path},
+        {'checkpoint': tmp_path / name},
+    ):
+        method = load_method(config, **arguments)
+        assert method.files == expected and method.model.loaded
+    with pytest.raises(ValueError, match=f'{name} is not in the cache'):
+        load_method(config)
 
 
 def test_the_weights_a_config_names(tmp_path, monkeypatch):

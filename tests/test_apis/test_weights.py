@@ -160,3 +160,27 @@ def test_a_shipped_file(
     assert find_weights(wanted) == {'asset': path}
     own = put(tmp_path, 'own.safetensors') / 'own.safetensors'
     assert find_weights(wanted, own) == {'asset': own}
+
+
+def test_a_file_that_has_to_be_made(hub: Hub, tmp_path: Path) -> None:
+    made = {
+        'file': 'ours.safetensors',
+        'made_by': 'python convert.py SRC ours.safetensors',
+        'made_from': 'org/star, big.pt',
+    }
+    wanted = {**WANTED, 'star': made}
+    with pytest.raises(ValueError, match='has to be made first') as caught:
+        find_weights(wanted)
+    message = str(caught.value)
+    assert 'ours.safetensors' in message and '\n' not in message
+    assert '`python convert.py SRC ours.safetensors`' in message
+    assert 'org/star, big.pt' in message and '--weights' in message
+    assert hub.asked == []  # nothing large was downloaded in vain
+    assert weights.find_local(weights.WeightFile(**made)) is None
+    own = put(tmp_path / 'mine', 'ours.safetensors') / 'ours.safetensors'
+    assert find_weights(wanted, own)['star'] == own
+    assert find_weights(wanted, own.parent)['star'] == own
+
+
+def test_weights_that_are_random() -> None:
+    assert find_weights({'random': True}) == {}

@@ -1,32 +1,18 @@
-"""Files of weights are found, checked, and read without running code."""
+"""Metrics' files of weights are named, and read without running code."""
 
-import hashlib
-import os
 import pickle
 import re
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from star.evaluation.weight_files import FILES, WeightFile
-from star.evaluation.weights import (
-    file_digest,
-    fill,
-    find_any,
-    find_weights,
-    load_state,
-)
+from star.evaluation.weight_files import FILES
+from star.evaluation.weights import fill, find_any, find_weights, load_state
+from star.weight_files import WeightFile, file_digest
 from tests.paths import WEIGHTS
 
-CONTENT = b'weights' * 1000
-DIGEST = hashlib.sha256(CONTENT).hexdigest()
 STATE = {'weight': torch.arange(6.0).view(2, 3), 'bias': torch.ones(2)}
 
 
@@ -77,124 +63,27 @@ def test_fill_is_strict():
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep torch hub's cache, and the way to the network, in a folder."""
+def cache(tmp_path, monkeypatch):
+    """Keep torch hub's cache empty."""
     monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path / 'hub'))
-    (tmp_path / 'served').mkdir()
-    return tmp_path / 'hub' / 'checkpoints'
 
 
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch):
-    """Add a file to the table."""
-
-    def add(url: str, sha256: str = DIGEST, **more) -> None:
-        entry = WeightFile(url, sha256, 'none', **more)
-        monkeypatch.setitem(FILES, 'net.pth', entry)
-
-    return add
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(tmp_path: Path, cache: Path) -> Iterator[str]:
-    handler = partial(Quiet, directory=str(tmp_path / 'served'))
-    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as http:
-        Thread(target=http.serve_forever, daemon=True).start()
-        yield f'http://127.0.0.1:{http.server_port}'
-        http.shutdown()
-
-
-def test_downloads_once(tmp_path: Path, cache: Path, server: str, known):
-    (tmp_path / 'served' / 'there.pth').write_bytes(CONTENT)
-    known(f'{server}/there.pth')
-    path = find_weights('net.pth')
-    assert path == cache / 'net.pth'
-    assert path.read_bytes() == CONTENT
-    (tmp_path / 'served' / 'there.pth').unlink()
-    assert find_weights('net.pth') == path
-    assert os.listdir(cache) == ['net.pth']
-
-
-def test_refuses_a_wrong_download(tmp_path, cache: Path, server: str, known):
-    (tmp_path / 'served' / 'there.pth').write_bytes(CONTENT[:-1])
-    known(f'{server}/there.pth')
-    with pytest.raises(ValueError, match='is not the published file'):
-        find_weights('net.pth')
-    assert os.listdir(cache) == []
-
-
-def test_tells_what_to_do_where_nothing_is_served(server: str, cache, known):
-    known(f'{server}/there.pth')
-    with pytest.raises(ValueError) as error:
-        find_weights('net.pth')
-    text = str(error.value)
-    assert 'net.pth is not in the cache and cannot be downloaded' in text
-    assert f'{server}/there.pth (' in text
-    assert '404' in text
-    assert 'weights_dir' in text
-    assert '\n' not in text
-
-
-def test_tells_where_to_put_what_has_no_address(tmp_path, cache: Path, known):
-    known('')
-    with pytest.raises(ValueError, match=r'net\.pth is not in .*weights_dir'):
-        find_weights('net.pth', weights_dir=tmp_path)
-
-
-def test_order_of_places(tmp_path: Path, cache: Path, known):
-    known('', names=('other.pth',))
-    cache.mkdir(parents=True)
-    (cache / 'net.pth').write_bytes(CONTENT)
-    assert find_weights('net.pth') == cache / 'net.pth'
-    folder = tmp_path / 'folder'
-    folder.mkdir()
-    assert find_weights('net.pth', None, folder) == cache / 'net.pth'
-    (folder / 'other.pth').write_bytes(CONTENT)
-    assert find_weights('net.pth', None, folder) == folder / 'other.pth'
-    (folder / 'net.pth').write_bytes(CONTENT)
-    assert find_weights('net.pth', None, folder) == folder / 'net.pth'
+def test_a_named_file_goes_before_the_published_one(tmp_path, monkeypatch):
+    entry = WeightFile('', '', 'none')
+    monkeypatch.setitem(FILES, 'net.pth', entry)
+    (tmp_path / 'net.pth').write_bytes(b'published')
     named = tmp_path / 'anything.bin'
     named.write_bytes(b'not the published one')
-    assert find_weights('net.pth', named, folder) == named
-
-
-def test_refuses_another_file_of_that_name(tmp_path: Path, cache, known):
-    known('')
-    (tmp_path / 'net.pth').write_bytes(b'other')
-    with pytest.raises(ValueError, match=f'not the published .* not {DIGEST}'):
-        find_weights('net.pth', weights_dir=tmp_path)
-
-
-def test_a_prefix_of_the_digest_does(tmp_path: Path, cache, known):
-    known('', DIGEST[:8])
-    (tmp_path / 'net.pth').write_bytes(CONTENT)
-    found = find_weights('net.pth', weights_dir=tmp_path)
-    assert file_digest(found) == DIGEST
-
-
-def test_finds_what_a_package_brings(cache: Path, known):
-    known('', '', package=('tests', 'paths.py'))
-    assert find_weights('net.pth').name == 'paths.py'
-    known('', '', package=('no_such_package', 'paths.py'))
-    with pytest.raises(ValueError, match='is not in'):
-        find_weights('net.pth')
-
-
-def test_takes_the_first_that_is_there(tmp_path, cache, known):
-    known('')
-    (tmp_path / 'net.pth').write_bytes(CONTENT)
+    assert find_weights('net.pth', named, tmp_path) == named
+    assert find_weights('net.pth', None, tmp_path) == tmp_path / 'net.pth'
     names = ('raft-things.pth', 'net.pth')
-    assert find_any(names, None, tmp_path).name == 'net.pth'
+    assert find_any(names, named, tmp_path) == named
+    assert find_any(names, None, tmp_path) == tmp_path / 'net.pth'
     with pytest.raises(ValueError, match=r'there is no file none\.pth'):
         find_any(names, 'none.pth', tmp_path)
 
 
-def test_refuses_a_folder_that_is_not_there(tmp_path: Path):
+def test_refuses_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match='`weights_dir`: there is no folder'):
         find_weights('DOVER.pth', weights_dir=tmp_path / 'none')
 
@@ -212,7 +101,7 @@ def test_table(name: str):
 
 
 @pytest.mark.parametrize('name', FILES)
-def test_table_against_shared_files(name: str, cache: Path):
+def test_table_against_shared_files(name: str, cache):
     names = (name, *FILES[name].names)
     if not any(WEIGHTS and (WEIGHTS / n).is_file() for n in names):
         pytest.skip(f'no {name} (set STAR_WEIGHTS)')

@@ -2,7 +2,7 @@ import time
 
 import torch
 
-from star.models.baselines import Baseline
+from star.models.baselines import Baseline, Recipe
 from star.models.measured import restore_sample
 from star.structures import VideoSample
 
@@ -14,7 +14,7 @@ class Sleeper(Baseline):
 
 
 def test_a_sample_gets_its_clip_and_what_it_took():
-    model, sample = Sleeper(scale=2), VideoSample()
+    model, sample = Sleeper(Recipe(2)), VideoSample()
     lq = torch.zeros(3, 3, 4, 6, dtype=torch.uint8)
     restore_sample(model, lq, model.restore_options, sample)
     assert sample.pred.shape == (3, 3, 8, 12)
@@ -24,7 +24,7 @@ def test_a_sample_gets_its_clip_and_what_it_took():
 
 
 def test_baselines_measure_what_they_restore():
-    model, samples = Sleeper(scale=2), [VideoSample(), VideoSample()]
+    model, samples = Sleeper(Recipe(2)), [VideoSample(), VideoSample()]
     clips = [torch.zeros(n, 3, 4, 6, dtype=torch.uint8) for n in (1, 3)]
     model.predict(clips, samples)
     assert samples[0].seconds >= 0.05 and samples[1].seconds >= 0.15

@@ -30,19 +30,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from torch import Tensor
 
-import star.datasets
-import star.evaluation
-import star.models.baselines  # noqa: F401 (registers)
 from star.apis import init_model
 from star.apis.batch import is_batch, plan_batch
-from star.apis.build import find_device, load_config
+from star.apis.build import load_config
+from star.apis.places import find_device
 from star.evaluation import VideoMetric
 from star.evaluation.tables import average, markdown
 from star.paths import config_path, config_root
-from star.registry import METRICS, MODELS, TRANSFORMS
+from star.registry import METRICS, TRANSFORMS
 from star.structures import RestoreOptions
 from star.video.io import VideoReader, VideoWriter
 
@@ -248,7 +245,8 @@ def build_entries(args: argparse.Namespace) -> list[Entry]:
     entries = []
     for name in args.models:
         settings = load_config(find_config(name, configs))
-        model = build(settings, weights.get(name), args.device)
+        source = weights.get(name)
+        model: Any = init_model(settings.filename, source, args.device)
         options = model.restore_options
         if settings.model.type != 'STARModel' or not args.steps:
             entries.append(Entry(name, model, options))
@@ -285,19 +283,6 @@ def find_config(name: str, configs: dict[str, str]) -> str:
             f'--models must be of {names}, or named by --config, got {name!r}'
         )
     return str(known[name])
-
-
-def build(settings: Config, weights: str | None, device: str | None) -> Any:
-    """Build a model with its weights; a baseline takes them itself."""
-    if settings.model.type == 'STARModel':
-        return init_model(settings.filename, weights, device)
-    if weights is not None:
-        settings.model.weights = weights
-    try:
-        model = MODELS.build(settings.model)
-    except TypeError as error:
-        raise ValueError(f'{settings.filename}: {error}') from error
-    return model.to(find_device(device)).eval()
 
 
 def measure(

@@ -12,13 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from star.evaluation.networks.trunks import BUILDERS
-from star.evaluation.weights import (
-    check_folder,
-    fill,
-    find_local,
-    find_weights,
-    load_state,
-)
+from star.evaluation.weight_files import FILES
+from star.evaluation.weights import fill, find_weights, load_state
+from star.weight_files import check_folder, find_local
 
 # file of the trunk, as torchvision publishes it
 TRUNKS = {
@@ -247,7 +243,8 @@ def _whole(net: str, weights_dir: str | Path | None) -> Path | None:
     """Find a file with trunk and heads; there is one for 'squeeze' only."""
     if net != 'squeeze':
         return None
-    return find_local('lpips_squeeze.safetensors', check_folder(weights_dir))
+    folder = check_folder(weights_dir)
+    return find_local(FILES, 'lpips_squeeze.safetensors', folder)
 
 
 def _distance(features: Tensor, head: Tensor) -> Tensor:

@@ -1,117 +1,140 @@
-"""Real-ESRGAN's compact networks, Wang et al. 2021 and their release 0.2.5.
+"""Real-ESRGAN, Wang et al. 2021: its large and its compact networks.
 
 They see one frame at a time, so they flicker where the input does.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from star.models.baselines.base import Baseline
-from star.models.checkpoints import load_checkpoint_file, unwrap
+from star.models.baselines.network_baseline import NetworkBaseline
+from star.models.baselines.recipe import Recipe
+from star.models.baselines.rrdbnet import RRDBNet
+from star.models.baselines.srvgg import SRVGGNetCompact
 from star.registry import MODELS
 
-_WRAPPERS = ('params_ema', 'params')  # the first that a file has
-
-
-class SRVGGNetCompact(nn.Module):
-    """A row of convolutions at the input's size, then a pixel shuffle.
-
-    Named as in the released files: `body.0.weight` and so on.
-
-    Args:
-        num_conv: inner convolutions, >= 0.
-        dim: their width.
-        scale: a whole number.
-    """
-
-    def __init__(
-        self, num_conv: int = 32, dim: int = 64, scale: int = 4
-    ) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for inputs in [3] + [dim] * num_conv:
-            layers += [nn.Conv2d(inputs, dim, 3, padding=1), nn.PReLU(dim)]
-        layers.append(nn.Conv2d(dim, 3 * scale**2, 3, padding=1))
-        self.body = nn.Sequential(*layers)
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Enlarge frames, (N, 3, h, w) RGB in [0, 1], not clamped."""
-        detail = F.pixel_shuffle(self.body(x), self.scale)
-        return detail + F.interpolate(
-            x, scale_factor=self.scale, mode='nearest'
-        )
+_LICENCE = 'BSD-3-Clause'
+_SOURCE = 'Wang et al. 2021, arXiv 2107.10833, github.com/xinntao/Real-ESRGAN'
 
 
 @MODELS.register_module()
-class RealESRGANCompact(Baseline):
+class RealESRGAN(NetworkBaseline):
+    """Restores clips frame by frame with Real-ESRGAN's RRDBNet.
+
+    Args:
+        num_blocks: 23 for x4plus and x2plus, 6 for x4plus_anime_6B.
+        weights: as for `NetworkBaseline`.
+        scale: that the weights are made for: 1, 2 or 4.
+        tile: as for `NetworkBaseline`.
+        tile_overlap: likewise.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        num_blocks: int = 23,
+        weights: str | None = None,
+        scale: int = 4,
+        tile: int = 0,
+        tile_overlap: int = 32,
+    ) -> None:
+        network = RRDBNet(num_blocks, scale=scale)
+        recipe = Recipe(
+            scale=scale,
+            size_multiple=network.fold,
+            licence=_LICENCE,
+            source=_SOURCE,
+        )
+        super().__init__(recipe, weights, tile=tile, tile_overlap=tile_overlap)
+        self.network = network
+
+    def restore_frames(self, x: Tensor) -> Tensor:
+        """Restore frames, (t, 3, h, w) in [0, 1]."""
+        return self.network(x)
+
+
+@MODELS.register_module()
+class RealESRGANCompact(NetworkBaseline):
     """Restores clips frame by frame with a compact Real-ESRGAN network.
+
+    `denoise` * `weights` + (1 - `denoise`) * `weights_denoise` is what
+    restores: release 0.2.5 has a second file for general-x4v3, trained to
+    keep noise, and its command line takes the mean of both unless it is told
+    otherwise. 1, here the default, is the first file alone.
 
     Args:
         num_conv: 32 for realesr-general-x4v3, 16 for realesr-animevideov3.
-        weights: the released file; None where they are loaded later, and
-            until then nothing is restored.
+        weights: as for `NetworkBaseline`.
+        weights_denoise: the second file, realesr-general-wdn-x4v3; it is not
+            read where `denoise` is 1.
+        denoise: share of the first file, 0 to 1; less removes less noise.
         scale: that the weights are made for.
+        tile: as for `NetworkBaseline`.
+        tile_overlap: likewise.
 
     Raises:
-        ValueError: a file that cannot be read or does not fit.
+        ValueError: a value is out of range, or a file is missing.
     """
 
     def __init__(
         self,
         num_conv: int = 32,
         weights: str | None = None,
+        weights_denoise: str | None = None,
+        denoise: float = 1,
         scale: int = 4,
+        tile: int = 0,
+        tile_overlap: int = 32,
     ) -> None:
-        super().__init__(scale)
+        if not 0 <= denoise <= 1:
+            raise ValueError(f'`denoise` must lie in [0, 1], got {denoise}')
+        if denoise < 1 and weights_denoise is None:
+            raise ValueError(
+                f'`denoise` {denoise} mixes two files: `weights_denoise` '
+                'must name the second'
+            )
+        recipe = Recipe(scale=scale, licence=_LICENCE, source=_SOURCE)
+        super().__init__(recipe, weights, tile=tile, tile_overlap=tile_overlap)
         self.network = SRVGGNetCompact(num_conv, scale=scale)
-        self.loaded = False
-        self.register_load_state_dict_post_hook(_mark_loaded)
-        if weights is not None:
-            self._load(weights)
+        self.weights_denoise, self.denoise = weights_denoise, denoise
 
-    def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
-        """Restore frames.
+    @property
+    def wanted(self) -> tuple[str | None, ...]:
+        """Files that `load_weights` needs: paths or published names."""
+        if self.denoise == 1:
+            return (self.weights,)
+        return (self.weights, self.weights_denoise)
+
+    def load_weights(
+        self, path: str | Path, denoise_path: str | Path | None = None
+    ) -> None:
+        """Load one file, or two and mix them.
+
+        Args:
+            path: as for `NetworkBaseline`.
+            denoise_path: the second file; needed where `denoise` is not 1.
 
         Raises:
-            ValueError: no weights were loaded.
+            ValueError: a file cannot be read, is another network's, or is
+                missing.
         """
-        if not self.loaded:
+        if self.denoise == 1:
+            super().load_weights(path)
+            return
+        if denoise_path is None:
             raise ValueError(
-                '`weights` must name a file of RealESRGANCompact, got None'
+                f'`denoise` {self.denoise} mixes two files, got only {path}'
             )
-        parameter = next(self.network.parameters())
-        out = self.network(frames.to(parameter) / 255)
-        return (out * 255).round().clamp(0, 255).to(torch.uint8)
-
-    def _load(self, weights: str) -> None:
-        checkpoint = load_checkpoint_file(weights)
-        found = next((k for k in _WRAPPERS if k in checkpoint), None)
-        state = unwrap(checkpoint[found] if found else checkpoint)
-        _check_fit(self.network.state_dict(), state, weights)
+        one, two = self.read_state(path), self.read_state(denoise_path)
+        # float32, whatever the files hold: the mix is not to be rounded
+        state = {
+            k: two[k].float().lerp(one[k].float(), self.denoise) for k in one
+        }
         self.network.load_state_dict(state, strict=True)
         self.loaded = True
 
-
-def _check_fit(
-    own: Mapping[str, Tensor], state: Mapping[str, Tensor], path: str
-) -> None:
-    shapes, expected = (
-        {name: tuple(tensor.shape) for name, tensor in each.items()}
-        for each in (state, own)
-    )
-    if shapes != expected:
-        raise ValueError(
-            f'`weights`: {path} does not fit `num_conv` and `scale`: '
-            f'{len(shapes)} tensors, {len(expected)} expected, '
-            f'{len(shapes.items() & expected.items())} of them alike'
-        )
-
-
-def _mark_loaded(model: nn.Module, _: Any) -> None:
-    assert isinstance(model, RealESRGANCompact)
-    model.loaded = True
+    def restore_frames(self, x: Tensor) -> Tensor:
+        """Restore frames, (t, 3, h, w) in [0, 1]."""
+        return self.network(x)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from star.models.baselines.base import Baseline
+from star.models.baselines.recipe import Recipe
 from star.registry import MODELS
 from star.structures import VideoSample
 from star.video.io import VideoError, VideoReader, list_images, probe
@@ -38,7 +39,7 @@ class SavedResults(Baseline):
         scale: float = 4,
         first_frames: bool = False,
     ) -> None:
-        super().__init__(scale)
+        super().__init__(Recipe(scale))
         if folder is not None and not Path(folder).is_dir():
             raise ValueError(f'`folder` of results does not exist: {folder}')
         self.folder, self.first_frames = folder, first_frames
@@ -118,7 +119,9 @@ class SavedResults(Baseline):
         return found
 
     def _read(self, path: Path, lq: Tensor, gt: Tensor | None) -> Tensor:
-        height, width = (round(side * self.scale) for side in lq.shape[-2:])
+        height, width = (
+            round(side * self.recipe.scale) for side in lq.shape[-2:]
+        )
         if gt is not None:
             height, width = gt.shape[-2:]
         with VideoReader(path) as reader:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from star.models.baselines import Baseline
+from star.models.baselines import Baseline, Recipe
 from star.structures import RestoreOptions, VideoSample
 
 
@@ -12,7 +12,7 @@ class Repeater(Baseline):
     """Repeats pixels; notes how many frames it was given."""
 
     def __init__(self, chunk: int = 2, any_scale: bool = False) -> None:
-        super().__init__(2, chunk, any_scale)
+        super().__init__(Recipe(2, chunk), any_scale=any_scale)
         self.given: list[int] = []
 
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
@@ -57,7 +57,7 @@ def test_streams_take_no_more_than_a_chunk():
 
     pieces = Repeater().restore_stream(frames())
     assert next(pieces).shape == (2, 3, 12, 16)
-    assert taken == 2
+    assert taken == 3  # one more, to know the last chunk
 
 
 def test_scale_is_the_methods_own_or_any():
@@ -81,5 +81,75 @@ def test_refuses_wrong_use():
         Repeater()([clip()], [VideoSample()], mode='loss')
     with pytest.raises(ValueError, match='`chunk` must be at least 1'):
         Repeater(chunk=0)
+    with pytest.raises(ValueError, match='`prompt` means nothing to Repeater'):
+        model = Repeater()
+        model.check_options(model.restore_options, ['chunk', 'prompt'])
+    with pytest.raises(ValueError, match=r'a frame must be .3, h, w. uint8'):
+        list(Repeater().restore_stream(clip().float()))
+    with pytest.raises(ValueError, match='all frames must have one shape'):
+        list(Repeater().restore_stream([clip()[0], clip()[0, :, :4]]))
     with pytest.raises(ValueError, match='`strength`'):
         Repeater().restore(clip(), RestoreOptions(scale=2, strength=2))
+
+
+class Neighbours(Baseline):
+    """Averages each frame with its neighbours; the ends stand for more."""
+
+    def __init__(
+        self,
+        blend: str = 'trim',
+        chunk: int | None = None,
+        overlap: int | None = None,
+    ) -> None:
+        super().__init__(Recipe(1, 5, 2, blend), chunk, overlap)
+
+    def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
+        padded = torch.cat([frames[:1], frames, frames[-1:]]).int()
+        mean = (padded[:-2] + padded[1:-1] + padded[2:]) // 3
+        return mean.to(torch.uint8)
+
+
+@pytest.mark.parametrize('length', [1, 2, 4, 5, 6, 9, 12])
+def test_trimmed_chunks_are_exact(length: int):
+    lq = clip(length)
+    whole = Neighbours(chunk=99).restore(lq)
+    assert torch.equal(Neighbours().restore(lq), whole)
+    assert torch.equal(Neighbours(chunk=3).restore(lq), whole)
+
+
+def test_faded_chunks_are_nearer_than_cut_ones():
+    lq = clip(40)
+    whole = Neighbours(chunk=99).restore(lq).int()
+    errors = [
+        (Neighbours('fade', overlap=n).restore(lq) - whole).abs().sum()
+        for n in (0, 2)
+    ]
+    assert 0 < errors[1] < 0.9 * errors[0]
+
+
+def test_overlaps_that_were_not_asked_for():
+    assert Neighbours('fade', chunk=2).restore_options.overlap == 1
+    assert Neighbours('fade', chunk=9).restore_options.overlap == 2
+    assert Neighbours('trim', chunk=3).restore_options.overlap == 2
+    assert 'overlap' in Neighbours().used_options
+    assert 'overlap' not in Repeater().used_options
+    rule = '`chunk` must be at least 3 and `overlap` at least 2 for Neighb'
+    for chunk, overlap in ((2, None), (5, 1)):
+        with pytest.raises(ValueError, match=rule):
+            Neighbours(chunk=chunk, overlap=overlap)
+
+
+def test_describes_its_recipe():
+    model = Neighbours(chunk=7)
+    facts = model.describe_options(model.restore_options)
+    assert facts == {
+        'scale': 1,
+        'chunk': 7,
+        'overlap': 2,
+        'blend': 'trim',
+        'size_multiple': 1,
+        'min_size': 1,
+        'pad': 'reflect',
+        'licence': '',
+        'source': '',
+    }

@@ -1,0 +1,11 @@
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/datasets/test_sets.py',
+]
+model = dict(
+    type='RealESRGANCompact',
+    num_conv=32,
+    weights='realesr-general-x4v3.pth',
+    weights_denoise='realesr-general-wdn-x4v3.pth',
+    denoise=0.5,
+)
