@@ -58,18 +58,25 @@ class RestoreOptions:
         mode: timesteps of the sampler, 'fast' (the official 14 evaluations,
             `steps` unused) or 'normal' (`steps` evaluations).
         steps: sampler evaluations in mode 'normal', >= 1.
-        sampler: 'dpmpp_2m_sde', 'ddim' or 'heun'.
+        sampler: 'dpmpp_2m_sde', 'ddim', 'heun' or 'cogvideox_dpmpp_2m'.
         guidance_scale: classifier-free guidance; 1 switches it off.
+        guidance_exponent: makes guidance change from step to step, up to 1 +
+            `guidance_scale`, as CogVideoX has it with 5; 0 for the same
+            guidance at every step.
         guidance_rescale: share of the standard-deviation rescale, [0, 1].
         strength: how much noise the low-quality latent gets, (0, 1]; 1 starts
-            at the official timestep 899, less stays closer to the input.
+            at the model's official timestep, 899 for I2VGen and 999, pure
+            noise, for CogVideoX; less stays closer to the input.
         seed: of all random draws, 0 to 2**32 - 1.
         prompt: what the video shows; None takes the model's default.
         negative_prompt: what to avoid; None takes the model's default.
-        chunk: frames per window of the denoiser.
-        overlap: frames shared by neighbouring windows, < chunk.
+        chunk: frames per window of the denoiser; k r + 1 where a latent
+            stands for r > 1 frames.
+        overlap: frames shared by neighbouring windows, < chunk; likewise, or
+            0.
         blend: how windows are stitched, 'smooth' or 'cut' (official).
-        tile: side of a spatial tile in output pixels; 0 for no tiles.
+        tile: side of a spatial tile in output pixels, or its height and
+            width; 0 for no tiles.
         tile_overlap: pixels shared by neighbouring tiles, < tile.
         color_fix: 'adain', 'wavelet', 'detail' or 'none'.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
@@ -81,6 +88,7 @@ class RestoreOptions:
     steps: int = 15
     sampler: str = 'dpmpp_2m_sde'
     guidance_scale: float = 7.5
+    guidance_exponent: int = 0
     guidance_rescale: float = 0.2
     strength: float = 1.0
     seed: int = 0
@@ -89,7 +97,7 @@ class RestoreOptions:
     chunk: int = 32
     overlap: int = 8
     blend: str = 'smooth'
-    tile: int = 0
+    tile: int | tuple[int, int] = 0
     tile_overlap: int = 128
     color_fix: str = 'adain'
     upsample: str = 'bicubic'

@@ -1,25 +1,34 @@
 """Pure diffusion maths: schedule, samplers, guidance."""
 
-from star.diffusion.guidance import guide
+from star.diffusion.cogvideox_schedule import CogVideoXSchedule
+from star.diffusion.guidance import dynamic_guidance, guide
 from star.diffusion.samplers import (
     SAMPLERS,
-    fast_timesteps,
-    normal_timesteps,
     official_start,
+    sample_cogvideox,
     sample_ddim,
     sample_dpmpp_2m_sde,
     sample_heun,
 )
 from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.timesteps import (
+    fast_timesteps,
+    normal_timesteps,
+    truncated_timesteps,
+)
 
 __all__ = [
     'SAMPLERS',
+    'CogVideoXSchedule',
     'NoiseSchedule',
+    'dynamic_guidance',
     'fast_timesteps',
     'guide',
     'normal_timesteps',
     'official_start',
+    'sample_cogvideox',
     'sample_ddim',
     'sample_dpmpp_2m_sde',
     'sample_heun',
+    'truncated_timesteps',
 ]

@@ -1,4 +1,6 @@
-"""Classifier-free guidance and its rescale."""
+"""Classifier-free guidance, its rescale, and its scale over time."""
+
+import math
 
 import torch
 from torch import Tensor
@@ -32,6 +34,36 @@ def guide(
     # The floor keeps a constant v (a network at zero) from becoming NaN.
     ratio = _std(v_cond) / _std(v).clamp_min(1e-8)
     return v * (rescale * ratio + 1 - rescale).to(v.dtype)
+
+
+def dynamic_guidance(
+    t: float, num_steps: int, scale: float = 6.0, exponent: int = 5
+) -> float:
+    """Compute CogVideoX's guidance scale of a timestep.
+
+    1 + scale (1 - cos(pi ((n - t) / n)^exponent)) / 2, with n steps. It is a
+    half cosine from 1 to 1 + scale only for t in [0, n]: the official code
+    puts the timestep where the step's index belongs, so that the scale
+    oscillates from step to step. The models are used like that. In float64:
+    the cosine's argument reaches 1e11 with few steps.
+
+    Args:
+        t: timestep, 0 to 999.
+        num_steps: number of sampler steps, n >= 1.
+        scale: how far the scale rises above 1.
+        exponent: whole number >= 1, since the base may be negative.
+
+    Raises:
+        ValueError: `num_steps` or `exponent` is out of range.
+    """
+    if num_steps < 1:
+        raise ValueError(f'`num_steps` must be at least 1, got {num_steps}')
+    if exponent < 1 or exponent != int(exponent):
+        raise ValueError(
+            f'`exponent` must be a whole number >= 1, got {exponent}'
+        )
+    angle = math.pi * ((num_steps - t) / num_steps) ** int(exponent)
+    return 1 + scale * (1 - math.cos(angle)) / 2
 
 
 def _std(x: Tensor) -> Tensor:

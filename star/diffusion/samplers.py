@@ -11,66 +11,14 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.schedule import Level, Schedule
 
 Denoise = Callable[[Tensor, int], Tensor]
 Noise = Callable[[int], Tensor]
-Sampler = Callable[
-    [Denoise, Tensor, Sequence[float], NoiseSchedule, Noise], Tensor
-]
-
-OFFICIAL_START = 899
-# Official 'fast' mode: large steps to 500, then 11 of 501 / 11 of which the
-# last is dropped.
-_FAST_GRID = (
-    *(899.0 - 100 * i for i in range(4)),
-    *(500 - 501 / 11 * i for i in range(10)),
-)
-# Grid points nearer than this to an arbitrary start are left out: a tiny
-# first step costs an evaluation and upsets the multistep extrapolation.
-_FAST_MIN_GAP = 20
+Sampler = Callable[[Denoise, Tensor, Sequence[float], Schedule, Noise], Tensor]
 
 
-def fast_timesteps(start: int = OFFICIAL_START) -> list[float]:
-    """List the timesteps of the official 'fast' mode.
-
-    Args:
-        start: first timestep, in [0, 999]. At 899 the list is the official
-            one, 14 evaluations; else it is `start` followed by the official
-            points that lie at least 20 below it.
-
-    Returns:
-        Decreasing timesteps. Some are fractional: the solver uses them as
-        they are, the network gets them rounded.
-
-    Raises:
-        ValueError: `start` is out of range.
-    """
-    _check_start(start)
-    rest = [t for t in _FAST_GRID if start - t >= _FAST_MIN_GAP]
-    return [float(start), *rest]
-
-
-def normal_timesteps(steps: int, start: int = OFFICIAL_START) -> list[float]:
-    """List `steps` evenly spaced timesteps, the official 'normal' mode.
-
-    Args:
-        steps: number of evaluations, >= 1.
-        start: first timestep, in [0, 999].
-
-    Returns:
-        Decreasing timesteps, the last one step above the end of the spacing.
-
-    Raises:
-        ValueError: an argument is out of range.
-    """
-    _check_start(start)
-    if steps < 1:
-        raise ValueError(f'`steps` must be at least 1, got {steps}')
-    return [start - i * (start + 1) / (steps + 1) for i in range(steps)]
-
-
-def official_start(x: Tensor, schedule: NoiseSchedule, t: float) -> Tensor:
+def official_start(x: Tensor, schedule: Schedule, t: float) -> Tensor:
     """Scale x_T as the official code does on its way into the solver.
 
     It converts to variance-exploding form by sigma / alpha where 1 / alpha
@@ -83,7 +31,7 @@ def sample_dpmpp_2m_sde(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: NoiseSchedule,
+    schedule: Schedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with DPM-Solver++(2M) SDE, midpoint, eta = 1.
@@ -106,6 +54,51 @@ def sample_dpmpp_2m_sde(
     e^-2h = (sigma' alpha / (alpha' sigma))^2 written out.
     """
     levels = _levels(timesteps, schedule)
+    return _dpmpp_2m_sde(denoise, x, timesteps, levels, noise)
+
+
+def sample_cogvideox(
+    denoise: Denoise,
+    x: Tensor,
+    timesteps: Sequence[float],
+    schedule: Schedule,
+    noise: Noise,
+) -> Tensor:
+    """Sample with the same solver at the levels of CogVideoX's own sampler.
+
+    `CogVideoXSchedule.for_timesteps` says how they differ from the table.
+    With another schedule this is `sample_dpmpp_2m_sde`.
+
+    Args:
+        denoise: (x_t, integer t) -> x0, guidance and chunking included; its
+            alpha and sigma are those of `schedule.for_timesteps(...)[1]`.
+        x: pure noise, float32 or better.
+        timesteps: decreasing whole numbers, as of `truncated_timesteps`.
+        schedule: noise schedule of the denoiser.
+        noise: step i -> standard normal like x; called for every step but
+            the last, in order. The official code throws one draw away
+            before each but the first: that is up to `noise`.
+
+    Returns:
+        The denoised x0 of the last step.
+
+    Raises:
+        ValueError: `timesteps` are empty, not decreasing, out of range or
+            no whole numbers.
+    """
+    _check_decreasing(timesteps)
+    levels, _ = schedule.for_timesteps(timesteps)
+    return _dpmpp_2m_sde(denoise, x, timesteps, levels, noise)
+
+
+def _dpmpp_2m_sde(
+    denoise: Denoise,
+    x: Tensor,
+    timesteps: Sequence[float],
+    levels: list[Level],
+    noise: Noise,
+) -> Tensor:
+    """Run DPM-Solver++(2M) SDE along given (alpha, sigma)."""
     x0_last, h_last = x, math.inf
     for i, t in enumerate(timesteps):
         x0 = denoise(x, round(t))
@@ -128,7 +121,7 @@ def sample_ddim(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: NoiseSchedule,
+    schedule: Schedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with DDIM, eta = 0: first order, deterministic.
@@ -159,7 +152,7 @@ def sample_heun(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: NoiseSchedule,
+    schedule: Schedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with Heun's method: second order, deterministic.
@@ -193,31 +186,29 @@ SAMPLERS: dict[str, Sampler] = {
     'dpmpp_2m_sde': sample_dpmpp_2m_sde,
     'ddim': sample_ddim,
     'heun': sample_heun,
+    'cogvideox_dpmpp_2m': sample_cogvideox,
 }
 
 
 def _ddim_step(
     x: Tensor,
     x0: Tensor,
-    level: tuple[float, float],
-    level_next: tuple[float, float],
+    level: Level,
+    level_next: Level,
 ) -> Tensor:
     """Move x along the ODE from (alpha, sigma) to the next, at constant x0."""
     keep = level_next[1] / level[1]
     return keep * x + (level_next[0] - keep * level[0]) * x0
 
 
-def _levels(
-    timesteps: Sequence[float], schedule: NoiseSchedule
-) -> list[tuple[float, float]]:
+def _levels(timesteps: Sequence[float], schedule: Schedule) -> list[Level]:
     """Look up (alpha, sigma) of every timestep."""
+    _check_decreasing(timesteps)
+    return [schedule.at(t) for t in timesteps]
+
+
+def _check_decreasing(timesteps: Sequence[float]) -> None:
     if len(timesteps) == 0:
         raise ValueError('`timesteps` must hold at least one, got none')
     if any(a <= b for a, b in pairwise(timesteps)):
         raise ValueError(f'`timesteps` must decrease, got {list(timesteps)}')
-    return [schedule.at(t) for t in timesteps]
-
-
-def _check_start(start: int) -> None:
-    if not 0 <= start <= 999:
-        raise ValueError(f'`start` must lie in [0, 999], got {start}')

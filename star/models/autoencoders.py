@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from star.models.normalization import set_norm_groups
 from star.registry import MODELS
-from star.video.tiling import Tile, plan_tiles
+from star.video.tiling import (
+    Tile,
+    TileSize,
+    both_axes,
+    cut_tile,
+    plan_tiles,
+    stitch_tiles,
+)
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
@@ -55,6 +62,7 @@ class TemporalVAE(nn.Module):
     """
 
     vae: Any  # diffusers' mixins hide from mypy that it is a module
+    temporal_downsample = 1  # frames of a latent
 
     def __init__(
         self,
@@ -106,7 +114,7 @@ class TemporalVAE(nn.Module):
         self,
         x: Tensor,
         generator: torch.Generator | list[torch.Generator] | None = None,
-        tile: int = 0,
+        tile: TileSize = 0,
     ) -> Tensor:
         """Encode a clip frame by frame.
 
@@ -115,10 +123,10 @@ class TemporalVAE(nn.Module):
                 `downsample`; may live on another device than the network.
             generator: of the posterior's noise, or one for each clip; unused
                 for its mode.
-            tile: side of a spatial tile in pixels of the clip, rounded down
-                to a multiple of `downsample`, 0 for none. Neighbours share a
-                quarter and are blended. Norms and attention see one tile
-                only, so the result changes a little.
+            tile: side of a spatial tile in pixels of the clip, or its height
+                and width, rounded down to multiples of `downsample`, 0 for
+                none. Neighbours share a quarter and are blended. Norms and
+                attention see one tile only, so the result changes a little.
 
         Returns:
             Scaled latent (N, latent_channels, T, H / downsample,
@@ -136,7 +144,7 @@ class TemporalVAE(nn.Module):
         return z * self.scaling_factor
 
     def posterior(
-        self, x: Tensor, tile: int = 0
+        self, x: Tensor, tile: TileSize = 0
     ) -> DiagonalGaussianDistribution:
         """Return the unscaled Gaussian of every frame's latent.
 
@@ -165,7 +173,7 @@ class TemporalVAE(nn.Module):
         ]
         return DiagonalGaussianDistribution(torch.cat(moments))
 
-    def decode(self, z: Tensor, tile: int = 0) -> Tensor:
+    def decode(self, z: Tensor, tile: TileSize = 0) -> Tensor:
         """Decode a whole latent.
 
         Args:
@@ -179,7 +187,7 @@ class TemporalVAE(nn.Module):
         chunks = [chunk.to(z.device) for chunk in self.decode_chunks(z, tile)]
         return torch.cat(chunks, dim=2)
 
-    def decode_chunks(self, z: Tensor, tile: int = 0) -> Iterator[Tensor]:
+    def decode_chunks(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one chunk is in memory.
 
         Args:
@@ -201,33 +209,30 @@ class TemporalVAE(nn.Module):
                 piece = piece[:, :, :-overlap]
             yield piece
 
-    def _encode_frames(self, frames: Tensor, tile: int) -> Tensor:
+    def _encode_frames(self, frames: Tensor, tile: TileSize) -> Tensor:
         """Return the moments (B, 2 C, h, w) of a few frames."""
         frames = frames.to(self.vae.device, self.vae.dtype)
         if not tile:
             return self._encode_tile(frames)
         side = self.downsample
-        size = self._latent_size(tile)
         height, width = frames.shape[-2] // side, frames.shape[-1] // side
-        tiles = plan_tiles(height, width, size, size // 4)
-        pieces = (self._encode_tile(_cut(frames, t, side, 1)) for t in tiles)
-        return _stitch(pieces, tiles)
+        tiles = plan_vae_tiles(height, width, tile, side)
+        pieces = (self._encode_tile(cut_tile(frames, t, side)) for t in tiles)
+        return stitch_tiles(pieces, tiles)
 
-    def _decode_frames(self, z: Tensor, tile: int) -> Tensor:
+    def _decode_frames(self, z: Tensor, tile: TileSize) -> Tensor:
         """Decode the frames of one chunk together."""
         num_frames, side = z.shape[2], self.downsample
         frames = rearrange(z / self.scaling_factor, 'n c t h w -> (n t) c h w')
         frames = frames.to(self.vae.device, self.vae.dtype)
         if tile:
-            # Multiples of `side` throughout put every tile on whole latents.
-            size = self._latent_size(tile)
-            height, width = frames.shape[-2] * side, frames.shape[-1] * side
-            tiles = plan_tiles(height, width, size * side, size // 4 * side)
+            height, width = frames.shape[-2:]
+            tiles = plan_vae_tiles(height, width, tile, side, in_pixels=True)
             pieces = (
-                self._decode_tile(_cut(frames, t, 1, side), num_frames)
+                self._decode_tile(cut_tile(frames, t, 1, side), num_frames)
                 for t in tiles
             )
-            out = _stitch(pieces, tiles)
+            out = stitch_tiles(pieces, tiles)
         else:
             out = self._decode_tile(frames, num_frames)
         out = rearrange(out, '(n t) c h w -> n c t h w', t=num_frames)
@@ -241,21 +246,46 @@ class TemporalVAE(nn.Module):
         out = self.vae.decode(frames, num_frames=num_frames).sample
         return F.pixel_shuffle(out, self.patch_size)
 
-    def _latent_size(self, tile: int) -> int:
-        """Return a tile's side in latents."""
-        if tile < 4 * self.downsample:
-            raise ValueError(
-                f'`tile` must be 0 or at least {4 * self.downsample}, '
-                f'got {tile}'
-            )
-        return tile // self.downsample
+
+def plan_vae_tiles(
+    height: int,
+    width: int,
+    tile: TileSize,
+    downsample: int,
+    in_pixels: bool = False,
+) -> list[Tile]:
+    """Plan tiles that begin and end on whole latents and share a quarter.
+
+    Args:
+        height: rows of the latent.
+        width: columns of the latent.
+        tile: a tile's side in pixels, or its height and width.
+        downsample: pixels per latent.
+        in_pixels: whether the tiles are wanted in pixels, not in latents.
+
+    Raises:
+        ValueError: a side is less than four latents.
+    """
+    if min(both_axes(tile)) < 4 * downsample:
+        raise ValueError(
+            f'`tile` must be 0 or at least {4 * downsample}, got {tile}'
+        )
+    rows, columns = (side // downsample for side in both_axes(tile))
+    # Multiples of `factor` throughout put every tile on whole latents.
+    factor = downsample if in_pixels else 1
+    return plan_tiles(
+        height * factor,
+        width * factor,
+        (rows * factor, columns * factor),
+        (rows // 4 * factor, columns // 4 * factor),
+    )
 
 
-def load_vae_weights(vae: TemporalVAE, path: str | Path) -> None:
+def load_vae_weights(vae: nn.Module, path: str | Path) -> None:
     """Load weights that diffusers has written, all of them and no others.
 
     Args:
-        vae: where to; keeps its dtype and device.
+        vae: whose `vae` gets them; keeps its dtype and device.
         path: a safetensors file, or a folder in diffusers' layout with
             `diffusion_pytorch_model[.fp16].safetensors`.
 
@@ -270,7 +300,7 @@ def load_vae_weights(vae: TemporalVAE, path: str | Path) -> None:
         state = load_file(file)
     except SafetensorError as error:
         raise ValueError(f'{file} is no safetensors file: {error}') from error
-    load_strictly(vae.vae, state, str(file))
+    load_strictly(vae.get_submodule('vae'), state, str(file))
 
 
 def load_strictly(
@@ -352,24 +382,3 @@ def _cross_fade(tail: Tensor, piece: Tensor) -> Tensor:
     ramp = ramp.to(piece.dtype).view(-1, 1, 1)
     head = tail.lerp(piece[:, :, :overlap], ramp)
     return torch.cat([head, piece[:, :, overlap:]], dim=2)
-
-
-def _cut(frames: Tensor, tile: Tile, up: int, down: int) -> Tensor:
-    """Return what a tile covers where frames have up / down its pixels."""
-    rows = slice(tile.top * up // down, tile.bottom * up // down)
-    columns = slice(tile.left * up // down, tile.right * up // down)
-    return frames[..., rows, columns]
-
-
-def _stitch(pieces: Iterable[Tensor], tiles: list[Tile]) -> Tensor:
-    """Sum the weighted tiles (B, C, h, w) up in float32."""
-    height, width = tiles[-1].bottom, tiles[-1].right
-    out = None
-    for piece, tile in zip(pieces, tiles, strict=True):
-        if out is None:
-            shape = (*piece.shape[:-2], height, width)
-            out = piece.new_zeros(shape, dtype=torch.float32)
-        weight = tile.weight.to(piece.device)
-        _cut(out, tile, 1, 1).add_(piece * weight)
-    assert out is not None
-    return out

@@ -61,6 +61,7 @@ _APPENDED = [
     (r'\.temporal_conv\.layers\.\d\.conv\.weight$', 1),
 ]
 _LIEM = re.compile(r'\.local[12]\.conv\.weight$')
+_LORA = re.compile(r'\.lora\.[ab]$')
 _PART = re.compile(
     r'^(?P<block>.*?)(?P<layer>\.(?:res\d?|spatial|temporal)\.)(?P<rest>.*)$'
 )
@@ -129,7 +130,7 @@ def from_official(
     if venhancer and missing == liem:
         missing = []
         unexpected = sorted(set(unexpected) - set(venhancer))
-    _refuse(missing, unexpected)
+    refuse_names(missing, unexpected)
     return {
         table[k]: _fit(k, state[k], expected[table[k]])
         for k in table
@@ -171,21 +172,29 @@ def star_state(
         expected: our names and tensors of the right shapes, possibly meta.
 
     Returns:
-        A tensor for every name of `expected`. VEnhancer has no LIEM: that is
-        taken from `expected`, or initialised where it is on meta.
+        A tensor for every name of `expected`. VEnhancer has no LIEM, and
+        what training starts from no LoRA: those are taken from `expected`, or
+        initialised where they are on meta.
 
     Raises:
         ValueError: names or shapes that do not match.
     """
     state = unwrap(checkpoint)
     if any(name.startswith('backbone.') for name in state):
-        missing = sorted(expected.keys() - state.keys())
-        _refuse(missing, sorted(state.keys() - expected.keys()))
-        state = {k: _fit(k, state[k], expected[k]) for k in expected}
+        trained = any(_LORA.search(k) for k in state)
+        missing = [
+            k
+            for k in expected.keys() - state.keys()
+            if trained or not _LORA.search(k)
+        ]
+        refuse_names(sorted(missing), sorted(state.keys() - expected.keys()))
+        state = {
+            k: _fit(k, state[k], expected[k]) for k in expected if k in state
+        }
     else:
         state = from_official(state, expected)
     return {
-        k: state[k] if k in state else _default_liem(tensor)
+        k: state[k] if k in state else _initial(k, tensor)
         for k, tensor in expected.items()
     }
 
@@ -309,7 +318,12 @@ def _fit(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor.reshape(expected.shape)
 
 
-def _refuse(missing: list[str], unexpected: list[str]) -> None:
+def refuse_names(missing: list[str], unexpected: list[str]) -> None:
+    """Refuse a checkpoint whose names are not those that are needed.
+
+    Raises:
+        ValueError: either list is not empty; it names what they hold.
+    """
     if missing or unexpected:
         raise ValueError(
             f'checkpoint does not fit: {_listed(missing, "missing")}, '
@@ -323,11 +337,13 @@ def _listed(names: list[str], what: str) -> str:
     return f'{len(names)} {what} keys ({shown}{more})'
 
 
-def _default_liem(tensor: Tensor) -> Tensor:
+def _initial(name: str, tensor: Tensor) -> Tensor:
+    """Initialise LIEM or LoRA as a new layer's."""
     if not tensor.is_meta:
         return tensor
-    weight = torch.empty_like(tensor, device='cpu')
-    nn.init.kaiming_uniform_(weight, a=5**0.5)  # as a new layer's
+    weight = torch.zeros_like(tensor, device='cpu')
+    if not name.endswith('.lora.b'):
+        nn.init.kaiming_uniform_(weight, a=5**0.5)
     return weight
 
 

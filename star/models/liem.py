@@ -69,12 +69,22 @@ class LIEM(nn.Module):
         Returns:
             (N, T, H, W, 1) in (0, 1).
         """
-        pooled = torch.stack([x.amax(-1), x.mean(-1)], -1)
+        return self.local_of(pool(x))
+
+    def local_of(self, pooled: Tensor) -> Tensor:
+        """Compute the gate of tokens whose channels are pooled already.
+
+        Args:
+            pooled: from `pool`, (N, T, H, W, 2).
+
+        Returns:
+            (N, T, H, W, 1) in (0, 1).
+        """
         if isinstance(self.conv, nn.Linear):
             return self.conv(pooled).sigmoid()
         assert self.conv is not None
         maps = self.conv(pooled.flatten(0, 1).permute(0, 3, 1, 2))
-        return maps.sigmoid().view(*x.shape[:-1], 1)
+        return maps.sigmoid().view(*pooled.shape[:-1], 1)
 
     def forward(
         self,
@@ -103,6 +113,11 @@ class LIEM(nn.Module):
         if self.gate == 'after_norm':
             return x + attention(norm(x) * self.local(x))
         return x + attention(norm(x * self.local(x)))
+
+
+def pool(x: Tensor) -> Tensor:
+    """Pool channels: maximum, then mean; (..., C) to (..., 2)."""
+    return torch.stack([x.amax(-1), x.mean(-1)], -1)
 
 
 def build_liem(liem: Mapping | None, axis: str) -> nn.Module:

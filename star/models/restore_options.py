@@ -2,6 +2,9 @@
 
 import math
 import numbers
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from star.diffusion.samplers import SAMPLERS
 from star.structures import RestoreOptions
@@ -15,21 +18,62 @@ _CHOICES = {
     'upsample': ('bicubic', 'bilinear'),
     'compat': ('none', 'official'),
 }
-_INTEGERS = ('steps', 'seed', 'chunk', 'overlap', 'tile', 'tile_overlap')
+_INTEGERS = (
+    'steps',
+    'guidance_exponent',
+    'seed',
+    'chunk',
+    'overlap',
+    'tile',
+    'tile_overlap',
+)
 _TEXTS = ('prompt', 'negative_prompt')
 # name: (least, most, whether the least itself is allowed)
 _RANGES = {
     'scale': (0, 16, False),
     'steps': (1, 1000, True),
     'guidance_scale': (0, 100, True),
+    'guidance_exponent': (0, 100, True),
     'guidance_rescale': (0, 1, True),
     'strength': (0, 1, False),
     'seed': (0, 2**32 - 1, True),
     'chunk': (1, math.inf, True),
     'overlap': (0, math.inf, True),
-    'tile': (0, math.inf, True),
     'tile_overlap': (0, math.inf, True),
 }
+
+
+def build_options(fields: Mapping) -> RestoreOptions:
+    """Make options of a config.
+
+    Args:
+        fields: those that differ from the defaults.
+
+    Raises:
+        ValueError: a field is unknown or has a wrong value.
+    """
+    try:
+        options = replace(RestoreOptions(), **fields)
+        check_options(options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'`restore_options`: {error}') from error
+    return options
+
+
+def fit_overlap(overlap: int, size: int, ratio: int) -> int:
+    """Choose an overlap that fits windows of a size that was asked for.
+
+    Args:
+        overlap: what would be best, in frames.
+        size: frames of a window.
+        ratio: frames of a latent.
+
+    Returns:
+        The most, up to `overlap` and half of `size`, that a model with such
+        latents can have; 0 if there is none.
+    """
+    most = min(overlap, size // 2)
+    return most if ratio == 1 else max(0, (most - 1) // ratio * ratio + 1)
 
 
 def check_options(options: RestoreOptions) -> None:
@@ -51,9 +95,57 @@ def check_options(options: RestoreOptions) -> None:
     for name, (least, most, inclusive) in _RANGES.items():
         _check_type(name, getattr(options, name))
         _check_range(name, getattr(options, name), least, most, inclusive)
-    _check_less(options, 'overlap', 'chunk')
-    if options.tile:
-        _check_less(options, 'tile_overlap', 'tile')
+    _check_less('overlap', options.overlap, 'chunk', options.chunk)
+    _check_tile(options)
+
+
+def check_fit(
+    options: RestoreOptions, autoencoder: Any, schedule: Any
+) -> None:
+    """Refuse options that this model cannot restore with.
+
+    Args:
+        options: that `check_options` let pass.
+        autoencoder: of the model.
+        schedule: of the model.
+
+    Raises:
+        ValueError: naming the option, the rule and the value.
+    """
+    schedule.list_timesteps(options.mode, options.steps, options.strength)
+    ratio = autoencoder.temporal_downsample
+    if ratio == 1:
+        return
+    for name in ('chunk', 'overlap'):
+        value = getattr(options, name)
+        zero = name == 'overlap' and value == 0
+        if value % ratio != 1 and not zero:
+            raise ValueError(
+                f'`{name}` must be {"0 or " * (name == "overlap")}a multiple '
+                f'of {ratio} and 1 more for this model, got {value}'
+            )
+    for name, only in (('blend', 'smooth'), ('compat', 'none')):
+        value = getattr(options, name)
+        if value != only:
+            raise ValueError(
+                f'`{name}` must be {only!r} for a model whose latents stand '
+                f'for {ratio} frames, got {value!r}'
+            )
+
+
+def _check_tile(options: RestoreOptions) -> None:
+    tile = options.tile
+    sides = tile if isinstance(tile, tuple | list) else (tile,)
+    least = 1 if sides is tile else 0
+    if sides is tile and len(sides) != 2:
+        raise ValueError(
+            f'`tile` must be a side, or a height and a width, got {tile}'
+        )
+    for side in sides:
+        _check_type('tile', side)
+        _check_range('tile', side, least, math.inf, True)
+        if side:
+            _check_less('tile_overlap', options.tile_overlap, 'tile', side)
 
 
 def _check_type(name: str, value: object) -> None:
@@ -76,8 +168,7 @@ def _check_range(
         )
 
 
-def _check_less(options: RestoreOptions, name: str, other: str) -> None:
-    value, bound = getattr(options, name), getattr(options, other)
+def _check_less(name: str, value: int, other: str, bound: int) -> None:
     if value >= bound:
         raise ValueError(
             f'`{name}` must be less than `{other}` ({bound}), got {value}'

@@ -4,13 +4,13 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from star.diffusion.samplers import SAMPLERS, normal_timesteps
+from star.diffusion.samplers import SAMPLERS
+from star.diffusion.timesteps import normal_timesteps
 from star.models.autoencoder_trainer import (
     reconstruction_losses,
     train_branches,
 )
 from star.models.checkpoints import load_checkpoint_file, unwrap
-from star.models.restoration import START_TIMESTEP
 from star.models.star_model import STARModel
 from star.registry import MODELS
 from star.structures import VideoSample
@@ -82,7 +82,7 @@ class SamplerTrainer(BaseModel):
             state = unwrap(load_checkpoint_file(pretrained))
             self.star.load_state_dict(state)
         _train_parts(self.star, trained)
-        start = round(START_TIMESTEP * strength)
+        start = round(self.star.schedule.start_timestep * strength)
         self.timesteps = [normal_timesteps(n, start) for n in steps]
         self.sample = SAMPLERS[sampler]
         self.clean = clean

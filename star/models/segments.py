@@ -57,20 +57,61 @@ def fade(tail: Tensor, x0: Tensor) -> Tensor:
     return x0
 
 
-def frame_noise(seed: int, draw: int, start: int, shape: torch.Size) -> Tensor:
-    """Draw noise frame by frame, so that segments do not change it.
+def fade_pieces(
+    tail: Tensor | None, pieces: Iterator[Tensor], length: int
+) -> Iterator[Tensor]:
+    """Fade from earlier frames to the same frames of a clip in pieces.
+
+    Args:
+        tail: the earlier frames, (N, C, t, H, W), on any device; None for
+            none.
+        pieces: consecutive pieces of the clip that begins with these frames.
+        length: frames of it to yield; what comes after is cut off.
+    """
+    overlap = 0 if tail is None else tail.shape[2]
+    ramp = torch.linspace(0, 1, overlap + 2)[1:-1, None, None]
+    done = 0
+    for piece in pieces:
+        piece = piece[:, :, : length - done]
+        here = slice(done, done + piece.shape[2])
+        if tail is not None and done < overlap:
+            old, weight = tail[:, :, here].to(piece), ramp[here].to(piece)
+            shared = old.shape[2]
+            new = old.lerp(piece[:, :, :shared], weight)
+            piece = torch.cat([new, piece[:, :, shared:]], dim=2)
+        if piece.shape[2]:
+            yield piece
+        done = here.stop
+
+
+def lengthen(clip: Tensor, ratio: int) -> Tensor:
+    """Repeat the last frame until a clip has k * ratio + 1 frames.
+
+    Args:
+        clip: (T, ...).
+        ratio: frames of a latent.
+    """
+    more = (1 - len(clip)) % ratio
+    return torch.cat([clip, clip[-1:].expand(more, *clip.shape[1:])])
+
+
+def frame_noise(
+    seed: int, draw: int, start: int, shape: torch.Size, step: int = 1
+) -> Tensor:
+    """Draw noise latent by latent, so that segments do not change it.
 
     Args:
         seed: of the restoration.
         draw: number of the draw.
-        start: index of the first frame.
+        start: index of the first latent's frame.
         shape: (1, C, T, h, w).
+        step: frames from one latent to the next.
     """
     _, channels, length, height, width = shape
     frames = [
         torch.randn(
             (1, channels, 1, height, width),
-            generator=frame_generator(seed, draw, start + i),
+            generator=frame_generator(seed, draw, start + i * step),
         )
         for i in range(length)
     ]

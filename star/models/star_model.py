@@ -11,7 +11,12 @@ from torch import Tensor
 from star.diffusion.precondition import lq_velocity
 from star.models.measured import restore_sample
 from star.models.restoration import Restoration
-from star.models.restore_options import check_options
+from star.models.restore_options import (
+    build_options,
+    check_fit,
+    check_options,
+    fit_overlap,
+)
 from star.models.training import (
     build_objective,
     freeze,
@@ -84,7 +89,8 @@ class STARModel(BaseModel):
             losses or {}, self.schedule.num_timesteps
         )
         self.prompts = _check_prompts(prompts or {})
-        self.restore_options = _options(restore_options or {})
+        self.restore_options = build_options(restore_options or {})
+        self.check_options(self.restore_options)
         self.residual_std = residual_std
         if residual_std is not None:
             _check_std(residual_std, self.autoencoder.latent_channels)
@@ -204,6 +210,20 @@ class STARModel(BaseModel):
             restore_sample(self, lq, options, sample)
         return data_samples
 
+    def check_options(self, options: RestoreOptions) -> None:
+        """Refuse options that this model cannot restore with.
+
+        Raises:
+            ValueError: naming the option, the rule and the value.
+        """
+        check_options(options)
+        check_fit(options, self.autoencoder, self.schedule)
+
+    def overlap_for(self, chunk: int) -> int:
+        """Choose the frames that windows of `chunk` frames share."""
+        own, ratio = self.restore_options, self.autoencoder.temporal_downsample
+        return fit_overlap(own.overlap, chunk, ratio)
+
     def restore(
         self,
         lq: Tensor,
@@ -272,15 +292,6 @@ def _check_prompts(prompts: dict) -> dict[str, str]:
     if unknown:
         raise ValueError(f'`prompts` has unknown keys: {", ".join(unknown)}')
     return known | dict(prompts)
-
-
-def _options(fields: dict) -> RestoreOptions:
-    try:
-        options = replace(RestoreOptions(), **fields)
-        check_options(options)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'`restore_options`: {error}') from error
-    return options
 
 
 def _with_total(progress: Progress, total: int) -> Progress:

@@ -224,8 +224,15 @@ def freeze(
     """
     for part in frozen_parts(model, frozen):
         part.requires_grad_(False)
+    missing = {name.lower() for name in trained}
     for module in trained_modules(model, frozen, trained):
         module.requires_grad_(True)
+        missing.discard(type(module).__name__.lower())
+    if missing:
+        raise ValueError(
+            '`trained` must name classes of modules in frozen parts, found '
+            f'none of: {", ".join(sorted(missing))}'
+        )
 
 
 def frozen_parts(model: nn.Module, frozen: tuple[str, ...]) -> list[nn.Module]:
@@ -251,20 +258,9 @@ def trained_modules(
         model: whose parts.
         frozen: names of parts.
         trained: names of classes in any case, e.g. 'LIEM'.
-
-    Raises:
-        ValueError: frozen parts have no module of such a class.
     """
-    missing = {name.lower() for name in trained}
-    wanted = set(missing)
+    wanted = {name.lower() for name in trained}
     for part in frozen_parts(model, frozen):
         for module in part.modules():
-            kind = type(module).__name__.lower()
-            if kind in wanted:
-                missing.discard(kind)
+            if type(module).__name__.lower() in wanted:
                 yield module
-    if missing:
-        raise ValueError(
-            '`trained` must name classes of modules in frozen parts, found '
-            f'none of: {", ".join(sorted(missing))}'
-        )

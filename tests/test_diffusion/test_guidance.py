@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from star.diffusion.guidance import guide
+from star.diffusion.guidance import dynamic_guidance, guide
 
 
 @pytest.fixture
@@ -61,3 +63,38 @@ def test_a_network_at_zero_gives_zero():
 def test_refuses_a_rescale_out_of_range(pair, rescale):
     with pytest.raises(ValueError, match=f'`rescale` .* got {rescale}'):
         guide(*pair, 7.5, rescale)
+
+
+@pytest.mark.parametrize(
+    't, steps, want',
+    [
+        (999, 50, 2.29148717),  # the official code's own numbers
+        (979, 50, 2.54350287),
+        (959, 50, 6.97435183),
+        (999, 8, 1.37638849),
+        (624, 8, 7.0),
+    ],
+)
+def test_dynamic_guidance_has_the_official_values(t, steps, want):
+    assert dynamic_guidance(t, steps) == pytest.approx(want, abs=1e-7)
+
+
+def test_dynamic_guidance_within_the_steps_is_a_half_cosine():
+    values = [dynamic_guidance(t, 50, 4.0, 1) for t in range(51)]
+    want = [3 + 2 * math.cos(math.pi * t / 50) for t in range(51)]
+    assert values == pytest.approx(want)
+    assert dynamic_guidance(0, 50, 4.0, 3) == 5
+    assert dynamic_guidance(50, 50) == 1
+
+
+@pytest.mark.parametrize(
+    'steps, exponent, message',
+    [
+        (0, 5, '`num_steps` must be at least 1, got 0'),
+        (50, 0, '`exponent` must be a whole number >= 1, got 0'),
+        (50, 2.5, '`exponent` must be a whole number >= 1, got 2.5'),
+    ],
+)
+def test_dynamic_guidance_refuses(steps, exponent, message):
+    with pytest.raises(ValueError, match=message):
+        dynamic_guidance(999, steps, 6.0, exponent)

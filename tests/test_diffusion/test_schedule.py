@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.timesteps import fast_timesteps
 from star.registry import MODELS
 
 
@@ -178,3 +179,21 @@ def test_at_refuses_other_timesteps(schedule, t):
 def test_refuses_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         NoiseSchedule(**options)
+
+
+def test_timesteps_of_a_restoration():
+    schedule = NoiseSchedule()
+    assert schedule.start_timestep == 899
+    assert schedule.list_timesteps('fast', 3, 1) == fast_timesteps()
+    assert schedule.list_timesteps('normal', 3, 0.5) == [450, 337.25, 224.5]
+    # no more evaluations than timesteps
+    assert schedule.list_timesteps('normal', 9, 0.001) == pytest.approx(
+        [1, 1 / 3]
+    )
+
+
+def test_a_sampler_and_its_denoiser_share_the_table():
+    schedule = NoiseSchedule()
+    levels, seen = schedule.for_timesteps([899, 450.5, 0])
+    assert levels == [schedule.at(t) for t in (899, 450.5, 0)]
+    assert [seen.at(t) for t in (899, 450.5, 0)] == levels

@@ -20,6 +20,8 @@ class FoldingAutoencoder(nn.Module):
         piece: frames per piece of `decode_chunks`.
     """
 
+    temporal_downsample = 1
+
     def __init__(self, downsample=1, piece=3):
         super().__init__()
         self.downsample = downsample
@@ -43,6 +45,39 @@ class FoldingAutoencoder(nn.Module):
             frames = rearrange(part, 'n c t h w -> (n t) c h w')
             x = F.pixel_shuffle(frames, self.downsample)
             yield rearrange(x, '(n t) c h w -> n c t h w', n=len(z))
+
+
+class GroupingAutoencoder(FoldingAutoencoder):
+    """Folds `temporal_downsample` frames into the channels of one latent.
+
+    The first latent stands for one frame, repeated. Insists on clips whose
+    latents are whole, as CogVideoX's does.
+    """
+
+    temporal_downsample = 4
+
+    def __init__(self, downsample=1, piece=2):
+        super().__init__(downsample, piece)
+        self.latent_channels *= self.temporal_downsample
+        self.encoded = []
+
+    def encode(self, x, generator=None, tile=0):
+        ratio = self.temporal_downsample
+        assert x.shape[2] % ratio == 1, x.shape
+        self.encoded.append(x)
+        x = torch.cat([x[:, :, :1]] * (ratio - 1) + [x], dim=2)
+        z = super().encode(x)
+        return rearrange(z, 'n c (t r) h w -> n (r c) t h w', r=ratio)
+
+    def decode_chunks(self, z, tile=0):
+        self.decoded.append(z)
+        ratio, first = self.temporal_downsample, True
+        for part in z.split(self.piece, dim=2):
+            frames = rearrange(part, 'n (r c) t h w -> (n t r) c h w', r=ratio)
+            x = F.pixel_shuffle(frames, self.downsample)
+            x = rearrange(x, '(n t) c h w -> n c t h w', n=len(z))
+            yield x[:, :, ratio - 1 :] if first else x
+            first = False
 
 
 class CountingTextEncoder(nn.Module):
@@ -111,10 +146,15 @@ class PixelBackbone(OracleBackbone):
         return torch.tanh(2 * z_t - 3 * control) + t
 
 
-def fake_model(backbone=OracleBackbone, downsample=1, **options):
+def fake_model(
+    backbone=OracleBackbone,
+    downsample=1,
+    autoencoder=FoldingAutoencoder,
+    **options,
+):
     """STARModel of fakes; restores at scale 1 without colour fix."""
     return STARModel(
-        autoencoder={'type': FoldingAutoencoder, 'downsample': downsample},
+        autoencoder={'type': autoencoder, 'downsample': downsample},
         text_encoder={'type': CountingTextEncoder},
         backbone={'type': backbone},
         controlnet={'type': PassingControlNet},

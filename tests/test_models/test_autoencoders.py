@@ -148,7 +148,7 @@ def test_overlap_cross_fades():
 
 
 @pytest.mark.parametrize(('height', 'width'), [(8, 8), (10, 46), (32, 18)])
-@pytest.mark.parametrize('tile', [8, 9, 16, 100])
+@pytest.mark.parametrize('tile', [8, 9, 16, 100, (8, 17)])
 def test_tiles_of_identity(resampler, height, width, tile):
     x = clip(height=height, width=width)
     z = resampler.encode(x, tile=tile)

@@ -4,13 +4,13 @@ from torch import nn
 
 from star.models.decode_window import DecodeWindow, decode_windows
 from star.models.draws import Draws
-from tests.test_models.fakes import FoldingAutoencoder
+from tests.test_models.fakes import FoldingAutoencoder, GroupingAutoencoder
 
 
 class SmoothingAutoencoder(nn.Module):
     """Decodes with a 3 x 3 convolution: a pixel sees its neighbours."""
 
-    downsample = 1
+    downsample = temporal_downsample = 1
 
     def __init__(self):
         super().__init__()
@@ -52,6 +52,42 @@ def test_window_is_that_of_the_ground_truth():
     assert torch.equal(
         decode_windows(autoencoder, z, gt, draws(), DecodeWindow())[1], gt
     )
+
+
+@pytest.mark.parametrize('margin', [0, 2, 9])
+@pytest.mark.parametrize('num_frames', [None, 4, 8, 16, 20])
+def test_latents_of_several_frames(num_frames, margin):
+    autoencoder = GroupingAutoencoder(downsample=2)
+    gt = latents(8, frames=17, height=8, width=12)
+    z = autoencoder.encode(gt)
+    window = DecodeWindow(num_frames, crop_size=(4, 8), margin=margin)
+    pred, target = decode_windows(autoencoder, z, gt, draws(8), window)
+    assert torch.equal(pred, target)
+    frames = 17 if num_frames in (None, 20) else num_frames
+    assert pred.shape == (8, 3, frames, 4, 8)
+    decoded = {
+        None: 5,
+        16: 5,
+        20: 5,
+        4: 1 + max(1, margin),
+        8: 2 + max(1, margin),
+    }
+    (part,) = autoencoder.decoded
+    assert part.shape[2] == min(5, decoded[num_frames])
+
+
+def test_a_window_of_latents_can_be_anywhere():
+    """Each frame but the first is seen; none falls between latents."""
+    autoencoder = GroupingAutoencoder()
+    gt = torch.arange(17.0).view(1, 1, 17, 1, 1).expand(40, 3, 17, 2, 2)
+    z = autoencoder.encode(gt)
+    for margin in (0, 3):
+        window = DecodeWindow(num_frames=4, margin=margin)
+        pred, _ = decode_windows(autoencoder, z, gt, draws(40), window)
+        starts = set(pred[:, 0, 0, 0, 0].tolist())
+        assert starts == {1, 5, 9, 13}
+    with pytest.raises(ValueError, match='multiple of 4, got 6'):
+        decode_windows(autoencoder, z, gt, draws(40), DecodeWindow(6))
 
 
 def test_windows_differ_and_repeat():

@@ -6,6 +6,7 @@ from star.models.losses.restoration_loss import (
     RestorationLoss,
     grid_distance,
     input_weight,
+    shrunk_weight,
 )
 from tests.test_models.test_perceptual_loss import lpips_package
 
@@ -35,6 +36,34 @@ def test_good_inputs_count_more():
     lq = torch.tensor([0.09, 0.19, 0.0]).view(3, 1, 1, 1, 1) + gt
     weight = input_weight(lq, gt, most=5.0)
     torch.testing.assert_close(weight, torch.tensor([1.0, 0.5, 5.0]))
+
+
+def test_clips_that_are_only_shrunk():
+    detail = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8)
+    gt = torch.zeros(4, 3, 1, 16, 16)
+    lq = torch.stack(
+        [
+            0.02 * detail,  # nothing left in the means of patches
+            0.011 + 0.022 * detail,  # half of it
+            torch.full((16, 16), 0.03),  # all of it
+            0.06 * detail,  # far from the truth
+        ]
+    )
+    lq = lq[:, None, None].expand(4, 3, 1, 16, 16)
+    weight = shrunk_weight(lq, gt, 4, 0.3)
+    half = (0.011 / 0.023 - 0.3) / 0.3
+    expected = torch.tensor([0.3, half, 1, 0.061 / 0.12])
+    torch.testing.assert_close(weight, expected)
+    assert shrunk_weight(lq, gt, 4, 1.0).tolist() == [1, 1, 1, 1]
+
+
+def test_lpips_counts_less_for_shrunk_clips(recorder):
+    pred, gt, _ = clips()
+    detail = torch.tensor([[0.02, -0.02], [-0.02, 0.02]]).repeat(16, 16)
+    options = {**ZERO, 'lpips': 2.0, 'max_shift': 0}
+    loss = RestorationLoss(**options, least_lpips=0.25)
+    expected = 0.25 * RestorationLoss(**options)(pred, gt, gt + detail)
+    torch.testing.assert_close(loss(pred, gt, gt + detail), expected)
 
 
 @pytest.mark.parametrize('name', ['l1', 'temporal', 'gradient', 'grid'])
@@ -122,7 +151,14 @@ def test_missing_weights():
         RestorationLoss('nowhere.safetensors')(*clips())
 
 
-@pytest.mark.parametrize('name', [*ZERO, 'max_shift', 'lpips_frames'])
+@pytest.mark.parametrize(
+    'name', [*ZERO, 'max_shift', 'lpips_frames', 'least_lpips']
+)
 def test_negative_numbers(name):
     with pytest.raises(ValueError, match=f'`{name}` must not be negative'):
         RestorationLoss(**{name: -1})
+
+
+def test_least_lpips_is_a_share():
+    with pytest.raises(ValueError, match='`least_lpips` must be at most 1'):
+        RestorationLoss(least_lpips=1.5)

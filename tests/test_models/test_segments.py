@@ -3,8 +3,10 @@ import torch
 
 from star.models.segments import (
     fade,
+    fade_pieces,
     frame_generator,
     frame_noise,
+    lengthen,
     segments,
 )
 
@@ -65,6 +67,36 @@ def test_fade():
     assert out == pytest.approx([0.25, 0.5, 0.75, 1, 1])
     assert x0.min() == 1  # the argument is left alone
     assert fade(tail[:, :, :0], x0).flatten().tolist() == [1] * 5
+
+
+@pytest.mark.parametrize('sizes', [[5], [1, 4], [3, 2], [1, 1, 1, 2], [2, 8]])
+def test_faded_pieces(sizes):
+    tail = torch.zeros(1, 1, 3, 1, 1)
+    clip = torch.ones(1, 1, sum(sizes), 1, 1)
+    out = list(fade_pieces(tail, iter(clip.split(sizes, 2)), 5))
+    assert all(piece.shape[2] for piece in out)
+    joined = torch.cat(out, dim=2)
+    torch.testing.assert_close(joined, fade(tail, clip)[:, :, :5])
+    out = list(fade_pieces(None, iter(clip.split(sizes, 2)), 4))
+    assert torch.equal(torch.cat(out, dim=2), clip[:, :, :4])
+
+
+@pytest.mark.parametrize('length, wanted', [(1, 1), (2, 5), (5, 5), (6, 9)])
+def test_lengthen(length, wanted):
+    clip = torch.arange(length)
+    out = lengthen(clip, 4).tolist()
+    assert out == [*range(length), *[length - 1] * (wanted - length)]
+    assert torch.equal(lengthen(clip, 1), clip)
+
+
+def test_noise_belongs_to_the_latents_frames():
+    """A segment of 16 frames later shares all latents but the last four."""
+    whole = frame_noise(7, 2, 0, torch.Size((1, 4, 11, 8, 9)), step=4)
+    part = frame_noise(7, 2, 16, torch.Size((1, 4, 7, 8, 9)), step=4)
+    assert torch.equal(part, whole[:, :, 4:])
+    assert torch.equal(
+        part[:, :, :1], frame_noise(7, 2, 16, part[:, :, :1].shape)
+    )
 
 
 def test_noise_belongs_to_the_frame():

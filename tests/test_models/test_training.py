@@ -19,7 +19,7 @@ PIXELS = {'type': 'PerceptualLoss', 'lpips': 0, 'l1': 0.5, 'temporal': 2.0}
 class SampledFolding(nn.Module):
     """Latents with noise, from one generator for each clip."""
 
-    downsample, latent_channels = 1, 3
+    downsample, temporal_downsample, latent_channels = 1, 1, 3
 
     def encode(self, x, generator=None, tile=0):
         noise = [torch.randn(x.shape[1:], generator=g) for g in generator]

@@ -5,13 +5,9 @@ import pytest
 import torch
 
 from star.diffusion.guidance import guide
-from star.diffusion.samplers import (
-    fast_timesteps,
-    normal_timesteps,
-    official_start,
-    sample_dpmpp_2m_sde,
-)
+from star.diffusion.samplers import official_start, sample_dpmpp_2m_sde
 from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.timesteps import fast_timesteps, normal_timesteps
 from star.video.chunking import blend_weights, official_windows
 from star.video.padding import official_padding
 from tests.paths import VECTORS, needs_vectors

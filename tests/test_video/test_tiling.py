@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from star.video.tiling import plan_tiles
+from star.video.tiling import cut_tile, plan_tiles, stitch_tiles
 
 FRAMES = [(1, 1), (7, 50), (17, 16), (33, 64), (31, 50)]
 SIZES = [(4, 1), (8, 0), (8, 3), (16, 15), (32, 8), (64, 16)]
@@ -106,3 +106,29 @@ def test_weights_fall_towards_inner_edges_only():
 def test_refuses_bad_arguments(args, message):
     with pytest.raises(ValueError, match=message):
         plan_tiles(*args)
+
+
+def test_cut_and_stitch_at_other_sizes():
+    """Tiles of 10 x 14 latents cut frames of 4 x their size."""
+    x = torch.linspace(-1, 1, 2 * 40 * 56).reshape(2, 40, 56)
+    tiles = plan_tiles(10, 14, (4, 6), (1, 2))
+    parts = [cut_tile(x, t, 4) for t in tiles]
+    assert {part.shape for part in parts} == {(2, 16, 24)}
+    second = tiles[1]
+    left, right = 4 * second.left, 4 * second.right
+    assert torch.equal(parts[1], x[:, :16, left:right])
+    small = (part[..., ::4, ::4] for part in parts)
+    torch.testing.assert_close(stitch_tiles(small, tiles), x[..., ::4, ::4])
+    tiles = plan_tiles(40, 56, (16, 24), (4, 8))
+    parts = [cut_tile(x[..., ::4, ::4], t, 1, 4) for t in tiles]
+    assert torch.equal(parts[1], cut_tile(x, tiles[1])[..., ::4, ::4])
+
+
+def test_stitching_is_in_float32():
+    x = torch.linspace(-1, 1, 90).reshape(9, 10).bfloat16()
+    tiles = plan_tiles(9, 10, 6, 3)
+    out = stitch_tiles((cut_tile(x, t) for t in tiles), tiles)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, x.float(), atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match='zip'):
+        stitch_tiles([cut_tile(x, tiles[0])], tiles)

@@ -11,6 +11,11 @@ from star.registry import MODELS
 _CELLS = 8  # a grid's pattern is averaged over so many patches, squared
 _TYPICAL = 0.1  # mean error of an input, of 2, at which pixels count once
 _LEAST = 0.01  # so that a perfect input does not count infinitely
+_OF_PIXELS = ('l1', 'temporal', 'gradient')
+# share of an input's error that is left in the means of patches: about 0.25
+# for clips that are only shrunk, 0.4 and more for blur, noise and codecs
+_SHRUNK, _DEGRADED = 0.3, 0.6
+_FAR = 0.12  # mean error, of 2, above which any input has much to restore
 
 
 @MODELS.register_module()
@@ -34,9 +39,12 @@ class RestorationLoss(nn.Module):
         max_shift: LPIPS sees clips without up to so many rows and columns,
             drawn, so that its strides do not meet the patches alike.
         lpips_frames: LPIPS sees so many frames, drawn; 0 for all.
+        least_lpips: weight of LPIPS, of `lpips`, where the input is right
+            already (`shrunk_weight`); below 1 for a network that shall leave
+            clips that are only shrunk as they are.
 
     Raises:
-        ValueError: a number is negative.
+        ValueError: a number is negative, or `least_lpips` above 1.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class RestorationLoss(nn.Module):
         patch: int = 4,
         max_shift: int = 8,
         lpips_frames: int = 0,
+        least_lpips: float = 1.0,
     ) -> None:
         super().__init__()
         self.factors = {
@@ -59,14 +68,23 @@ class RestorationLoss(nn.Module):
             'grid': grid,
             'lpips': lpips,
         }
-        sizes = {'max_shift': max_shift, 'lpips_frames': lpips_frames}
-        for name, value in {**self.factors, **sizes}.items():
+        others = {
+            'max_shift': max_shift,
+            'lpips_frames': lpips_frames,
+            'least_lpips': least_lpips,
+        }
+        for name, value in {**self.factors, **others}.items():
             if value < 0:
                 raise ValueError(f'`{name}` must not be negative, got {value}')
+        if least_lpips > 1:
+            raise ValueError(
+                f'`least_lpips` must be at most 1, got {least_lpips}'
+            )
         self.weights = weights
         self.patch = patch
         self.max_shift = max_shift
         self.lpips_frames = lpips_frames
+        self.least_lpips = least_lpips
         self._network: list[nn.Module] = []  # hidden from the state dict
 
     def forward(self, pred: Tensor, gt: Tensor, lq: Tensor) -> Tensor:
@@ -88,11 +106,11 @@ class RestorationLoss(nn.Module):
         with torch.autocast(pred.device.type, enabled=False):
             pred, gt, lq = pred.float(), gt.float(), lq.float()
             distances = self._distances(pred, gt)
-        weight = input_weight(lq, gt)
+        weights = dict.fromkeys(_OF_PIXELS, input_weight(lq, gt))
+        weights['lpips'] = shrunk_weight(lq, gt, self.patch, self.least_lpips)
         loss = pred.new_zeros(())
         for name, distance in distances.items():
-            relative = name in ('l1', 'temporal', 'gradient')
-            each = weight * distance if relative else distance
+            each = weights.get(name, 1.0) * distance
             loss = loss + self.factors[name] * each.mean()
         watched = {k: v.detach().mean() for k, v in distances.items()}
         return {'loss_restoration': loss, **watched}
@@ -143,6 +161,26 @@ def input_weight(lq: Tensor, gt: Tensor, most: float = 12.0) -> Tensor:
     """
     with torch.no_grad():
         return (_TYPICAL / (mean_absolute(lq - gt) + _LEAST)).clamp(max=most)
+
+
+def shrunk_weight(lq: Tensor, gt: Tensor, patch: int, least: float) -> Tensor:
+    """Tell apart clips that are only shrunk, and not by much, from others.
+
+    Args:
+        lq: enlarged low-quality clips, (N, C, T, H, W).
+        gt: ground truth.
+        patch: side of the areas whose mean shrinking keeps.
+        least: weight of the former, in [0, 1]; others come up to 1.
+
+    Returns:
+        (N,), without gradient.
+    """
+    with torch.no_grad():
+        error = mean_absolute(lq - gt) + 1e-3
+        means = F.avg_pool3d(lq - gt, (1, patch, patch))
+        left = mean_absolute(means) / error
+        degraded = (left - _SHRUNK) / (_DEGRADED - _SHRUNK)
+        return torch.maximum(degraded, error / _FAR).clamp(least, 1)
 
 
 def grid_distance(error: Tensor, patch: int) -> Tensor:

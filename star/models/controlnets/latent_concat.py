@@ -1,0 +1,52 @@
+"""Conditioning by channels: the low-quality latents beside the noised."""
+
+from torch import Tensor, nn
+
+from star.registry import MODELS
+
+
+@MODELS.register_module()
+class LatentConcat(nn.Module):
+    """Hand the low-quality latents to a backbone that takes them as channels.
+
+    It has no parameters; the backbone's patch embedding learns what to do
+    with them (`CogVideoXDiT`).
+    """
+
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """Any size will do; see `CogVideoXDiT`."""
+        return 1, 1
+
+    @property
+    def size_remainder(self) -> tuple[int, int]:
+        """Remainder of latent height and width; see `size_multiple`."""
+        return 0, 0
+
+    def project_text(self, text: Tensor) -> Tensor:
+        """Return the text as it is: it is not looked at."""
+        return text
+
+    def forward(
+        self, z_t: Tensor, t: Tensor, text: Tensor, z_lq: Tensor
+    ) -> Tensor:
+        """Return the low-quality latents as control.
+
+        Args:
+            z_t: noised latents, (N, C, T, H, W).
+            t: timesteps, (N,); unused.
+            text: embeddings; unused.
+            z_lq: latents of the low-quality clip, of the shape of `z_t`.
+
+        Returns:
+            `z_lq`.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if z_lq.shape != z_t.shape:
+            raise ValueError(
+                '`z_lq` must have the shape of `z_t`, got '
+                f'{tuple(z_lq.shape)} and {tuple(z_t.shape)}'
+            )
+        return z_lq

@@ -1,0 +1,134 @@
+"""Files of tensors larger than memory: read and written one by one."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+_KINDS = {
+    torch.float32: 'F32',
+    torch.bfloat16: 'BF16',
+    torch.float16: 'F16',
+}
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """A tensor that is read when it is needed.
+
+    Attributes:
+        shape: of the tensor.
+        read: gives it, on the CPU.
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
+
+
+def held(tensor: Tensor) -> LazyTensor:
+    """Wrap a tensor that is there, possibly mapped from a file."""
+    return LazyTensor(tuple(tensor.shape), lambda: tensor)
+
+
+def open_safetensors(path: str | Path) -> dict[str, LazyTensor]:
+    """List what a safetensors file holds; it stays open while that is used.
+
+    Raises:
+        ValueError: the file is absent or damaged.
+    """
+    try:
+        file = safe_open(str(path), framework='pt')
+        return {
+            name: LazyTensor(
+                tuple(file.get_slice(name).get_shape()),
+                partial(file.get_tensor, name),
+            )
+            for name in file.keys()  # noqa: SIM118, it is no mapping
+        }
+    except (OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'{path}: cannot be read ({reason})') from None
+
+
+def open_folder(
+    folder: str | Path, stem: str = 'diffusion_pytorch_model'
+) -> dict[str, LazyTensor]:
+    """List what the safetensors files of a folder in diffusers' layout hold.
+
+    Args:
+        folder: with `stem`.safetensors, or several files and their index.
+        stem: what the names begin with.
+
+    Raises:
+        ValueError: a file is absent or damaged.
+    """
+    folder = Path(folder)
+    index = folder / f'{stem}.safetensors.index.json'
+    if not index.is_file():
+        return open_safetensors(folder / f'{stem}.safetensors')
+    try:
+        table = json.loads(index.read_text(encoding='utf-8'))['weight_map']
+        names = sorted(set(table.values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f'{index}: is no index of files') from None
+    found: dict[str, LazyTensor] = {}
+    for name in names:
+        found |= open_safetensors(folder / Path(name).name)
+    return found
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, LazyTensor], dtype: torch.dtype
+) -> None:
+    """Write tensors one after another; the file appears when complete.
+
+    Args:
+        path: what to write; replaced if it exists.
+        tensors: by name; each is read once.
+        dtype: of all tensors in the file: float32, bfloat16 or float16.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left of it.
+    """
+    handle, part = tempfile.mkstemp(suffix='.part', dir=path.parent)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(_header(tensors, dtype))
+            for tensor in tensors.values():
+                _write_one(file, tensor, dtype)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _header(tensors: Mapping[str, LazyTensor], dtype: torch.dtype) -> bytes:
+    entries: dict[str, dict] = {'__metadata__': {'format': 'pt'}}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = (
+            end,
+            end + torch.Size(tensor.shape).numel() * dtype.itemsize,
+        )
+        entries[name] = {
+            'dtype': _KINDS[dtype],
+            'shape': list(tensor.shape),
+            'data_offsets': [begin, end],
+        }
+    text = json.dumps(entries, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)  # what follows lies on a multiple of 8
+    return len(text).to_bytes(8, 'little') + text
+
+
+def _write_one(file: BinaryIO, lazy: LazyTensor, dtype: torch.dtype) -> None:
+    tensor = lazy.read().to(dtype).contiguous()
+    assert tuple(tensor.shape) == lazy.shape, lazy
+    file.write(tensor.view(-1).view(torch.uint8).numpy().data)
