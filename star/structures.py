@@ -59,7 +59,8 @@ class RestoreOptions:
             `steps` unused) or 'normal' (`steps` evaluations).
         steps: sampler evaluations in mode 'normal', >= 1.
         sampler: 'dpmpp_2m_sde', 'ddim', 'heun' or 'cogvideox_dpmpp_2m'.
-        guidance_scale: classifier-free guidance; 1 switches it off.
+        guidance_scale: classifier-free guidance; 1 switches it off, 0 where
+            it changes from step to step.
         guidance_exponent: makes guidance change from step to step, up to 1 +
             `guidance_scale`, as CogVideoX has it with 5; 0 for the same
             guidance at every step.

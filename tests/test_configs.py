@@ -10,7 +10,10 @@ from safetensors import safe_open
 
 from star.apis.build import build_model, build_part, load_config
 from star.apis.training import check_training, start_files
+from star.apis.weights import find_weights
 from star.datasets.transforms import compose
+from star.models.baselines import NetworkBaseline
+from star.models.baselines.weight_files import FILES
 from star.models.restore_options import check_options
 from star.paths import asset_path, config_root
 from star.registry import DATASETS, HOOKS, TRANSFORMS
@@ -30,8 +33,11 @@ def load(name):
 
 @lru_cache
 def build(name):
-    with torch.device('meta'):
-        return build_model(load(name))
+    try:
+        with torch.device('meta'):
+            return build_model(load(name))
+    except ImportError as error:
+        pytest.skip(str(error))
 
 
 def test_there_are_configs():
@@ -58,18 +64,33 @@ def test_model_builds(name):
 
 
 @every_config
+def test_baselines_name_published_files(name):
+    if not name.startswith('baselines/'):
+        pytest.skip('no method to compare with')
+    model = build(name)
+    if not isinstance(model, NetworkBaseline):
+        return
+    assert all(file in FILES for file in model.wanted)
+    assert not model.loaded
+    assert model.recipe.licence and model.recipe.source
+
+
+@every_config
 def test_parts_fit_together(name):
     settings = load(name)
     if settings.model.type != 'STARModel':
         pytest.skip('one part only')
     model = build(name)
     latents = model.autoencoder.latent_channels
-    for network in (model.backbone, model.controlnet):
-        assert network.encoder.sizes.in_dim == latents
-    assert model.backbone.conv_out.out_channels == latents
+    assert latent_channels(model) == {latents}
     if model.residual_std is not None:
         assert len(model.residual_std) == latents
-    assert model.backbone.size_multiple == model.controlnet.size_multiple
+    for m, n in zip(
+        model.backbone.size_multiple,
+        model.controlnet.size_multiple,
+        strict=True,
+    ):
+        assert m % n == 0
     height, width = (
         m + r
         for m, r in zip(
@@ -81,10 +102,41 @@ def test_parts_fit_together(name):
     z = torch.zeros(1, latents, 2, height, width, device='meta')
     t = torch.zeros(1, dtype=torch.int64, device='meta')
     encoder = settings.model.text_encoder
-    width = encoder.get('dim', encoder.get('width', 1024))
+    width = 4096 if encoder.type == 'T5TextEncoder' else 1024
+    width = encoder.get('dim', encoder.get('width', width))
     text = torch.zeros(1, 3, width, device='meta')
     control = model.controlnet(z, t, text, z)
     assert model.backbone(z, t, text, control).shape == z.shape
+
+
+def latent_channels(model):
+    """What the networks say that they take and give."""
+    backbone = model.backbone
+    if type(backbone).__name__ == 'CogVideoXDiT':
+        return {backbone.latent_dim}
+    sizes = [n.encoder.sizes for n in (backbone, model.controlnet)]
+    return {*(s.in_dim for s in sizes), backbone.conv_out.out_channels}
+
+
+@every_config
+def test_training_clips_fit_the_autoencoder(name):
+    settings = load(name)
+    if (
+        settings.model.type != 'STARModel'
+        or 'train_dataloader' not in settings
+    ):
+        pytest.skip('no clips of a STARModel')
+    autoencoder, dataset = (
+        build(name).autoencoder,
+        settings.train_dataloader.dataset,
+    )
+    ratio = autoencoder.temporal_downsample
+    if 'num_frames' in dataset:
+        assert (dataset.num_frames - 1) % ratio == 0
+    window = settings.model.get('losses', {}).get('window', {})
+    assert window.get('num_frames', 0) % ratio == 0
+    sides = window.get('crop_size', ())
+    assert not any(side % autoencoder.downsample for side in sides)
 
 
 @every_config
@@ -216,6 +268,59 @@ def test_official_options():
     assert model.prompts['prompt'] == 'a good video'
     assert model.prompts['negative'].startswith('painting, oil painting')
     assert model.autoencoder.scaling_factor == 0.18215
+
+
+COGVIDEOX = ['star/cogvideox_5b.py', 'star/cogvideox_2b.py']
+
+
+@pytest.mark.parametrize('name', COGVIDEOX)
+def test_cogvideox_training(name):
+    """What the released file's training changed, and nothing else."""
+    settings, model = load(name), build(name)
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    kinds = ('.lora.', '.patch_embed.proj.', '.norm_out.', '.proj_out.')
+    others = {n for n in trained if not any(kind in n for kind in kinds)}
+    assert all(n.startswith('backbone.') for n in trained)
+    liem = 2 * settings.model.backbone.get('num_layers', 42)
+    assert all('liem' in n or 'local' in n for n in others)
+    assert len(others) == liem
+    counts = {n: p.numel() for n, p in model.named_parameters()}
+    lora = sum(counts[n] for n in trained if '.lora.' in n)
+    layers, width = (42, 3072) if name.endswith('5b.py') else (30, 1920)
+    assert lora == layers * 4 * 2 * 512 * width
+    if name.endswith('5b.py'):
+        assert lora == 528_482_304  # of the released file
+    model.train()
+    assert not model.autoencoder.training and model.backbone.checkpointing
+    clip = settings.train_dataloader.dataset
+    crop = clip.pipeline[1]
+    assert (clip.num_frames, crop.height, crop.width) == (25, 480, 720)
+
+
+@pytest.mark.parametrize('name', COGVIDEOX)
+def test_cogvideox_options(name):
+    model = build(name)
+    options = model.restore_options
+    assert (options.chunk, options.tile) == (25, (480, 720))
+    assert (options.scale, options.color_fix) == (4, 'adain')
+    assert (options.guidance_scale, options.guidance_exponent) == (6, 5)
+    timesteps = model.schedule.list_timesteps(
+        options.mode, options.steps, options.strength
+    )
+    assert timesteps[:2] == [999, 979] and len(timesteps) == 50
+    # the window's seven latents, and an unconditional text of zeros
+    assert (options.chunk - 1) // model.autoencoder.temporal_downsample == 6
+    assert model.prompts['negative'] == '' and model.text_encoder.zero_empty
+
+
+@pytest.mark.parametrize('name', COGVIDEOX)
+def test_cogvideox_weights_are_made_first(name):
+    settings = load(name)
+    for wanted in (settings.weights, start_files(settings)):
+        with pytest.raises(ValueError, match='has to be made first') as error:
+            find_weights(wanted)
+        assert '\n' not in str(error.value)
+        assert f'{wanted["star"].file} has' in str(error.value)
 
 
 def test_weights_are_named_completely():

@@ -142,7 +142,11 @@ def add_restore_options(parser: argparse.ArgumentParser) -> None:
     )
     add('--steps', type=number(int, 1), help='implies --mode normal')
     add('--sampler', choices=list(SAMPLERS))
-    add('--guidance-scale', type=number(float, 0), help='1: no guidance')
+    add(
+        '--guidance-scale',
+        type=number(float, 0),
+        help='1: no guidance; with an exponent, 0',
+    )
     add(
         '--guidance-exponent',
         type=number(int, 0),

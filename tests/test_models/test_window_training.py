@@ -4,49 +4,52 @@ import pytest
 import torch
 
 from star.models.draws import Draws
+from star.models.lora import merge_lora
 from star.models.star_model import STARModel
 from star.structures import VideoSample
 from tests.test_models.fakes import random_clip
 
 TRAINED = ('.lora.', '.local', '.patch_embed.proj.', '.norm_out.', '.proj_out')
 
+CONFIG = dict(
+    autoencoder={
+        'type': 'CogVideoXVAE',
+        'latent_channels': 4,
+        'block_out_channels': (4, 4, 8),
+        'layers_per_block': 1,
+        'norm_groups': 2,
+        'posterior': 'sample',
+    },
+    text_encoder={'type': 'ConstantTextEncoder', 'dim': 8},
+    backbone={
+        'type': 'CogVideoXDiT',
+        'latent_dim': 4,
+        'num_layers': 2,
+        'num_heads': 2,
+        'head_dim': 16,
+        'time_dim': 16,
+        'text_dim': 8,
+        'lora': {'type': 'LoRA', 'rank': 2},
+    },
+    controlnet={'type': 'LatentConcat'},
+    schedule={'type': 'CogVideoXSchedule'},
+    losses={
+        'frequency': {'type': 'DynamicFrequencyLoss'},
+        'window': {'num_frames': 4, 'crop_size': 8},
+    },
+    restore_options={'mode': 'normal', 'chunk': 9, 'overlap': 5},
+    frozen=('autoencoder', 'text_encoder', 'backbone'),
+    trained=(
+        *('LoRA', 'LIEM', 'PatchProjection'),
+        *('AdaLayerNorm', 'FinalProjection'),
+    ),
+)
+
 
 @pytest.fixture(scope='module')
 def model():
     torch.manual_seed(0)
-    return STARModel(
-        autoencoder={
-            'type': 'CogVideoXVAE',
-            'latent_channels': 4,
-            'block_out_channels': (4, 4, 8),
-            'layers_per_block': 1,
-            'norm_groups': 2,
-            'posterior': 'sample',
-        },
-        text_encoder={'type': 'ConstantTextEncoder', 'dim': 8},
-        backbone={
-            'type': 'CogVideoXDiT',
-            'latent_dim': 4,
-            'num_layers': 2,
-            'num_heads': 2,
-            'head_dim': 16,
-            'time_dim': 16,
-            'text_dim': 8,
-            'lora': {'type': 'LoRA', 'rank': 2},
-        },
-        controlnet={'type': 'LatentConcat'},
-        schedule={'type': 'CogVideoXSchedule'},
-        losses={
-            'frequency': {'type': 'DynamicFrequencyLoss'},
-            'window': {'num_frames': 4, 'crop_size': 8},
-        },
-        restore_options={'mode': 'normal', 'chunk': 9, 'overlap': 5},
-        frozen=('autoencoder', 'text_encoder', 'backbone'),
-        trained=(
-            *('LoRA', 'LIEM', 'PatchProjection'),
-            *('AdaLayerNorm', 'FinalProjection'),
-        ),
-    ).train()
+    return STARModel(**CONFIG).train()
 
 
 def batch_of(model, frames=9):
@@ -130,3 +133,19 @@ def test_a_clip_whose_latents_would_not_be_whole(model):
     with pytest.raises(ValueError, match='got 8') as error:
         model(**batch_of(model, 8), mode='loss')
     assert '\n' not in str(error.value)
+
+
+def test_merged_updates_restore_the_same():
+    """What was trained of an attention is part of its weights afterwards."""
+    model = STARModel(**CONFIG).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith('.lora.b'):
+            torch.nn.init.normal_(parameter, std=0.5)
+    x = torch.randn(1, 4, 3, 4, 6)
+    inputs = x, torch.tensor([7]), torch.zeros(1, 1, 8), x
+    with torch.no_grad():
+        before = model.backbone(*inputs)
+        merge_lora(model)
+        after = model.train().eval().backbone(*inputs)
+    assert not any('.lora.' in name for name, _ in model.named_parameters())
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)

@@ -27,11 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from star.apis.build import (
     build_part,
     fill_random,
-    find_device,
-    find_dtype,
     load_config,
     place_network,
 )
+from star.apis.places import find_device, find_dtype
 from star.memory import peak_memory, reset_peak_memory
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
