@@ -31,7 +31,7 @@ def to_markdown(comparison: Comparison, remarks: list[Remark]) -> str:
     for part in comparison.sets:
         for i, table in enumerate(set_tables(comparison, part)):
             blocks += [f'{"###" if i else "##"} {escape(table.title)}']
-            blocks.append(_table(table))
+            blocks.append(markdown_table(table))
     return '\n\n'.join(blocks) + '\n'
 
 
@@ -42,7 +42,8 @@ def escape(text: str) -> str:
     return re.sub(r'([\\`*_\[\]|>#])', r'\\\1', text)
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """Write a table as Markdown."""
     lines = [[escape(title) for title in table.head]]
     lines.append(['---', *['---:'] * (len(table.head) - 1)])
     lines += [[_cell(item) for item in row] for row in table.rows]

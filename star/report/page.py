@@ -62,6 +62,16 @@ def to_page(
         body.append('<h2>Clips</h2>')
         body += [_clip(comparison, part) for part in clips]
     body.append(_methods(comparison))
+    return html_page(title, ''.join(body))
+
+
+def html_page(title: str, body: str) -> str:
+    """Put a body of HTML into a page that loads nothing.
+
+    Args:
+        title: plain text.
+        body: HTML.
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, '
@@ -69,7 +79,7 @@ def to_page(
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<title>{escape(title)}</title>'
         f'<style>{_asset("page.css")}</style></head>\n'
-        f'<body><main>{"".join(body)}</main>'
+        f'<body><main>{body}</main>'
         f'<script>{_asset("page.js")}</script></body></html>\n'
     )
 
@@ -92,7 +102,7 @@ def _remarks(remarks: list[Remark]) -> str:
 def _set(comparison: Comparison, part: SetComparison) -> str:
     body = []
     for table in set_tables(comparison, part):
-        text = _table(table)
+        text = html_table(table)
         if table.folded:
             title = escape(table.title)
             text = f'<details><summary>{title}</summary>{text}</details>'
@@ -100,7 +110,7 @@ def _set(comparison: Comparison, part: SetComparison) -> str:
     return f'<section><h2>{escape(part.name)}</h2>{"".join(body)}</section>'
 
 
-def _table(table: Table) -> str:
+def html_table(table: Table) -> str:
     """Write a table that scrolls sideways where the window is narrow."""
     head = ''.join(f'<th scope="col">{escape(h)}</th>' for h in table.head)
     rows = ''.join(
@@ -133,7 +143,7 @@ def _cell(item: Item) -> str:
 def _clip(comparison: Comparison, part: ClipPart) -> str:
     title = escape('/'.join(part.key))
     scores = clip_table(comparison, part.key)
-    pieces = [] if scores is None else [_table(scores)]
+    pieces = [] if scores is None else [html_table(scores)]
     if part.pictures is None:
         reason = escape(part.problem or _NO_PICTURES)
         pieces.append(f'<p class="missing">{reason}</p>')
@@ -241,5 +251,5 @@ def _methods(comparison: Comparison) -> str:
         rows.append([Item(name), *cells])
     head = ['method', 'config', 'weights', 'scored', 'decoder', 'device']
     table = Table('What ran', [*head, 'protocol'], rows)
-    body = f'<h2>Methods</h2>{_table(table)}'
+    body = f'<h2>Methods</h2>{html_table(table)}'
     return f'<section class="methods">{body}</section>'

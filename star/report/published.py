@@ -1,6 +1,7 @@
-"""The numbers of the paper (arXiv 2501.02976, tables 1 and 6)."""
+"""The numbers of the paper (arXiv 2501.02976, tables 1 and 3 to 7)."""
 
 import csv
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import PurePosixPath
 
@@ -14,18 +15,99 @@ _CONFIGS = {
     'star/cogvideox_5b': 'STAR (CogVideoX-5B)',
 }
 
+# configs of `configs/ablations` and the rows of tables 3, 4, 5 and 7 they are
+_ABLATIONS = {
+    'liem_none': [(3, 'none')],
+    'liem_spatial': [(3, 'position i, spatial')],
+    'liem_temporal': [(3, 'position i, temporal')],
+    'liem_both': [
+        (3, 'position i, spatial+temporal'),
+        (4, 'without frequency loss'),
+    ],
+    'liem_position_ii': [(3, 'position ii')],
+    'liem_position_iii': [(3, 'position iii')],
+    'frequency_whole': [(4, 'not separated')],
+    'frequency_inverse': [(4, 'separated, inverse')],
+    'frequency_direct': [(4, 'separated, direct'), (5, 'b linear, alpha 1')],
+    'alpha_0p25': [(5, 'b linear, alpha 0.25')],
+    'alpha_0p5': [(5, 'b linear, alpha 0.5')],
+    'alpha_1p5': [(5, 'b linear, alpha 1.5')],
+    'alpha_2': [(5, 'b linear, alpha 2'), (7, 'beta 1.0')],
+    'b_exponential': [(5, 'b exponential')],
+    'beta_0p25': [(7, 'beta 0.25')],
+    'beta_0p75': [(7, 'beta 0.75')],
+    'beta_1p5': [(7, 'beta 1.5')],
+    'beta_2': [(7, 'beta 2.0')],
+}
+# the paper does not name the set of tables 3, 4, 5 and 7; the row of the
+# model itself has the scores of this set in table 1
+ABLATION_SET = 'UDM10'
+_COMPARISONS = ('1', '6')
+_MODEL = 'star/i2vgen'
+_ALPHA, _BETA = (f'model.losses.frequency.{n}' for n in ('alpha', 'beta'))
+
 Published = dict[str, dict[str, dict[str, float]]]
+Place = tuple[int, str]  # of a row: table, setting
 
 
 def load_published() -> Published:
-    """Read the printed scores: by set, method and metric."""
-    source = resources.files('star.report') / 'published.csv'
+    """Read tables 1 and 6: scores by set, method and metric."""
     table: Published = {}
-    for row in csv.DictReader(source.read_text('utf-8').splitlines()):
+    for row in _rows():
+        if row['table'] not in _COMPARISONS:
+            continue
         methods = table.setdefault(row['set'], {})
         scores = methods.setdefault(row['method'], {})
         scores[row['metric']] = float(row['value'])
     return table
+
+
+def load_ablations() -> dict[Place, dict[str, float]]:
+    """Read tables 3, 4, 5 and 7: scores by table and setting, and metric."""
+    table: dict[Place, dict[str, float]] = {}
+    for row in _rows():
+        if row['table'] not in _COMPARISONS:
+            place = int(row['table']), row['method']
+            table.setdefault(place, {})[row['metric']] = float(row['value'])
+    return table
+
+
+def published_ablations(
+    config: str, changes: Mapping[str, str] | None = None
+) -> list[Place]:
+    """Name the rows of tables 3, 4, 5 and 7 that a setting is.
+
+    Args:
+        config: file; one of `configs/ablations` or `star/i2vgen.py`.
+        changes: values of the config that are replaced, as texts by dotted
+            key; one alpha or one beta may be.
+    """
+    name, changed = _config_name(config), dict(changes or {})
+    if name.startswith('ablations/') and not changed:
+        return list(_ABLATIONS.get(name.removeprefix('ablations/'), []))
+    if name != _MODEL:
+        return []
+    if not changed:
+        return list(_ABLATIONS['alpha_2'])
+    (key, text), *more = changed.items()
+    label = {_ALPHA: 'alpha', _BETA: 'beta'}.get(key)
+    if more or label is None:
+        return []
+    return [p for p in load_ablations() if _states(p[1], label, text)]
+
+
+def _states(setting: str, label: str, text: str) -> bool:
+    """Whether a row's setting ends with a label and this number."""
+    head, _, value = setting.rpartition(f'{label} ')
+    try:
+        return head in ('', 'b linear, ') and float(value) == float(text)
+    except ValueError:
+        return False
+
+
+def _rows() -> Iterator[dict[str, str]]:
+    source = resources.files('star.report') / 'published.csv'
+    yield from csv.DictReader(source.read_text('utf-8').splitlines())
 
 
 def published_method(run: Run) -> str | None:
@@ -38,5 +120,10 @@ def published_method(run: Run) -> str | None:
     if run.saved:
         names = {m for rows in load_published().values() for m in rows}
         return run.name if run.name in names else None
-    path = PurePosixPath(str(run.method.get('config', '')).replace('\\', '/'))
-    return _CONFIGS.get('/'.join(path.with_suffix('').parts[-2:]))
+    return _CONFIGS.get(_config_name(str(run.method.get('config', ''))))
+
+
+def _config_name(config: str) -> str:
+    """Reduce a config's path to its folder and name: star/i2vgen."""
+    path = PurePosixPath(config.replace('\\', '/'))
+    return '/'.join(path.with_suffix('').parts[-2:])
