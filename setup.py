@@ -13,5 +13,6 @@ setup(
         'star.assets': ['*.safetensors'],
         'star.configs': ['**/*.py', '**/*.md'],
         'star.report': ['*.css', '*.js', '*.csv'],
+        'star.user_study': ['pages/*'],
     },
 )

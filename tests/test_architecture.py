@@ -16,6 +16,7 @@ LEAVES = {
     'memory',
     'records',
     'state_dicts',
+    'weight_files',
 }
 ALLOWED = {
     '__init__': set(),
@@ -26,6 +27,7 @@ ALLOWED = {
     'memory': set(),
     'records': set(),
     'state_dicts': set(),
+    'weight_files': set(),
     'video': set(),
     'diffusion': set(),
     'datasets': {'video'},
@@ -33,7 +35,9 @@ ALLOWED = {
     'evaluation': set(),
     'engine': {'video'},
     'report': {'video'},
+    'user_study': {'video'},
     'apis': {'models', 'diffusion', 'video'},
+    'sweep': {'report'},
 }
 LEAF_PARTS = LEAVES | {'__init__'}
 FILES = sorted((ROOT / 'star').rglob('*.py'))

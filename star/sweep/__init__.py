@@ -1,0 +1,1 @@
+"""Many runs of the commands: over configs, values and seeds, resumable."""

@@ -1,0 +1,61 @@
+"""Writes what a sweep found: tables, a page, plots and their numbers."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from star.records import write_text
+from star.sweep import plots, tables
+from star.sweep.locking import locked
+from star.sweep.plan import Run
+from star.sweep.results import Results, gather
+
+PAGE = 'index.html'
+
+
+def write_report(runs: Sequence[Run], work_dir: Path) -> Results:
+    """Gather the scores and write `report/` anew.
+
+    Jobs that end together take turns, so that the last report has all.
+
+    Args:
+        runs: of the sweep.
+        work_dir: of the sweep.
+
+    Returns:
+        What was found; nothing is written where there are no scores.
+
+    Raises:
+        ValueError: a file of results is damaged.
+    """
+    with locked(work_dir / 'report'):
+        results = gather(runs, work_dir)
+        if results.rows:
+            _write(results, runs, work_dir / 'report')
+    return results
+
+
+def _write(results: Results, runs: Sequence[Run], folder: Path) -> None:
+    settings = list(dict.fromkeys(run.setting for run in runs))
+    pictures = {}
+    for (key, dataset), points in plots.make_plots(results).items():
+        stem = re.sub(r'[^\w.-]+', '_', f'{key.split(".")[-1]}_{dataset}')
+        png = plots.draw(key, dataset, points)
+        pictures[f'{dataset}: {key}'] = png
+        _write_bytes(folder / f'{stem}.png', png)
+        write_text(folder / f'{stem}.csv', plots.to_csv(points))
+    texts = {
+        'table.csv': tables.to_csv(results, settings),
+        'runs.csv': tables.to_runs_csv(results),
+        'table.md': tables.to_markdown(results, settings),
+        PAGE: tables.to_page(results, settings, pictures),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    part = path.with_name(f'.{path.name}.part-{os.getpid()}')
+    part.write_bytes(content)
+    part.replace(path)

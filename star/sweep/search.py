@@ -1,0 +1,192 @@
+"""Optuna as the search engine of a sweep over plain numbers."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from star.compat import require
+from star.sweep.plan import Setting, make_setting, number
+
+DATABASE = 'search.db'
+_STUDY = 'sweep'
+
+Evaluate = Callable[[Sequence[Setting]], list[float | None]]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where a number is looked for.
+
+    Args:
+        key: of the config, dotted.
+        low: smallest value.
+        high: largest value.
+        log: whether ratios count instead of differences.
+        whole: whether only whole numbers are tried.
+    """
+
+    key: str
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for.
+
+    Args:
+        config: file.
+        ranges: of the numbers.
+        trials: how many points are tried.
+        dataset: name of the set that decides.
+        metric: that decides.
+        seed: of the search.
+    """
+
+    config: str
+    ranges: Sequence[Range]
+    trials: int
+    dataset: str
+    metric: str
+    seed: int = 0
+
+
+def parse_range(text: str) -> Range:
+    """Read KEY=LOW:HIGH[:log]; two whole numbers ask for whole ones.
+
+    Raises:
+        ValueError: it is nothing of the kind, or no range.
+    """
+    key, _, rest = text.partition('=')
+    ends = rest.split(':')
+    log = len(ends) == 3 and ends[2] == 'log'
+    low, high = (number(end) for end in (*ends, '', '')[:2])
+    wrong = len(ends) != 2 + log or low is None or high is None
+    if not key or wrong:
+        raise ValueError(f'--search takes KEY=LOW:HIGH[:log], got {text!r}')
+    assert low is not None and high is not None
+    if not low < high or (log and low <= 0):
+        raise ValueError(
+            f'--search {key}: LOW must be below HIGH, and above 0 with log, '
+            f'got {rest}'
+        )
+    whole = all(end.lstrip('-').isdecimal() for end in ends[:2])
+    return Range(key, low, high, log, whole)
+
+
+def parse_objective(text: str) -> tuple[str, str]:
+    """Read SET/METRIC.
+
+    Raises:
+        ValueError: it is nothing of the kind.
+    """
+    dataset, _, metric = text.partition('/')
+    if not (dataset and metric):
+        raise ValueError(f'--objective takes SET/METRIC, got {text!r}')
+    return dataset, metric
+
+
+def run_search(
+    search: Search, work_dir: Path, batch: int, evaluate: Evaluate
+) -> list[Setting]:
+    """Try points, and note what they give in a database.
+
+    A search that was killed goes on: trials that it left open are done first.
+
+    Args:
+        search: what is looked for.
+        work_dir: of the sweep; the database lies there.
+        batch: trials at once.
+        evaluate: gives the costs of settings, smaller is better; None for
+            those that failed.
+
+    Returns:
+        All settings that were tried, in order.
+
+    Raises:
+        ImportError: Optuna is missing.
+        ValueError: the database is of another search.
+    """
+    optuna = require('optuna', 'sweeps')
+    study = _open_study(optuna, search, work_dir)
+    states = optuna.trial.TrialState
+    waiting = _left_open(study, search, states)
+    while True:
+        room = search.trials - len(study.get_trials(deepcopy=False))
+        while room > 0 and len(waiting) < batch:
+            trial = study.ask(_distributions(optuna, search))
+            waiting.append((trial.number, dict(trial.params)))
+            room -= 1
+        if not waiting:
+            return settings_tried(study, search)
+        now, waiting = waiting[:batch], waiting[batch:]
+        costs = evaluate([_setting(search, params) for _, params in now])
+        for (name, _), cost in zip(now, costs, strict=True):
+            if cost is None:
+                study.tell(name, state=states.FAIL)
+            else:
+                study.tell(name, cost)
+
+
+def settings_tried(study: Any, search: Search) -> list[Setting]:
+    """List the settings of a study's trials, in order."""
+    trials = study.get_trials(deepcopy=False)
+    full = [t.params for t in trials if len(t.params) == len(search.ranges)]
+    return list(dict.fromkeys(_setting(search, params) for params in full))
+
+
+def _open_study(optuna: Any, search: Search, work_dir: Path) -> Any:
+    """Make the study or continue it."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=f'sqlite:///{work_dir / DATABASE}',
+        study_name=_STUDY,
+        direction='minimize',
+        load_if_exists=True,
+    )
+    rules = asdict(search)
+    del rules['trials'], rules['seed']
+    text = json.dumps(rules, sort_keys=True)
+    if study.user_attrs.setdefault('rules', text) != text:
+        raise ValueError(
+            f'{work_dir / DATABASE} holds another search: '
+            f'{study.user_attrs["rules"]}; choose another --work-dir'
+        )
+    study.set_user_attr('rules', text)
+    # a resumed search must not draw its first points again
+    count = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(seed=search.seed + count)
+    return study
+
+
+def _left_open(
+    study: Any, search: Search, states: Any
+) -> list[tuple[int, dict[str, float]]]:
+    """List the trials of a killed search; drop what was never drawn."""
+    left = []
+    for trial in study.get_trials(states=[states.RUNNING]):
+        if len(trial.params) == len(search.ranges):
+            left.append((trial.number, trial.params))
+        else:
+            study.tell(trial.number, state=states.FAIL)
+    return left
+
+
+def _distributions(optuna: Any, search: Search) -> dict[str, Any]:
+    kinds = optuna.distributions
+    return {
+        r.key: kinds.IntDistribution(int(r.low), int(r.high), log=r.log)
+        if r.whole
+        else kinds.FloatDistribution(r.low, r.high, log=r.log)
+        for r in search.ranges
+    }
+
+
+def _setting(search: Search, params: dict[str, float]) -> Setting:
+    changes = {r.key: repr(params[r.key]) for r in search.ranges}
+    return make_setting(search.config, changes)

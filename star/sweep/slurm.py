@@ -1,0 +1,127 @@
+"""A sweep as an array of SLURM jobs, one run each."""
+
+import math
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from star.records import write_text
+
+
+@dataclass(frozen=True)
+class SlurmJobs:
+    """What is to be submitted.
+
+    Args:
+        partition: of the cluster.
+        runs: names of the runs, one job each.
+        command: of the sweep; each job adds `--run NAME`.
+        work_dir: of the sweep; logs go there.
+        cpus: per job.
+        extra: further options of sbatch.
+    """
+
+    partition: str
+    runs: Sequence[str]
+    command: Sequence[str]
+    work_dir: Path
+    cpus: int = 5
+    extra: Sequence[str] = ()
+
+
+def write_script(jobs: SlurmJobs) -> str:
+    """Write the script of the array.
+
+    A job that the cluster stops and queues again goes on where it was.
+    """
+    logs = jobs.work_dir.resolve() / 'slurm' / '%A_%a.log'
+    options = {
+        'job-name': jobs.work_dir.resolve().name,
+        'partition': jobs.partition,
+        'array': f'0-{len(jobs.runs) - 1}',
+        'output': str(logs),
+        'gres': 'gpu:1',
+        'cpus-per-task': str(jobs.cpus),
+    }
+    lines = [f'#SBATCH --{key}={_quote(v)}' for key, v in options.items()]
+    lines += ['#SBATCH --requeue']
+    lines += [f'#SBATCH {_quote(word)}' for word in jobs.extra]
+    names = ' '.join(shlex.quote(name) for name in jobs.runs)
+    return '\n'.join(
+        [
+            '#!/usr/bin/env bash',
+            *lines,
+            f'runs=({names})',
+            f'cd {shlex.quote(str(Path.cwd()))}',
+            f'exec {shlex.join(jobs.command)} '
+            '--run "${runs[$SLURM_ARRAY_TASK_ID]}"',
+            '',
+        ]
+    )
+
+
+def submit(jobs: SlurmJobs) -> str:
+    """Write the script into the sweep's folder and hand it to sbatch.
+
+    Returns:
+        What sbatch answered.
+
+    Raises:
+        ValueError: there is no sbatch, or it refuses.
+    """
+    path = jobs.work_dir / 'slurm' / 'array.sh'
+    write_text(path, write_script(jobs))
+    try:
+        result = subprocess.run(
+            ['sbatch', str(path)], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise ValueError('there is no sbatch here') from error
+    if result.returncode:
+        reason = ' '.join(result.stderr.split())
+        raise ValueError(f'sbatch refused {path}: {reason}')
+    return result.stdout.strip()
+
+
+def read_environment() -> tuple[int, list[str]]:
+    """Read CPUS_PER_TASK (5) and SBATCH_ARGS, as tools/slurm_train.sh does.
+
+    Raises:
+        ValueError: CPUS_PER_TASK is no number of at least 1.
+    """
+    cpus = os.environ.get('CPUS_PER_TASK', '5')
+    if not cpus.isdecimal() or int(cpus) < 1:
+        raise ValueError(
+            f'CPUS_PER_TASK must be a number of at least 1, got {cpus!r}'
+        )
+    return int(cpus), shlex.split(os.environ.get('SBATCH_ARGS', ''))
+
+
+def without_places(words: list[str]) -> list[str]:
+    """Drop what a job must not repeat from the command line of its sweep.
+
+    Args:
+        words: without the command's name.
+
+    Returns:
+        The words but for --slurm, --run, their values, and --dry-run.
+    """
+    kept, skip = [], 0.0  # words that are still to be left out
+    for word in words:
+        if word.startswith('-'):
+            skip = {'--slurm': 1, '--run': math.inf}.get(word, 0)
+            if skip or word.startswith(('--slurm=', '--run=', '--dry-run')):
+                continue
+        elif skip > 0:
+            skip -= 1
+            continue
+        kept.append(word)
+    return kept
+
+
+def _quote(text: str) -> str:
+    """Quote as sbatch reads its lines: in double quotes."""
+    return f'"{text}"' if ' ' in text else text

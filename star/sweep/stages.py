@@ -1,0 +1,210 @@
+"""The two stages of a run, training and testing, as commands and on disk.
+
+    WORK_DIR/runs/NAME/seed_S/train/   what tools/train.py writes
+    WORK_DIR/runs/NAME/seed_S/test/    what tools/test.py writes
+    .../train.log, .../test.log        what they print
+
+Each stage's folder has a `sweep.json` with the settings that it was begun with
+and whether it is done: all that a restarted sweep needs to know.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from star.records import read_json, write_json
+from star.sweep.plan import Run
+
+FORMAT = 'star-sweep/1'
+MARKER = 'sweep.json'
+LAST = 'last_checkpoint'  # of a training
+_SHOWN = 3  # differences that a message names
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all runs of a sweep share.
+
+    Args:
+        tools: folder of train.py and test.py.
+        work_dir: of the sweep.
+        train: train before testing.
+        common: KEY=VALUE changes of every config.
+        train_args: further words for tools/train.py.
+        test_args: further words for tools/test.py.
+        seeded: whether the models draw random numbers when they restore.
+    """
+
+    tools: Path
+    work_dir: Path
+    train: bool = True
+    common: tuple[str, ...] = ()
+    train_args: tuple[str, ...] = ()
+    test_args: tuple[str, ...] = ()
+    seeded: bool = True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of a run.
+
+    Args:
+        name: 'train' or 'test'.
+        folder: its work folder.
+        words: of the command, without what depends on earlier attempts.
+        settings: what decides the outcome, flat.
+    """
+
+    name: str
+    folder: Path
+    words: tuple[str, ...]
+    settings: Mapping[str, str]
+
+    @property
+    def log(self) -> Path:
+        """Where the command's output goes."""
+        return self.folder.with_name(f'{self.name}.log')
+
+    def plan(self) -> list[str]:
+        """Return the command; the checkpoint of a test has no name yet."""
+        return [os.environ.get('PYTHON', sys.executable), *self.words]
+
+    def command(self) -> list[str]:
+        """Return the command as it is to be called now."""
+        words = self.plan()
+        if self.name == 'train' and (self.folder / LAST).is_file():
+            return [*words, '--resume']
+        trained = self.folder.with_name('train')
+        if self.name == 'test' and _CHECKPOINT in words:
+            last = (trained / LAST).read_text(encoding='utf-8').strip()
+            words[words.index(_CHECKPOINT)] = str(trained / last)
+        return words
+
+
+_CHECKPOINT = 'LAST_CHECKPOINT'  # known only after the training
+
+
+def run_folder(work_dir: Path, run: Run) -> Path:
+    """Return the folder of a run."""
+    return work_dir / 'runs' / run.name
+
+
+def all_changes(run: Run, options: Options) -> list[str]:
+    """List KEY=VALUE of what a run changes in its config.
+
+    Without training the seed is that of the restoration, where it has one.
+    """
+    own = [f'{key}={value}' for key, value in run.setting.changes]
+    seed = []
+    if not options.train and options.seeded:
+        seed = [f'model.restore_options.seed={run.seed}']
+    return [*options.common, *own, *seed]
+
+
+def make_stages(
+    run: Run, options: Options, config: Mapping[str, Any]
+) -> list[Stage]:
+    """List the commands of a run, in order.
+
+    Args:
+        run: what to do.
+        options: of the sweep.
+        config: the run's, changes included; it decides the outcome.
+    """
+    folder = run_folder(options.work_dir, run)
+    flat = {'seed': str(run.seed), **dict(flatten(config, 'config'))}
+    changes = all_changes(run, options)
+    tail = ['--cfg-options', *changes] if changes else []
+    stages = []
+    if options.train:
+        words = [str(options.tools / 'train.py'), run.setting.config]
+        words += [*options.train_args, '--seed', str(run.seed)]
+        words += ['--work-dir', str(folder / 'train'), *tail]
+        settings = {**flat, 'train_args': ' '.join(options.train_args)}
+        stages.append(Stage('train', folder / 'train', (*words,), settings))
+    words = [str(options.tools / 'test.py'), run.setting.config]
+    words += [_CHECKPOINT] if options.train else []
+    words += [*options.test_args, '--name', run.setting.name]
+    words += ['--work-dir', str(folder / 'test'), *tail]
+    settings = {**flat, 'test_args': ' '.join(options.test_args)}
+    settings['trained'] = str(options.train)
+    stages.append(Stage('test', folder / 'test', (*words,), settings))
+    return stages
+
+
+def is_done(stage: Stage) -> bool:
+    """Tell whether a stage was finished."""
+    path = stage.folder / MARKER
+    return path.is_file() and bool(read_json(path).get('done'))
+
+
+def check_stage(stage: Stage) -> None:
+    """Refuse a folder whose stage was begun with other settings.
+
+    Raises:
+        ValueError: it was, or somebody else's work lies there.
+    """
+    path = stage.folder / MARKER
+    if not path.is_file():
+        if stage.folder.is_dir() and any(stage.folder.iterdir()):
+            raise ValueError(
+                f'{stage.folder} holds something that no sweep began: '
+                'choose another --work-dir, or remove it'
+            )
+        return
+    saved = read_json(path)
+    if saved.get('format') != FORMAT:
+        raise ValueError(f'{path}: format must be {FORMAT!r}')
+    found = _differences(saved['settings'], stage.settings)
+    if found:
+        more = f' and {len(found) - _SHOWN} more' if len(found) > 3 else ''
+        state = 'done' if saved['done'] else 'begun'
+        raise ValueError(
+            f'{stage.folder} is stale: it was {state} with other settings: '
+            f'{", ".join(found[:_SHOWN])}{more}; remove it to repeat it, or '
+            'choose another --work-dir'
+        )
+
+
+def mark_stage(stage: Stage, seconds: float | None = None) -> None:
+    """Write down that a stage begins, or that it is done.
+
+    Args:
+        stage: which.
+        seconds: that its last attempt took; None for one that begins.
+    """
+    value = {
+        'format': FORMAT,
+        'done': seconds is not None,
+        'seconds': seconds,
+        'settings': dict(stage.settings),
+    }
+    write_json(stage.folder / MARKER, value)
+
+
+def flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """List the leaves of nested containers by dotted name, as JSON texts."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from flatten(item, f'{name}.{key}')
+    elif isinstance(value, (list, tuple)) and value:
+        for index, item in enumerate(value):
+            yield from flatten(item, f'{name}.{index}')
+    else:
+        yield name, json.dumps(value, default=str)
+
+
+def _differences(
+    saved: Mapping[str, str], current: Mapping[str, str]
+) -> list[str]:
+    names = sorted(saved.keys() | current.keys())
+    return [
+        f'{name} {saved.get(name, "not set")} there, '
+        f'{current.get(name, "not set")} here'
+        for name in names
+        if saved.get(name) != current.get(name)
+    ]

@@ -1,0 +1,1 @@
+"""A blind study in which people compare the results of several methods."""

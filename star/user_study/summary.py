@@ -1,0 +1,100 @@
+"""Votes to shares: for each question, over all sets and set by set."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from star.user_study.statistics import Interval, bootstrap_shares, wilson
+from star.user_study.store import QUESTIONS, Vote
+
+ALL = 'all'  # sets
+
+
+@dataclass(frozen=True)
+class Share:
+    """How often a method was chosen.
+
+    Args:
+        dataset: set of the clips, or 'all'.
+        question: that was answered.
+        method: chosen.
+        votes: for this method.
+        total: votes for all methods.
+        participants: who voted.
+        wilson: interval that takes votes as independent.
+        bootstrap: interval over participants; None for fewer than two.
+    """
+
+    dataset: str
+    question: str
+    method: str
+    votes: int
+    total: int
+    participants: int
+    wilson: Interval
+    bootstrap: Interval | None
+
+    @property
+    def share(self) -> float:
+        """Votes for this method over all votes."""
+        return self.votes / self.total
+
+
+def counted(votes: Sequence[Vote], finished: bool = False) -> list[Vote]:
+    """Keep the votes that no later one replaces.
+
+    Args:
+        votes: all.
+        finished: keep those of participants who have finished only.
+    """
+    return [v for v in votes if v.counts and (v.finished or not finished)]
+
+
+def summarise(
+    votes: Sequence[Vote], methods: Sequence[str], seed: int = 0
+) -> list[Share]:
+    """Count votes.
+
+    Args:
+        votes: those that count.
+        methods: all of the study, chosen or not.
+        seed: of the bootstrap.
+
+    Returns:
+        All sets together first, then each set where there are several;
+        nothing for a question without votes.
+    """
+    sets = sorted({vote.dataset for vote in votes})
+    shares = []
+    for dataset in [ALL, *(sets if len(sets) > 1 else [])]:
+        for question in QUESTIONS:
+            part = [
+                vote
+                for vote in votes
+                if vote.question == question and dataset in (ALL, vote.dataset)
+            ]
+            shares += _count(part, methods, dataset, seed) if part else []
+    return shares
+
+
+def _count(
+    votes: Sequence[Vote], methods: Sequence[str], dataset: str, seed: int
+) -> list[Share]:
+    people = sorted({vote.participant for vote in votes})
+    by = Counter((vote.participant, vote.method) for vote in votes)
+    table = [[by[person, method] for method in methods] for person in people]
+    intervals = bootstrap_shares(table, seed)
+    total = len(votes)
+    return [
+        Share(
+            dataset=dataset,
+            question=votes[0].question,
+            method=method,
+            votes=(count := sum(row[i] for row in table)),
+            total=total,
+            participants=len(people),
+            wilson=wilson(count, total),
+            bootstrap=intervals[i] if intervals else None,
+        )
+        for i, method in enumerate(methods)
+    ]
