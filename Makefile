@@ -27,7 +27,8 @@ demo: install ## restore a sample clip, or yours: make demo INPUT=my.mp4
 	@$(BIN)/python tools/demo.py $${INPUT:+--input "$$INPUT"} $(ARGS)
 
 test: install-tests ## run the tests; options for pytest: make test ARGS=-x
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest \
+		-n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: install-tests ## check style, types and spelling
 	$(BIN)/ruff check $(SOURCES)

@@ -1,5 +1,6 @@
 """Stand-ins for tools/train.py and tools/test.py that take moments."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -144,4 +145,6 @@ def sweep(folder: Path, pause: float) -> None:
 
 
 if __name__ == '__main__':
+    # a shell's background job begins with this signal switched off
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sweep(Path(sys.argv[1]), float(sys.argv[2]))

@@ -29,7 +29,7 @@ GREYS = """return [...document.querySelectorAll('video')].map((video) => {
   const context = canvas.getContext('2d');
   context.drawImage(video, 0, 0);
   return context.getImageData(32, 24, 1, 1).data[0]; });"""
-SETTLED = """return document.querySelector('#screen').classList
+SETTLED = """return document.querySelector('#screen')?.classList
   .contains('ready') && [...document.querySelectorAll('video')]
   .every((video) => !video.seeking && video.readyState >= 2)"""
 TIMES = """return [...document.querySelectorAll('video')]

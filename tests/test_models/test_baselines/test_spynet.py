@@ -38,7 +38,7 @@ def test_number_of_parameters():
 def test_equals_mmagic(size: tuple[int, int]):
     try:
         import_mmagic()
-    except ModuleNotFoundError:
+    except ImportError:
         pytest.skip('mmagic is not installed')
     from mmagic.models.editors.basicvsr.basicvsr_net import SPyNet as Theirs
 
