@@ -53,6 +53,13 @@ def check_png(path: Path) -> None:
         raise ValueError(f'`out` must be a file that ends in .png, got {path}')
 
 
+def to_png(figure: Figure) -> bytes:
+    """Draw a figure as a PNG file; equal figures give equal bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format='png', dpi=DPI, metadata={'Software': None})
+    return file.getvalue()
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG file; its folder is made if need be.
 
@@ -60,11 +67,10 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure: equal figures give equal files.
         path: of the file.
     """
-    file = io.BytesIO()
-    figure.savefig(file, format='png', dpi=DPI, metadata={'Software': None})
+    data = to_png(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.part-{os.getpid()}')
-    part.write_bytes(file.getvalue())
+    part.write_bytes(data)
     part.replace(path)
 
 

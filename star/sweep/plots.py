@@ -4,9 +4,10 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from star.compat import require
+from matplotlib.axes import Axes
+
+from star.report.figures import COLOURS, SHAPES, new_figure, to_png
 from star.report.published import (
     ABLATION_SET,
     load_ablations,
@@ -21,9 +22,6 @@ from star.sweep.results import (
     settings_of,
 )
 
-# Okabe and Ito's, told apart also by those who see fewer colours
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
-_SHAPES = 'osD^vP'
 _COLUMNS = ('value', 'series', 'metric', 'mean', 'spread', 'seeds')
 
 
@@ -89,32 +87,21 @@ def draw(key: str, dataset: str, points: Sequence[Point]) -> bytes:
 
     Returns:
         A PNG file.
-
-    Raises:
-        ImportError: matplotlib is missing.
     """
-    require('matplotlib', 'sweeps').use('Agg')
-    pyplot = require('matplotlib.pyplot', 'sweeps')
     metrics = list(dict.fromkeys(p.metric for p in points if p.seeds))
-    figure, panels = pyplot.subplots(
-        1, len(metrics), figsize=(4 * len(metrics), 3.4), squeeze=False
-    )
-    for panel, metric in zip(panels[0], metrics, strict=True):
+    figure, panels = new_figure(len(metrics))
+    for panel, metric in zip(panels, metrics, strict=True):
         _panel(panel, [p for p in points if p.metric == metric])
         panel.set_xlabel(key.removeprefix('model.'))
         panel.set_ylabel(metric)
     figure.suptitle(f'{dataset}: mean and standard deviation over seeds')
-    handles, labels = panels[0][0].get_legend_handles_labels()
+    handles, labels = panels[0].get_legend_handles_labels()
     if len(labels) > 1 or labels != ['measured']:
         figure.legend(handles, labels, loc='outside lower center', ncols=2)
-    figure.set_layout_engine('constrained')
-    file = io.BytesIO()
-    figure.savefig(file, format='png', dpi=120, metadata={'Software': None})
-    pyplot.close(figure)
-    return file.getvalue()
+    return to_png(figure)
 
 
-def _panel(panel: Any, points: Sequence[Point]) -> None:
+def _panel(panel: Axes, points: Sequence[Point]) -> None:
     """Draw one metric; what the paper prints is hollow."""
     names = list(dict.fromkeys((p.series, bool(p.seeds)) for p in points))
     for index, (series, measured) in enumerate(names):
@@ -122,19 +109,18 @@ def _panel(panel: Any, points: Sequence[Point]) -> None:
             (p for p in points if (p.series, bool(p.seeds)) == names[index]),
             key=lambda p: p.value,
         )
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         panel.errorbar(
             [p.value for p in found],
             [p.mean for p in found],
             yerr=_bars(found),
             label=series or 'measured',
             color=colour,
-            marker=_SHAPES[index % len(_SHAPES)],
+            marker=SHAPES[index % len(SHAPES)],
             markerfacecolor=colour if measured else 'none',
             linestyle='-' if measured else ':',
             capsize=4,
         )
-    panel.grid(alpha=0.3)
 
 
 def _bars(points: Sequence[Point]) -> list[float] | None:
