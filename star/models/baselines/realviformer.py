@@ -165,7 +165,7 @@ class RealViformer(NetworkBaseline):
         )
         self.wrappers = ('params_ema',) if ema else ('params',)
         self.network = RealViformerNet()
-        # 30 % less time on a CPU
+        # about a quarter less time on a CPU
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def rename(self, name: str) -> str | None:
