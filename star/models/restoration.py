@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from star.models.star_model import STARModel
 
 Progress = Callable[[str, int, int | None], None]
+Watch = Callable[[int, int, Tensor], None]
 
 SEGMENT_BYTES = 64 * 2**20  # of the latents that a sampler holds, or
 WEIGHT_SHARE = 0.05  # this share of the weights' size, if that is more
@@ -60,6 +61,8 @@ class Restoration:
         model: the STARModel.
         options: how to restore; checked here.
         progress: see `STARModel.restore`.
+        watch: called after each evaluation of the networks with the first
+            frame of the segment, the timestep and x0, (1, C, T, h, w).
 
     Raises:
         ValueError: an option is out of range.
@@ -69,7 +72,8 @@ class Restoration:
         self,
         model: 'STARModel',
         options: RestoreOptions,
-        progress: Progress | None,
+        progress: Progress | None = None,
+        watch: Watch | None = None,
     ) -> None:
         model.check_options(options)
         if options.compat == 'official':
@@ -77,6 +81,7 @@ class Restoration:
         self.model = model
         self.options = options
         self.progress = progress or _silent
+        self.watch = watch
         self.device = next(model.backbone.parameters()).device
         self.ratio = model.autoencoder.temporal_downsample
         self.timesteps = model.schedule.list_timesteps(
@@ -204,6 +209,8 @@ class Restoration:
             x0 = self._denoise(x_t, z_lq, t)
             part = min(1.0, next(evaluations) / len(self.timesteps))
             self.progress('denoise', start + int(part * len(lq)), None)
+            if self.watch:
+                self.watch(start, t, x0)
             return x0 if tail is None else fade(tail, x0)
 
         sample = SAMPLERS[self.options.sampler]

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from star.apis.estimates import restore_estimates, watch_sampler
-from star.diffusion.samplers import SAMPLERS
+from star.apis.estimates import restore_estimates
 from tests.test_models.fakes import (
     GroupingAutoencoder,
     PixelBackbone,
@@ -65,16 +64,3 @@ def test_a_clip_in_segments_is_refused():
     )
     with pytest.raises(ValueError, match='one segment, 2 latents long'):
         list(restore_estimates(model, random_clip(9), model.restore_options))
-
-
-def test_the_sampler_is_put_back():
-    before = dict(SAMPLERS)
-    with pytest.raises(RuntimeError), watch_sampler('ddim', lambda t, x: None):
-        assert SAMPLERS['ddim'] is not before['ddim']
-        raise RuntimeError
-    assert before == SAMPLERS
-
-
-def test_unknown_sampler():
-    with pytest.raises(ValueError, match='`name` must be in'):
-        watch_sampler('euler', lambda t, x: None).__enter__()
