@@ -110,6 +110,29 @@ def write_safetensors(
         Path(part).unlink(missing_ok=True)
 
 
+def check_target(src: Path, dst: Path, overwrite: bool) -> None:
+    """Refuse what a converter should not read or write.
+
+    Args:
+        src: file or folder to read.
+        dst: file to write.
+        overwrite: whether `dst` may exist.
+
+    Raises:
+        ValueError: naming path and reason.
+    """
+    if not src.exists():
+        raise ValueError(f'{src}: no such file or folder')
+    if dst.suffix != '.safetensors':
+        raise ValueError(f'{dst}: name must end in .safetensors')
+    if not dst.parent.is_dir():
+        raise ValueError(f'{dst.parent}: no such folder')
+    if dst.is_dir() or (dst.exists() and not overwrite):
+        raise ValueError(f'{dst}: exists (use --overwrite)')
+    if dst.exists() and dst.resolve().is_relative_to(src.resolve()):
+        raise ValueError(f'{dst}: is the source, or a part of it')
+
+
 def _header(tensors: Mapping[str, LazyTensor], dtype: torch.dtype) -> bytes:
     entries: dict[str, dict] = {'__metadata__': {'format': 'pt'}}
     end = 0

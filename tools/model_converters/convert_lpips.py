@@ -7,16 +7,19 @@ trunk from the internet, this holds trunk and heads.
 """
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
+
+from star.models.tensor_files import (
+    check_target,
+    held,
+    write_safetensors,
+)
 
 PREFIX = 'core.'  # of the metric's own tensors within the graph
 HEADS = 7
@@ -53,7 +56,8 @@ def convert(src: Path, dst: Path) -> int:
     except (IndexError, ValueError, RuntimeError) as error:
         raise ValueError(f'{src}: not an ONNX file') from error
     state = state_dict(tensors, src)
-    save_atomically(state, dst)
+    tensors = {name: held(tensor) for name, tensor in state.items()}
+    write_safetensors(dst, tensors, torch.float32)
     return len(state)
 
 
@@ -146,38 +150,10 @@ def varint(data: memoryview, place: int) -> tuple[int, int]:
             return value, place
 
 
-def save_atomically(state: dict[str, Tensor], dst: Path) -> None:
-    """Write to a temporary name beside DST, then rename."""
-    handle, name = tempfile.mkstemp(suffix='.part', dir=dst.parent)
-    os.close(handle)
-    try:
-        save_file(state, name, metadata={'format': 'pt'})
-        os.chmod(name, 0o644)
-        os.replace(name, dst)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def check_paths(src: Path, dst: Path, overwrite: bool) -> None:
-    """Refuse what should not be read or written.
-
-    Raises:
-        ValueError: naming path and reason.
-    """
-    if not src.is_file():
-        raise ValueError(f'{src}: no such file')
-    if dst.suffix != '.safetensors':
-        raise ValueError(f'{dst}: name must end in .safetensors')
-    if not dst.parent.is_dir():
-        raise ValueError(f'{dst.parent}: no such folder')
-    if dst.exists() and not overwrite:
-        raise ValueError(f'{dst}: exists (use --overwrite)')
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
-        check_paths(args.src, args.dst, args.overwrite)
+        check_target(args.src, args.dst, args.overwrite)
         count = convert(args.src, args.dst)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

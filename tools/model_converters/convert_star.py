@@ -21,6 +21,7 @@ from star.models.checkpoints import (
     verify_sha256,
 )
 from star.models.controlnets import UNetControlNet
+from star.models.tensor_files import check_target
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -65,26 +66,10 @@ def save_atomically(state: StateDict, dst: Path) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def check_paths(src: Path, dst: Path, overwrite: bool) -> None:
-    """Refuse what should not be read or written.
-
-    Raises:
-        ValueError: naming path and reason.
-    """
-    if dst.suffix != '.safetensors':
-        raise ValueError(f'{dst}: name must end in .safetensors')
-    if not dst.parent.is_dir():
-        raise ValueError(f'{dst}: no such folder')
-    if dst.exists() and not overwrite:
-        raise ValueError(f'{dst}: exists (use --overwrite)')
-    if dst.exists() and src.exists() and dst.samefile(src):
-        raise ValueError(f'{dst}: is the source')
-
-
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
-        check_paths(args.src, args.dst, args.overwrite)
+        check_target(args.src, args.dst, args.overwrite)
         convert(args.src, args.dst, args.sha256)
     except (ValueError, OSError) as error:
         print(f'convert_star: {error}', file=sys.stderr)

@@ -26,7 +26,7 @@ from star.models.cogvideox_checkpoints import (
     convert,
     open_weights,
 )
-from star.models.tensor_files import write_safetensors
+from star.models.tensor_files import check_target, write_safetensors
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 
@@ -75,24 +75,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def check_paths(src: Path, dst: Path, overwrite: bool) -> None:
-    """Refuse what should not be read or written.
-
-    Raises:
-        ValueError: naming path and reason.
-    """
-    if not src.exists():
-        raise ValueError(f'{src}: no such file or folder')
-    if dst.suffix != '.safetensors':
-        raise ValueError(f'{dst}: name must end in .safetensors')
-    if not dst.parent.is_dir():
-        raise ValueError(f'{dst}: no such folder')
-    if dst.is_dir() or (dst.exists() and not overwrite):
-        raise ValueError(f'{dst}: exists (use --overwrite)')
-    if dst.exists() and dst.resolve().is_relative_to(src.resolve()):
-        raise ValueError(f'{dst}: is the source, or a part of it')
-
-
 def run(args: argparse.Namespace) -> Conversion:
     """Convert; DST appears when it is complete.
 
@@ -100,7 +82,7 @@ def run(args: argparse.Namespace) -> Conversion:
         ValueError: a source that cannot be read or does not fit.
         OSError: a destination that cannot be written.
     """
-    check_paths(args.src, args.dst, args.overwrite)
+    check_target(args.src, args.dst, args.overwrite)
     if args.sha256:
         verify_sha256(args.src, args.sha256)
     try:
