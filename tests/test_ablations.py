@@ -1,6 +1,7 @@
 """Every row of tables 3, 4, 5 and 7: its options reach the modules, it learns.
 
-The networks are shrunk; LIEM, losses and what is frozen are the row's own.
+The networks are shrunk; LIEM, losses and what is frozen are the row's own. The
+rows of the small model keep their size, and see a corner of a clip.
 """
 
 import copy
@@ -24,7 +25,9 @@ from tests.test_models.fakes import (
 )
 
 FOLDER = config_root() / 'ablations'
-ROWS = sorted(path.stem for path in FOLDER.glob('*.py'))
+FILES = sorted(path.stem for path in FOLDER.glob('*.py'))
+ROWS = [name for name in FILES if not name.startswith('tiny_')]
+SMALL = [n for n in FILES if n not in ROWS and n != 'tiny_base']
 SIZES = {
     'in_dim': 3,
     'dim': 32,
@@ -70,7 +73,29 @@ LOSSES = {
     'beta_1p5': {'beta': 1.5},
     'beta_2': {'beta': 2},
 }
+# what the small model's rows change in their base, and to what
+GATE, FREQUENCY = 'model.{}.liem', 'model.losses.frequency'
+BOTH = [GATE.format('backbone'), GATE.format('controlnet')]
+DIFFERENCES = {
+    'tiny_liem_none': dict.fromkeys(BOTH),
+    'tiny_liem_before_norm': {},
+    'tiny_liem_after_norm': {
+        key: {'type': 'LIEM', 'gate': 'after_norm'} for key in BOTH
+    },
+    'tiny_frequency_official': {
+        FREQUENCY: {
+            'type': 'DynamicFrequencyLoss',
+            'alpha': 2,
+            'beta': 1,
+            'filter': 'official',
+        }
+    },
+    'tiny_frequency_paper': {
+        FREQUENCY: {'type': 'DynamicFrequencyLoss', 'alpha': 2, 'beta': 1}
+    },
+}
 every_row = pytest.mark.parametrize('name', ROWS)
+every_small_row = pytest.mark.parametrize('name', SMALL)
 
 
 @lru_cache
@@ -82,6 +107,14 @@ def build(name: str) -> nn.Module:
     settings.backbone.update(out_dim=3, **SIZES)
     settings.controlnet.update(SIZES)
     settings.losses.window.update(num_frames=2, crop_size=(8, 8))
+    torch.manual_seed(0)
+    return MODELS.build(settings)
+
+
+def build_small(name: str) -> nn.Module:
+    """Build a row of the small model, without files of weights."""
+    settings = load_config(FOLDER / f'{name}.py').model
+    settings.losses.perceptual = None
     torch.manual_seed(0)
     return MODELS.build(settings)
 
@@ -167,3 +200,78 @@ def test_a_training_step(name: str):
     own = {n for n in changed if not n.startswith('controlnet.')}
     assert all(n.startswith('backbone.') and '.local' in n for n in own)
     assert bool(own) == bool(axes)
+
+
+def test_the_small_rows_are_those_listed():
+    assert set(SMALL) == DIFFERENCES.keys()
+    assert not any(published_ablations(f'ablations/{n}.py') for n in SMALL)
+
+
+@every_small_row
+def test_a_small_row_states_only_its_difference(name: str):
+    expected = load_config(FOLDER / 'tiny_base.py').to_dict()
+    for key, value in DIFFERENCES[name].items():
+        *parts, last = key.split('.')
+        place = expected
+        for part in parts:
+            place = place[part]
+        place[last] = value
+    assert load_config(FOLDER / f'{name}.py').to_dict() == expected
+
+
+@every_small_row
+def test_options_of_a_small_row_reach_the_modules(name: str):
+    model = build_small(name)
+    gate = 'after_norm' if name == 'tiny_liem_after_norm' else 'before_norm'
+    for network in (model.backbone, model.controlnet):
+        for kind in (nn.Conv2d, nn.Linear):
+            found = gates(network, kind)
+            assert bool(found) == (name != 'tiny_liem_none')
+            assert all(m.gate == gate and m.position == 'i' for m in found)
+    losses = [
+        (loss.filter, loss.alpha, loss.beta, loss.b)
+        for loss in model.objective.on_pixels
+    ]
+    assert losses == {
+        'tiny_frequency_official': [('official', 2, 1, 'linear')],
+        'tiny_frequency_paper': [('radial', 2, 1, 'linear')],
+    }.get(name, [])
+
+
+def test_small_rows_with_gates_begin_alike():
+    """So that a seed's rows differ by what they state alone."""
+    first, *others = [
+        build_small(n).state_dict() for n in SMALL if n != 'tiny_liem_none'
+    ]
+    for other in others:
+        assert other.keys() == first.keys()
+        assert all(other[key].equal(first[key]) for key in first)
+
+
+@every_small_row
+def test_a_training_step_of_a_small_row(name: str):
+    """Both networks learn, the gates included, and nothing else."""
+    model = build_small(name).train()
+    data = {
+        'inputs': [random_clip(2, 12, 8, 3)],
+        'data_samples': [VideoSample(gt=random_clip(2, 48, 32, 1), seed=1)],
+    }
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    learning = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, 1e-2)
+    for _ in range(3):  # layers that begin as zero let others through then
+        found = model(**model.data_preprocessor(data, True), mode='loss')
+        losses = {n: v for n, v in found.items() if n.startswith('loss_')}
+        assert all(value.isfinite() for value in losses.values())
+        assert ('loss_frequency' in losses) == name.startswith('tiny_freq')
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    changed = {
+        n for n, p in model.named_parameters() if not p.equal(before[n])
+    }
+    parts = {n.partition('.')[0] for n in changed}
+    assert parts == {'backbone', 'controlnet'}
+    for part in parts:
+        gated = any(part in n and '.local' in n for n in changed)
+        assert gated == (name != 'tiny_liem_none')

@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from star.apis.build import load_config
+from star.registry import MODELS
 from tests.paths import ROOT
 from tests.test_sweep import stubs
 from tests.test_sweep.miniature import FREQUENCY, LIEM, write_configs
@@ -80,6 +83,20 @@ def test_a_plan_starts_nothing(call, tmp_path):
     assert words[-2:] == ['--cfg-options', f'{STEPS}=2']
     assert lines[-1] == '1 runs, 0 done'
     assert not (tmp_path / 'work').exists()
+
+
+def test_weights_of_a_part_are_checked_in_silence(call, tmp_path, recwarn):
+    settings = load_config(TINY).model.autoencoder
+    weights = MODELS.build(settings).vae.state_dict()
+    save_file(weights, tmp_path / 'fits.safetensors')
+    save_file(dict(list(weights.items())[1:]), tmp_path / 'no.safetensors')
+    key = f'model.autoencoder.pretrained={tmp_path}'
+    words = (TINY, '--dry-run', '--cfg-options')
+    code, _, err = call(*words, f'{key}/fits.safetensors')
+    assert (code, err) == (0, '')
+    assert not [w for w in recwarn if 'non-meta' in str(w.message)]
+    code, _, err = call(*words, f'{key}/no.safetensors')
+    assert code == 2 and 'does not fit this' in err
 
 
 def test_failures(call, tmp_path):

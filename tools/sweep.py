@@ -19,6 +19,7 @@ import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,8 +239,13 @@ def read_config(run: Run, options: Options) -> Config:
 
 
 def check_building(config: Config) -> None:
-    """Build the model without memory: wrong values come to light."""
-    with torch.device('meta'):
+    """Build the model without memory: wrong values come to light.
+
+    Files of weights that its parts name are opened, and must fit.
+    """
+    with torch.device('meta'), warnings.catch_warnings():
+        # torch says of each of their tensors that it comes to nothing
+        warnings.filterwarnings('ignore', '.*copying from a non-meta param')
         build_model(config)
 
 
