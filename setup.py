@@ -10,7 +10,7 @@ setup(
     ],
     package_dir={'star.configs': 'configs'},
     package_data={
-        'star.assets': ['*.safetensors'],
+        'star.assets': ['*.safetensors', 'LICENSE.*'],
         'star.configs': ['**/*.py', '**/*.md'],
         'star.report': ['*.css', '*.js', '*.csv'],
         'star.user_study': ['pages/*'],

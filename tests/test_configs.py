@@ -114,6 +114,8 @@ def latent_channels(model):
     backbone = model.backbone
     if type(backbone).__name__ == 'CogVideoXDiT':
         return {backbone.latent_dim}
+    if type(backbone).__name__ == 'CompactDenoiser':
+        return {backbone.in_dim, backbone.skip.out_channels}
     sizes = [n.encoder.sizes for n in (backbone, model.controlnet)]
     return {*(s.in_dim for s in sizes), backbone.conv_out.out_channels}
 

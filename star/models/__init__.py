@@ -5,7 +5,8 @@ from star.diffusion.schedule import NoiseSchedule
 from star.models.autoencoder_trainer import AutoencoderTrainer
 from star.models.autoencoders import TemporalVAE
 from star.models.autoencoders_cogvideox import CogVideoXVAE
-from star.models.backbones import CogVideoXDiT, I2VGenUNet
+from star.models.autoencoders_dct import PatchDCT
+from star.models.backbones import CogVideoXDiT, CompactDenoiser, I2VGenUNet
 from star.models.baselines import (
     DBVSR,
     Bicubic,
@@ -36,6 +37,7 @@ __all__ = [
     'CogVideoXDiT',
     'CogVideoXSchedule',
     'CogVideoXVAE',
+    'CompactDenoiser',
     'ConstantTextEncoder',
     'DynamicFrequencyLoss',
     'I2VGenUNet',
@@ -44,6 +46,7 @@ __all__ = [
     'LoRA',
     'NoiseSchedule',
     'OpenCLIPTextEncoder',
+    'PatchDCT',
     'PerceptualLoss',
     'RealESRGANCompact',
     'RealViformer',

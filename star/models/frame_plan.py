@@ -68,7 +68,7 @@ def plan_frames(
             'a frame must be (3, h, w) uint8, got '
             f'{tuple(frame.shape)} {frame.dtype}'
         )
-    size = _output_size(frame, options.scale)
+    size = output_size(frame, options.scale)
     white = options.compat == 'official'
     side = autoencoder.downsample
     padding = (
@@ -83,7 +83,16 @@ def plan_frames(
     return FramePlan(size, padding, latent_size, tiles, white)
 
 
-def _output_size(frame: Tensor, scale: float) -> tuple[int, int]:
+def output_size(frame: Tensor, scale: float) -> tuple[int, int]:
+    """Work out height and width of the output.
+
+    Args:
+        frame: of the input, (..., h, w).
+        scale: output size over input size.
+
+    Raises:
+        ValueError: nothing would be left of the frame.
+    """
     height, width = frame.shape[-2:]
     size = (round(height * scale), round(width * scale))
     if min(size) < 1:

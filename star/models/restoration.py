@@ -20,12 +20,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from star.diffusion.samplers import SAMPLERS, official_start
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
-from star.models.frame_plan import plan_frames
+from star.models.frame_plan import output_size, plan_frames
 from star.models.guided_velocity import GuidedVelocity
+from star.models.limits import limits_of
 from star.models.segments import (
     fade,
     fade_pieces,
@@ -82,6 +84,7 @@ class Restoration:
         self.options = options
         self.progress = progress or _silent
         self.watch = watch
+        self.size: tuple[int, int] | None = None  # where not the plan's
         self.device = next(model.backbone.parameters()).device
         self.ratio = model.autoencoder.temporal_downsample
         self.timesteps = model.schedule.list_timesteps(
@@ -140,8 +143,12 @@ class Restoration:
     def _measure(self, frame: Tensor) -> None:
         """Work out sizes from the first frame (C, h, w)."""
         model = self.model
+        options, scale = self.options, limits_of(model.backbone).scale
+        if scale is not None and scale != options.scale:
+            self.size = output_size(frame, options.scale)
+            options = replace(options, scale=scale)
         self.plan = plan_frames(
-            frame, self.options, model.autoencoder, model.backbone
+            frame, options, model.autoencoder, model.backbone
         )
         rows, columns = self.plan.latent_size
         channels = model.autoencoder.latent_channels
@@ -276,6 +283,13 @@ class Restoration:
         end = done + len(clip)
         fix = COLOR_FIXES[self.options.color_fix]
         clip = fix(clip, self._enlarge(lq[done:end]))
+        if self.size is not None:
+            clip = F.interpolate(
+                clip.clamp(-1, 1),
+                size=self.size,
+                mode='bicubic',
+                antialias=True,
+            )
         self.progress('decode', start + end, None)
         return to_uint8(clip).cpu()
 

@@ -158,11 +158,8 @@ class SamplerTrainer(BaseModel):
 
 def _train_parts(star: STARModel, trained: tuple[str, ...]) -> None:
     """Freeze what is not to learn; of the autoencoder more than that."""
-    train_branches(star.autoencoder)
-    networks = {
-        'backbone': star.backbone,
-        'controlnet': star.controlnet,
-        'decoder': star.autoencoder,
-    }
-    for name in set(PARTS) - set(trained):
-        networks[name].requires_grad_(False)
+    star.autoencoder.requires_grad_(False)
+    if 'decoder' in trained:
+        train_branches(star.autoencoder)
+    for name in {'backbone', 'controlnet'} - set(trained):
+        star.get_submodule(name).requires_grad_(False)

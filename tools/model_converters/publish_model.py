@@ -78,6 +78,7 @@ def publish(args: argparse.Namespace) -> int:
         state = {name: tensor.half() for name, tensor in state.items()}
     part = args.dst.with_name(args.dst.name + '.part')
     save_file(state, part)
+    part.chmod(0o644)  # safetensors lets the owner alone read it
     part.replace(args.dst)
     return sum(tensor.numel() for tensor in state.values())
 

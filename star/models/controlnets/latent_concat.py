@@ -9,13 +9,13 @@ from star.registry import MODELS
 class LatentConcat(nn.Module):
     """Hand the low-quality latents to a backbone that takes them as channels.
 
-    It has no parameters; the backbone's patch embedding learns what to do
-    with them (`CogVideoXDiT`).
+    It has no parameters; the backbone's first layer learns what to do with
+    them (`CogVideoXDiT`, `CompactDenoiser`).
     """
 
     @property
     def size_multiple(self) -> tuple[int, int]:
-        """Any size will do; see `CogVideoXDiT`."""
+        """Any size will do; the backbone may have a rule."""
         return 1, 1
 
     @property

@@ -1,0 +1,165 @@
+"""A lossless autoencoder without weights: cosine transform of patches."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from star.registry import MODELS
+from star.video.tiling import TileSize
+
+
+def dct_basis(patch: int) -> Tensor:
+    """Build the two-dimensional cosine basis of square patches.
+
+    Args:
+        patch: side of a patch, p.
+
+    Returns:
+        (p p, p p), rows orthonormal: row `u * p + v` has u half periods from
+        top to bottom and v from left to right.
+
+    Source: the discrete cosine transform II, as in JPEG.
+    """
+    place = torch.arange(patch, dtype=torch.float64)
+    angle = math.pi / patch * torch.outer(place, place + 0.5)
+    rows = angle.cos() * math.sqrt(2 / patch)
+    rows[0] /= math.sqrt(2)
+    return torch.kron(rows, rows).float()
+
+
+def dct_gains(patch: int) -> Tensor:
+    """Scale coefficients so that a picture's deviate more alike.
+
+    A picture's coefficients fall about as the inverse frequency; half of
+    that, as an exponent, is taken out: smooth parts, whose errors show most,
+    still weigh more in a distance of latents.
+
+    Args:
+        patch: side of a patch, p.
+
+    Returns:
+        (p p,): 2 / p for the mean, so that latents of clips in [-1, 1]
+        deviate by about 1, more for higher frequencies.
+    """
+    place = torch.arange(patch, dtype=torch.float32)
+    squares = place.square()
+    radius = (1 + squares[:, None] + squares).sqrt().flatten()
+    return 2 / patch * radius.sqrt()
+
+
+@MODELS.register_module()
+class PatchDCT(nn.Module):
+    """Turn patches of p x p pixels into latents of 3 p p channels and back.
+
+    An invertible linear map without weights: for small networks that do all
+    their work at the size of the low-quality clip and shall not lose anything
+    to an autoencoder. Computed in float32, whatever the model's precision.
+
+    Args:
+        patch_size: side of a patch, p, >= 1.
+        encode_batch: frames encoded at once, >= 1; changes memory only.
+        decode_chunk: frames decoded at once, >= 1; changes memory only.
+
+    Raises:
+        ValueError: an option is below 1.
+    """
+
+    temporal_downsample = 1  # frames of a latent
+
+    device_of: Tensor
+
+    def __init__(
+        self,
+        patch_size: int = 4,
+        encode_batch: int = 8,
+        decode_chunk: int = 8,
+    ) -> None:
+        super().__init__()
+        options = {
+            'patch_size': patch_size,
+            'encode_batch': encode_batch,
+            'decode_chunk': decode_chunk,
+        }
+        for name, value in options.items():
+            if value < 1:
+                raise ValueError(f'`{name}` must be at least 1, got {value}')
+        self.downsample = patch_size
+        self.latent_channels = 3 * patch_size**2
+        self.encode_batch = encode_batch
+        self.decode_chunk = decode_chunk
+        self.register_buffer('device_of', torch.empty(0), persistent=False)
+
+    def encode(
+        self,
+        x: Tensor,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        tile: TileSize = 0,
+    ) -> Tensor:
+        """Encode a clip.
+
+        Args:
+            x: clip, (N, 3, T, H, W), RGB in [-1, 1]; H and W multiples of
+                `downsample`; may live on another device than the model.
+            generator: unused: nothing is drawn.
+            tile: unused: patches do not see each other.
+
+        Returns:
+            Latent (N, latent_channels, T, H / downsample, W / downsample),
+            red, green and blue one after the other, where `x` lives.
+
+        Raises:
+            ValueError: the sides are no multiples of `downsample`.
+        """
+        side = self.downsample
+        if x.shape[-2] % side or x.shape[-1] % side:
+            raise ValueError(
+                f'`x` must have sides that are multiples of {side}, got '
+                f'{x.shape[-2]} x {x.shape[-1]}'
+            )
+        pixels = rearrange(
+            x,
+            'n c t (h p) (w q) -> n t h w c (p q)',
+            p=side,
+            q=side,
+        )
+        analysis = dct_gains(side)[:, None] * dct_basis(side)
+        z = pixels.float() @ analysis.T.to(x.device)
+        return rearrange(z, 'n t h w c f -> n (c f) t h w').to(x.dtype)
+
+    def decode(self, z: Tensor, tile: TileSize = 0) -> Tensor:
+        """Decode a whole latent.
+
+        Args:
+            z: latent, (N, latent_channels, T, h, w).
+            tile: unused.
+
+        Returns:
+            Clip (N, 3, T, h * downsample, w * downsample), not clamped, of
+            the dtype and where `z` lives.
+        """
+        side = self.downsample
+        synthesis = (dct_basis(side) / dct_gains(side)[:, None]).to(z.device)
+        coefficients = rearrange(z, 'n (c f) t h w -> n t h w c f', c=3)
+        pixels = coefficients.float() @ synthesis
+        x = rearrange(
+            pixels, 'n t h w c (p q) -> n c t (h p) (w q)', p=side, q=side
+        )
+        return x.to(z.dtype)
+
+    def decode_chunks(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+        """Decode piece by piece, so that only one chunk is in memory.
+
+        Args:
+            z: latent, (N, latent_channels, T, h, w); may live on another
+                device.
+            tile: unused.
+
+        Yields:
+            Consecutive pieces of the clip, (N, 3, t, H, W) with t >= 1, on
+            the device of the model; together all T frames.
+        """
+        for chunk in z.split(self.decode_chunk, dim=2):
+            yield self.decode(chunk.to(self.device_of.device))
