@@ -65,7 +65,8 @@ def test_the_camera_moves_smoothly(made: Path):
 
 
 @pytest.mark.parametrize(
-    ('config', 'most_lost', 'sharper'), [(None, 0.5, 1.5), ('tiny_f4', 1.5, 4)]
+    ('config', 'most_lost', 'sharper'),
+    [(None, 1.5, 3), ('tiny', 0.5, 1.5), ('tiny_f4', 1.5, 4)],
 )
 def test_shipped_models_sharpen_it(
     made: Path, config: str | None, most_lost: float, sharper: float

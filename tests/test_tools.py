@@ -22,9 +22,6 @@ from tests.paths import CLIPS, ROOT, needs_clips
 from tests.test_apis.clips import Enlarger, read_clip, write_clip
 
 TOOLS = ROOT / 'tools'
-# the shipped weights, where they are there
-SHIPPED = (ROOT / 'star' / 'assets' / 'star_tiny.safetensors').is_file()
-WEIGHTS = [] if SHIPPED else ['--weights', 'random']
 
 
 @dataclass
@@ -385,7 +382,7 @@ def test_interruption_and_memory(
 def test_restore_as_a_process(tmp_path: Path) -> None:
     src = write_clip(tmp_path / 'in.mkv', 2, (16, 12))
     dst = tmp_path / 'out.mp4'
-    result = run_tool('restore.py', src, dst, '--json', *WEIGHTS)
+    result = run_tool('restore.py', src, dst, '--json')
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)['output_size'] == [64, 48]
     assert read_clip(dst)[0].shape == (2, 48, 64, 3)
@@ -412,7 +409,7 @@ def test_config_and_weights_that_cannot_be(
 
 
 def test_demo_as_a_process(tmp_path: Path) -> None:
-    result = run_tool('demo.py', '--output', tmp_path, *WEIGHTS)
+    result = run_tool('demo.py', '--output', tmp_path)
     assert result.returncode == 0, result.stderr
     (video,) = tmp_path.glob('*.mp4')
     (picture,) = tmp_path.glob('*.png')
@@ -436,7 +433,7 @@ def test_demo_picks_the_textured_detail() -> None:
 
 
 def test_demo_without_input(tmp_path: Path) -> None:
-    result = run_tool('demo.py', '--input', tmp_path / 'no.mp4', *WEIGHTS)
+    result = run_tool('demo.py', '--input', tmp_path / 'no.mp4')
     assert result.returncode == 1
     assert 'no.mp4' in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -444,7 +441,8 @@ def test_demo_without_input(tmp_path: Path) -> None:
 
 def test_measure_cost_of_a_call() -> None:
     result = run_tool(
-        'analysis_tools/measure_cost.py', '--latent', '2x18x16', '--json'
+        'analysis_tools/measure_cost.py',
+        *('--config', 'tiny', '--latent', '2x18x16', '--json'),
     )
     assert result.returncode == 0, result.stderr
     cost = json.loads(result.stdout)
@@ -453,6 +451,23 @@ def test_measure_cost_of_a_call() -> None:
     rate = cost['call_tflop'] / cost['call_seconds']
     assert cost['call_tflop_per_second'] == pytest.approx(rate)
     assert 0.1 < cost['call_peak_gib'] < 4
+
+
+def test_measure_cost_of_the_default() -> None:
+    """The shipped model's ControlNet has no parameters."""
+    result = run_tool(
+        'analysis_tools/measure_cost.py', '--latent', '2x9x8', '--json'
+    )
+    assert result.returncode == 0, result.stderr
+    cost = json.loads(result.stdout)
+    assert cost['backbone_parameters'] == 1_347_779
+    # two FLOP for each weight and place, but for the timestep's 64 x 64
+    places = 2 * 9 * 8
+    weights = sum(
+        (1_347_779 - 64 * 65, -33 * 64 * 2, -48 - 3 - 48 - 64 - 8 * 64)
+    )
+    expected = 2e-12 * places * weights
+    assert cost['call_tflop'] == pytest.approx(expected, 0.05)
 
 
 def test_measure_cost_of_a_restore() -> None:

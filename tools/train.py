@@ -78,6 +78,11 @@ def read_config(args: argparse.Namespace) -> Config:
         changes=args.cfg_options,
     )
     config = run_config(args.config, options)
+    if config.get('train_dataloader') is None:
+        raise ValueError(
+            f'config {args.config} is not for training: it has no '
+            '`train_dataloader`'
+        )
     if args.resume is not None:
         resume(config, args.resume)
     elif config.default_hooks.checkpoint.type == 'SafeCheckpointHook':

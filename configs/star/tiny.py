@@ -1,4 +1,4 @@
-# The small model that ships with the package; see README.md.
+# The smallest model with all parts of STAR; see README.md.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/tiny_clips.py',

@@ -24,6 +24,7 @@ from star.paths import config_path, config_root
 from star.registry import MODELS
 from star.state_dicts import find_misfits
 
+DEFAULT_CONFIG = 'tiny_compact'  # its weights ship with the package
 # width and tokens of a prompt, where a config does not say otherwise
 _TEXT_SIZES = {'OpenCLIPTextEncoder': (1024, 77), 'T5TextEncoder': (4096, 226)}
 
@@ -133,7 +134,7 @@ def load_config(config: str | Path | None = None) -> Config:
     Raises:
         ValueError: there is no such file, it is broken, or has no `model`.
     """
-    path = find_config('tiny' if config is None else str(config))
+    path = find_config(DEFAULT_CONFIG if config is None else str(config))
     try:
         settings = Config.fromfile(path)
     except Exception as error:  # a config is code: anything may go wrong

@@ -1,7 +1,7 @@
 """Score models side by side on clips that are degraded on the spot.
 
     python tools/analysis_tools/compare_models.py CLIPS... \
-        --models star_tiny bicubic realesr_general_x4v3 \
+        --models star_tiny_compact bicubic realesr_general_x4v3 \
         --weights realesr_general_x4v3=realesr-general-x4v3.pth \
         --lpips-weights lpips_squeeze.safetensors \
         --raft-weights raft-small.pth --seeds 0 1 2
@@ -12,9 +12,10 @@ models restore the same low-quality clip. The draws depend on the seed and the
 clip's name alone. Tables go to the standard output, progress to the standard
 error stream.
 
-A model is `star_tiny`, a config of configs/baselines by its name, or any name
-that --config gives a file. --steps is for diffusion models; several values
-give several rows, `star_tiny-4` and so on. Exit code: 0 done, 2 wrong use.
+A model is `star_tiny`, `star_tiny_compact`, a config of configs/baselines by
+its name, or any name that --config gives a file. --steps is for diffusion
+models; several values give several rows, `star_tiny-4` and so on. Exit code:
+0 done, 2 wrong use.
 """
 
 import argparse
@@ -45,7 +46,10 @@ from star.video.io import VideoReader, VideoWriter
 
 Degrade = Callable[[dict], dict]
 SCALE = 4
-KNOWN = {'star_tiny': 'star/tiny.py'}
+KNOWN = {
+    'star_tiny': 'star/tiny.py',
+    'star_tiny_compact': 'star/tiny_compact.py',
+}
 # title and number format of each metric
 COLUMNS = {
     'psnr': 'PSNR|.2f',
@@ -72,7 +76,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add('clips', type=Path, nargs='+', metavar='CLIPS')
-    add('--models', nargs='+', default=['star_tiny', 'bicubic'])
+    add('--models', nargs='+', default=['star_tiny_compact', 'bicubic'])
     add('--config', nargs='+', default=[], metavar='NAME=FILE')
     add('--weights', nargs='+', default=[], metavar='NAME=FILE')
     add('--steps', type=positive, nargs='+', help="default: the model's own")
