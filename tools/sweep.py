@@ -19,7 +19,6 @@ import os
 import shlex
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,12 @@ from typing import NoReturn
 import torch
 from mmengine.config import Config
 
-from star.apis.build import build_model, find_config, load_config
+from star.apis.build import (
+    build_model,
+    find_config,
+    load_config,
+    on_meta,
+)
 from star.apis.training import ChangesAction, RunOptions, run_config
 from star.registry import MODELS
 from star.sweep.keys import check_key, takes
@@ -243,9 +247,7 @@ def check_building(config: Config) -> None:
 
     Files of weights that its parts name are opened, and must fit.
     """
-    with torch.device('meta'), warnings.catch_warnings():
-        # torch says of each of their tensors that it comes to nothing
-        warnings.filterwarnings('ignore', '.*copying from a non-meta param')
+    with on_meta():
         build_model(config)
 
 

@@ -1,7 +1,9 @@
 """Build a model from a config and give it its weights."""
 
 import copy
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,15 @@ def find_config(config: str) -> Path:
         if (path := config_root() / folder / f'{config}.py').is_file():
             return path
     return config_path(f'star/{config}.py')  # says what is missing
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build modules without memory; files that they load still must fit."""
+    with torch.device('meta'), warnings.catch_warnings():
+        # torch says of each of their tensors that it comes to nothing
+        warnings.filterwarnings('ignore', '.*copying from a non-meta param')
+        yield
 
 
 def build_model(settings: Config) -> nn.Module:

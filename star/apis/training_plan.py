@@ -4,11 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from torch import nn
 
-from star.apis.build import build_model
+from star.apis.build import build_model, on_meta
 from star.apis.step_memory import ClipSize, step_memory
 from star.apis.training import check_training, config_error, start_files
 from star.apis.weights import WeightFile, find_local
@@ -86,7 +85,7 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
     check_training(config)
     if config.get('train_dataloader') is None:
         raise ValueError(f'config {config.filename} has no train_dataloader')
-    with torch.device('meta'):
+    with on_meta():
         model = build_model(config)
     parts = count_parts(model)
     gpus = find_gpus(config)
