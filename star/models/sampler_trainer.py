@@ -48,7 +48,8 @@ class SamplerTrainer(BaseModel):
 
     Raises:
         ValueError: `sampler` is unknown, `steps` empty or below 1, `trained`
-            empty or not of the parts, or `strength` out of range.
+            empty, not of the parts or without weights, or `strength` out of
+            range.
     """
 
     def __init__(
@@ -160,6 +161,11 @@ def _train_parts(star: STARModel, trained: tuple[str, ...]) -> None:
     """Freeze what is not to learn; of the autoencoder more than that."""
     star.autoencoder.requires_grad_(False)
     if 'decoder' in trained:
+        if not list(star.autoencoder.parameters()):
+            kind = type(star.autoencoder).__name__
+            raise ValueError(
+                f"`trained` cannot have 'decoder': {kind} has no weights"
+            )
         train_branches(star.autoencoder)
     for name in {'backbone', 'controlnet'} - set(trained):
         star.get_submodule(name).requires_grad_(False)

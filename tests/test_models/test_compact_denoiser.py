@@ -9,6 +9,7 @@ from star.models.backbones import CompactDenoiser
 from star.models.backbones.compact_denoiser import TemporalMix
 from star.models.backbones.compact_init import start_from_image_network
 from star.models.baselines.srvgg import SRVGGNetCompact
+from star.models.sampler_trainer import SamplerTrainer
 from star.registry import MODELS
 from star.structures import RestoreOptions
 from tests.test_models.networks import randomize
@@ -179,3 +180,11 @@ def test_other_scales_are_resized(scale, size):
     assert got.shape == (2, 3, *size)
     # `own` was rounded before it was resized, the other was not
     assert (got.float() - expected).abs().max() <= 2
+
+
+def test_a_decoder_without_weights_cannot_be_trained():
+    with pytest.raises(ValueError, match='PatchDCT has no weights'):
+        SamplerTrainer(star=STAR)
+    trainer = SamplerTrainer(star=STAR, trained=('backbone',))
+    trained = {n for n, p in trainer.named_parameters() if p.requires_grad}
+    assert {n.split('.')[1] for n in trained} == {'backbone'}

@@ -29,7 +29,7 @@ from star.models.tensor_files import (
 )
 from star.registry import MODELS
 
-CONFIG = 'configs/star/tiny_compact.py'
+CONFIG = 'tiny_compact'
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
