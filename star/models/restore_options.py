@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from star.diffusion.samplers import SAMPLERS
+from star.models.limits import Limits, check_start
 from star.structures import RestoreOptions
 from star.video.color_fix import COLOR_FIXES
 
@@ -100,7 +101,10 @@ def check_options(options: RestoreOptions) -> None:
 
 
 def check_fit(
-    options: RestoreOptions, autoencoder: Any, schedule: Any
+    options: RestoreOptions,
+    autoencoder: Any,
+    schedule: Any,
+    limits: Limits | None = None,
 ) -> None:
     """Refuse options that this model cannot restore with.
 
@@ -108,11 +112,15 @@ def check_fit(
         options: that `check_options` let pass.
         autoencoder: of the model.
         schedule: of the model.
+        limits: of the model's backbone; None for none.
 
     Raises:
         ValueError: naming the option, the rule and the value.
     """
-    schedule.list_timesteps(options.mode, options.steps, options.strength)
+    first, *_ = schedule.list_timesteps(
+        options.mode, options.steps, options.strength
+    )
+    check_start(limits or Limits(), first, schedule.start_timestep)
     ratio = autoencoder.temporal_downsample
     if ratio == 1:
         return

@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from star.diffusion.precondition import lq_velocity
-from star.models.limits import check_start, limits_of
+from star.models.limits import limits_of
 from star.models.measured import restore_sample
 from star.models.restoration import Restoration
 from star.models.restore_options import (
@@ -218,13 +218,8 @@ class STARModel(BaseModel):
             ValueError: naming the option, the rule and the value.
         """
         check_options(options)
-        check_fit(options, self.autoencoder, self.schedule)
-        first, *_ = self.schedule.list_timesteps(
-            options.mode, options.steps, options.strength
-        )
-        check_start(
-            limits_of(self.backbone), first, self.schedule.start_timestep
-        )
+        limits = limits_of(self.backbone)
+        check_fit(options, self.autoencoder, self.schedule, limits)
 
     def overlap_for(self, chunk: int) -> int:
         """Choose the frames that windows of `chunk` frames share."""
