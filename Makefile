@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Made from the pinned set alone, without a build environment of its own, so
 # that the same versions are installed whenever this runs.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
-SOURCES := star configs tools tests setup.py
+SOURCES := star configs tools tests projects setup.py
 # The interpreter that makes .venv, e.g. `make test PYTHON=/opt/bin/python3.12`.
 PYTHON ?=
 ARGS ?=
@@ -46,7 +46,7 @@ install-tests: $(VENV)/.installed-tests ## set up .venv with what tests need
 clean: ## remove caches, build products and demo results (not .venv)
 	rm -rf build dist star_vsr.egg-info demo_output
 	rm -rf .pytest_cache .ruff_cache .mypy_cache
-	find star configs tools tests -name __pycache__ -prune -exec rm -rf {} +
+	find star configs tools tests projects -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.python:
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh .ci/make_venv

@@ -3,7 +3,7 @@
 from mmengine import registry as parent
 from mmengine.registry import Registry
 
-from star import compat
+from star.utils import compat
 
 compat.allow_missing_torchvision_operators()
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from star.apis.build import load_config
+from star.apis.inference.build import load_config
 from star.models import LIEM
 from star.models.losses.dynamic_frequency_loss import DynamicFrequencyLoss
-from star.paths import config_root
 from star.registry import MODELS
 from star.report.published import load_ablations, published_ablations
 from star.structures import VideoSample
+from star.utils.paths import config_root
 from tests.test_models.fakes import (
     CountingTextEncoder,
     FoldingAutoencoder,

@@ -84,7 +84,7 @@ def test_imports_are_allowed(path: Path):
 @pytest.mark.parametrize(
     ('source', 'package', 'expected'),
     [
-        ('import star.models.liem', 'star.apis', {'models'}),
+        ('import star.models.layers.liem', 'star.apis', {'models'}),
         ('from star.video import io', 'star.models', {'video'}),
         ('from star import compat', 'star.engine', {'compat'}),
         ('from star import __version__', 'star.engine', set()),

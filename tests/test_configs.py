@@ -8,16 +8,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from star.apis.build import build_model, build_part, load_config
-from star.apis.training import check_training, start_files
-from star.apis.weights import find_weights
+from star.apis.inference.build import build_model, build_part, load_config
+from star.apis.inference.weights import find_weights
+from star.apis.train.training import check_training, start_files
 from star.datasets.transforms import compose
-from star.models.baselines import NetworkBaseline
-from star.models.baselines.weight_files import FILES
-from star.models.restore_options import check_options
-from star.paths import asset_path, config_root
+from star.models.editors import NetworkBaseline
+from star.models.editors.weight_files import FILES
+from star.models.restoration.options import RestoreOptions, check_options
 from star.registry import DATASETS, HOOKS, TRANSFORMS
-from star.structures import RestoreOptions
+from star.utils.paths import asset_path, config_root
 
 CONFIGS = sorted(
     path.relative_to(config_root()).as_posix()

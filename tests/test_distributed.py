@@ -113,7 +113,7 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     ):
         work_dir = tmp_path / f'ranks{ranks}'
         result = run(
-            *(command, 'configs/baselines/bicubic.py', 'default'),
+            *(command, 'configs/interpolation/bicubic.py', 'default'),
             *([ranks] if ranks > 1 else []),
             *(f'--set={name}={root}' for name, root in places.items()),
             *('--metrics', 'PSNR', 'SSIM', '--work-dir', work_dir),

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from star.apis import FileOptions, init_model, restore_video
-from star.apis.progress import ProgressBar
+from star.apis.inference.progress import ProgressBar
 from star.video.io import VideoReader
 
 SAMPLES = Path(__file__).resolve().parent.parent / 'data' / 'samples'

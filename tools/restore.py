@@ -25,15 +25,14 @@ try:
         init_model,
         restore_video,
     )
-    from star.apis.batch import Job, is_batch, plan_batch
-    from star.apis.build import is_random, load_config
-    from star.apis.places import DTYPES
-    from star.apis.progress import ProgressBar
+    from star.apis.inference.batch import Job, is_batch, plan_batch
+    from star.apis.inference.build import is_random, load_config
+    from star.apis.inference.devices import DTYPES
+    from star.apis.inference.progress import ProgressBar
     from star.diffusion.samplers import SAMPLERS
-    from star.models.baselines import Baseline
-    from star.models.restore_options import check_options
-    from star.models.star_model import STARModel
-    from star.structures import RestoreOptions
+    from star.models.editors import Baseline
+    from star.models.editors.star.star_model import STARModel
+    from star.models.restoration.options import RestoreOptions, check_options
     from star.video.color_fix import COLOR_FIXES
     from star.video.tiling import both_axes
 except ModuleNotFoundError as error:

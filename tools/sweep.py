@@ -27,13 +27,13 @@ from typing import NoReturn
 import torch
 from mmengine.config import Config
 
-from star.apis.build import (
+from star.apis.inference.build import (
     build_model,
     find_config,
     load_config,
     on_meta,
 )
-from star.apis.training import ChangesAction, RunOptions, run_config
+from star.apis.train.training import ChangesAction, RunOptions, run_config
 from star.registry import MODELS
 from star.sweep.keys import check_key, takes
 from star.sweep.plan import Run, Setting, check_names, expand

@@ -8,7 +8,7 @@ word that the config knows (heavy, light); a training's folder iter_N; a file
 of weights, or the name of a published one; `none` for random numbers. Results
 of other methods are scored by
 
-    python tools/test.py configs/baselines/saved_results.py --results FOLDER
+    python tools/test.py configs/saved_results/saved_results.py --results FOLDER
 
 with clips as FOLDER/SET/NAME, folders of frames or lossless videos.
 
@@ -27,15 +27,15 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from star.apis.build import find_config, place_model
-from star.apis.method import Method, load_method
-from star.apis.places import DTYPES, find_device, find_model_dtype
-from star.apis.protocol import describe_method, describe_protocol
-from star.apis.results import method_label
-from star.apis.scoring import Metrics, build_metrics, choose_metrics
-from star.apis.sets import build_sets, choose_sets, describe_set
-from star.apis.testing import TestRun, check_testing, connect, run_test
-from star.apis.training import (
+from star.apis.inference.build import find_config, place_model
+from star.apis.inference.devices import DTYPES, find_device, find_model_dtype
+from star.apis.test.method import Method, load_method
+from star.apis.test.metrics import Metrics, build_metrics, choose_metrics
+from star.apis.test.protocol import describe_method, describe_protocol
+from star.apis.test.results import method_label
+from star.apis.test.sets import build_sets, choose_sets, describe_set
+from star.apis.test.testing import TestRun, check_testing, connect, run_test
+from star.apis.train.training import (
     LAUNCHERS,
     ChangesAction,
     RunOptions,
@@ -44,7 +44,7 @@ from star.apis.training import (
     run_config,
 )
 from star.evaluation.functional.shift import measure_shift
-from star.models.baselines import SavedResults
+from star.models.editors import SavedResults
 
 
 def parse_args() -> argparse.Namespace:
@@ -174,7 +174,7 @@ def read_config(args: argparse.Namespace) -> Config:
     if args.results is not None:
         if config.model.type != 'SavedResults':
             raise ValueError(
-                '--results goes with configs/baselines/saved_results.py'
+                '--results goes with configs/saved_results/saved_results.py'
             )
         config.model.folder = args.results
         config.model.first_frames = args.frames is not None

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from star.apis.training import (
+from star.apis.train.plan import describe_plan, plan_training
+from star.apis.train.training import (
     LAUNCHERS,
     ChangesAction,
     RunOptions,
@@ -22,9 +23,8 @@ from star.apis.training import (
     run_config,
     start_processes,
 )
-from star.apis.training_plan import describe_plan, plan_training
-from star.compat import allow_mmengine_resume
 from star.engine.checkpointing import resume_path, set_resume
+from star.utils.compat import allow_mmengine_resume
 
 
 def parse_args() -> argparse.Namespace:

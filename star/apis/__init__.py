@@ -8,8 +8,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from star.apis.build import init_model
-    from star.apis.restore import FileOptions, RestoreReport, restore_video
+    from star.apis.inference.build import init_model
+    from star.apis.inference.restore import (
+        FileOptions,
+        RestoreReport,
+        restore_video,
+    )
 
 __all__ = ['FileOptions', 'RestoreReport', 'init_model', 'restore_video']
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from star.datasets.pairing import list_clips, name_some
 from star.datasets.windows import IndexedVideo
-from star.records import write_json
+from star.utils.files import write_json
 from star.video.io import VideoError, VideoReader, probe
 
 FORMAT = 'star-test-set/1'

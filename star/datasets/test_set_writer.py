@@ -32,7 +32,7 @@ from star.datasets.test_set_clips import (
     write_lossless,
 )
 from star.datasets.transforms.degradation import VERSION
-from star.records import write_json
+from star.utils.files import write_json
 from star.video.io import list_images
 
 _NUMBER = '%08d'

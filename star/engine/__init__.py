@@ -6,7 +6,6 @@ from star.engine.clip_record_hook import ClipRecordHook
 from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import TrainedEMAHook
 from star.engine.guards import NonFiniteGuardHook
-from star.engine.hooks import InitFromDataHook
 from star.engine.latent_cache_hook import CheckLatentCacheHook
 from star.engine.monitor_hooks import MonitorHook
 from star.engine.optim_wrapper import BFloat16OptimWrapper
@@ -19,7 +18,6 @@ __all__ = [
     'CheckLatentCacheHook',
     'ClipRecordHook',
     'DrawSampler',
-    'InitFromDataHook',
     'MonitorHook',
     'NonFiniteGuardHook',
     'SafeCheckpointHook',

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from star.engine.clip_files import KINDS, write_clip
 from star.engine.validation_log import reason
-from star.records import write_json
 from star.registry import HOOKS
 from star.structures import VideoSample
+from star.utils.files import write_json
 
 # what clips, files and packages that are not as they should be raise; the
 # rest are defects, and end the run

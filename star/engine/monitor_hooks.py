@@ -12,8 +12,8 @@ from mmengine.runner import Runner
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from star.memory import peak_memory, reset_peak_memory
 from star.registry import HOOKS
+from star.utils.memory import peak_memory, reset_peak_memory
 
 _MIB = 2**20
 

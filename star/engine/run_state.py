@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
-from star.state_dicts import find_misfits
+from star.utils.state_dicts import find_misfits
 
 # of a config: everything that a resumed optimiser or schedule would replace
 _SECTIONS = ('model', 'optim_wrapper', 'param_scheduler')

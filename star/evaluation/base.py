@@ -21,7 +21,7 @@ from star.evaluation.functional.clips import (
     select_frames,
 )
 from star.structures import VideoSample
-from star.weight_files import file_digest
+from star.utils.weight_files import file_digest
 
 
 @dataclass(frozen=True)

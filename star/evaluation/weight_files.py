@@ -1,6 +1,6 @@
 """The published files of weights that metrics need."""
 
-from star.weight_files import WeightFile
+from star.utils.weight_files import WeightFile
 
 _TORCH = 'https://download.pytorch.org/models'
 _GITHUB = 'https://raw.githubusercontent.com'

@@ -1,6 +1,6 @@
 """Files of weights that metrics need: found, checked, read without code.
 
-The file that is named is taken; else `star.weight_files` finds the published
+The file that is named is taken; else `star.utils.weight_files` finds the published
 one.
 """
 
@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from star.evaluation.weight_files import FILES
-from star.weight_files import find_file
+from star.utils.weight_files import find_file
 
 
 def find_weights(

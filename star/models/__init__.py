@@ -2,37 +2,37 @@
 
 from star.diffusion.cogvideox_schedule import CogVideoXSchedule
 from star.diffusion.schedule import NoiseSchedule
-from star.models.autoencoder_trainer import AutoencoderTrainer
-from star.models.autoencoders import TemporalVAE
-from star.models.autoencoders_cogvideox import CogVideoXVAE
-from star.models.autoencoders_dct import PatchDCT
+from star.models.autoencoders import CogVideoXVAE, PatchDCT, TemporalVAE
 from star.models.backbones import CogVideoXDiT, CompactDenoiser, I2VGenUNet
-from star.models.baselines import (
+from star.models.controlnets import LatentConcat, UNetControlNet
+from star.models.data_preprocessor import VideoDataPreprocessor
+from star.models.editors import (
     DBVSR,
     Bicubic,
     Lanczos,
+    RealBasicVSR,
+    RealESRGAN,
     RealESRGANCompact,
     RealViformer,
     SavedResults,
+    STARModel,
 )
-from star.models.controlnets import LatentConcat, UNetControlNet
-from star.models.data_preprocessor import VideoDataPreprocessor
-from star.models.liem import LIEM
-from star.models.lora import LoRA
+from star.models.layers import LIEM, LoRA
 from star.models.losses import (
     DynamicFrequencyLoss,
     PerceptualLoss,
+    RestorationLoss,
     VelocityLoss,
 )
-from star.models.sampler_trainer import SamplerTrainer
-from star.models.star_model import STARModel
-from star.models.text_encoders import ConstantTextEncoder, OpenCLIPTextEncoder
-from star.models.text_encoders_t5 import T5TextEncoder
+from star.models.text_encoders import (
+    ConstantTextEncoder,
+    OpenCLIPTextEncoder,
+    T5TextEncoder,
+)
 
 __all__ = [
     'DBVSR',
     'LIEM',
-    'AutoencoderTrainer',
     'Bicubic',
     'CogVideoXDiT',
     'CogVideoXSchedule',
@@ -48,10 +48,12 @@ __all__ = [
     'OpenCLIPTextEncoder',
     'PatchDCT',
     'PerceptualLoss',
+    'RealBasicVSR',
+    'RealESRGAN',
     'RealESRGANCompact',
     'RealViformer',
+    'RestorationLoss',
     'STARModel',
-    'SamplerTrainer',
     'SavedResults',
     'T5TextEncoder',
     'TemporalVAE',

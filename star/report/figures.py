@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from star.records import write_text
+from star.utils.files import write_text
 
 # Okabe and Ito's, told apart also by those who see fewer colours
 COLOURS = (

@@ -5,11 +5,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from star.records import write_text
 from star.sweep import plots, tables
 from star.sweep.locking import locked
 from star.sweep.plan import Run
 from star.sweep.results import Results, gather
+from star.utils.files import write_text
 
 PAGE = 'index.html'
 

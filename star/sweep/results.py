@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from star.records import read_json
 from star.report.runs import FORMAT, RESULTS, to_number
 from star.sweep.plan import Run, Setting
 from star.sweep.stages import run_folder
+from star.utils.files import read_json
 
 
 @dataclass

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from star.compat import require
 from star.sweep.plan import Setting, make_setting, number
+from star.utils.compat import require
 
 DATABASE = 'search.db'
 _STUDY = 'sweep'

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from star.records import write_text
+from star.utils.files import write_text
 
 
 @dataclass(frozen=True)

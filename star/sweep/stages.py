@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from star.records import read_json, write_json
 from star.sweep.plan import Run
+from star.utils.files import read_json, write_json
 
 FORMAT = 'star-sweep/1'
 MARKER = 'sweep.json'

@@ -4,8 +4,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from star import compat
 from star.user_study.summary import Share
+from star.utils import compat
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from star import compat
 from star.user_study.store import QUESTIONS, Store, StudyError
+from star.utils import compat
 
 if TYPE_CHECKING:
     from flask import Flask, Response

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from star.apis.restore import Progress
-from star.structures import RestoreOptions
+from star.apis.inference.restore import Progress
+from star.models.restoration.options import RestoreOptions
 from star.video.io import VideoReader, VideoWriter
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from star.models.baselines import Baseline, Recipe
+from star.models.editors import Baseline, Recipe
 from star.registry import MODELS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from star.paths import config_path
+from star.utils.paths import config_path
 
 VAE = {
     'block_out_channels': (32,),

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from star.engine.clip_record_hook import ClipRecordHook, describe
-from star.records import read_json
 from star.structures import VideoSample
+from star.utils.files import read_json
 
 RUNNER = SimpleNamespace(
     logger=logging.getLogger('test'), test_dataloader=range(3)

@@ -6,7 +6,7 @@ import torch
 from mmengine.hooks import IterTimerHook
 
 from star.engine.monitor_hooks import MonitorHook, unmonitored
-from star.memory import peak_memory, reset_peak_memory
+from star.utils.memory import peak_memory, reset_peak_memory
 from tests.test_engine.watched import run, scalars, watched_config
 
 CPU = torch.device('cpu')

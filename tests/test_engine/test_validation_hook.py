@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 from star.engine.validation_hook import ValidationClipsHook
-from star.paths import config_path
+from star.utils.paths import config_path
 from star.video.io import VideoReader
 from tests.paths import ROOT
 from tests.test_engine.configs import NETWORK, VAE

@@ -10,7 +10,7 @@ from torch import nn
 
 from star.evaluation.weight_files import FILES
 from star.evaluation.weights import fill, find_any, find_weights, load_state
-from star.weight_files import WeightFile, file_digest
+from star.utils.weight_files import WeightFile, file_digest
 from tests.paths import WEIGHTS
 
 STATE = {'weight': torch.arange(6.0).view(2, 3), 'bias': torch.ones(2)}

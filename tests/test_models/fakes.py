@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import nn
 
 from star.diffusion.schedule import NoiseSchedule
-from star.models.star_model import STARModel
+from star.models.editors.star.star_model import STARModel
 from tests.test_models.networks import randomize
 
 

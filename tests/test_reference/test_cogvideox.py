@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from star.models.backbones import CogVideoXDiT
-from star.models.cogvideox_checkpoints import convert, open_weights
-from star.models.tensor_files import held, write_safetensors
+from star.models.backbones.cogvideox.checkpoints import convert, open_weights
+from star.utils.tensor_files import held, write_safetensors
 from tests.paths import VECTORS, needs_vectors
 
 FOLDER = VECTORS / 'cogvideox' if VECTORS else Path()

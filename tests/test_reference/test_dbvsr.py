@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from star.models.baselines.dbvsr import DBVSRNet, Frame, enlarge
-from star.models.baselines.deconvolution import deconvolve
-from star.models.baselines.pwcnet import PWCNet, warp_inside
+from star.models.editors.dbvsr.dbvsr import DBVSRNet, Frame, enlarge
+from star.models.editors.dbvsr.deconvolution import deconvolve
+from star.models.editors.dbvsr.pwcnet import PWCNet, warp_inside
 from tests.paths import VECTORS, needs_vectors
 
 pytestmark = needs_vectors

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from star.models.backbones import I2VGenUNet
-from star.models.checkpoints import network_state, to_official
+from star.models.backbones.i2vgen.checkpoints import network_state, to_official
 from star.models.controlnets import UNetControlNet
 from tests.paths import VECTORS, needs_vectors
 

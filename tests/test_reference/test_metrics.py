@@ -13,7 +13,7 @@ from star.evaluation.functional.psnr import psnr
 from star.evaluation.functional.ssim import ssim
 from star.evaluation.networks.lpips import load_lpips
 from tests.paths import VECTORS, WEIGHTS, needs_vectors
-from tests.test_tools import load_tool
+from tests.test_tools.test_restore import load_tool
 
 pytestmark = needs_vectors
 FOLDER = VECTORS / 'metrics' if VECTORS else None

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from star.models.baselines import RealViformer
-from star.models.baselines.realviformer import RealViformerNet
+from star.models.editors import RealViformer
+from star.models.editors.real_viformer.real_viformer import RealViformerNet
 from tests.paths import VECTORS, needs_vectors
 
 pytestmark = needs_vectors

@@ -31,7 +31,7 @@ def run(name: str, kind: str, config: str) -> Run:
         (
             'Real-ESRGAN',
             'RealESRGANCompact',
-            'configs/baselines/realesr_general_x4v3.py',
+            'configs/real_esrgan/realesr_general_x4v3.py',
             None,
         ),
         ('RealViformer', 'SavedResults', 'x/saved.py', 'RealViformer'),

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from star.records import write_json
 from star.sweep.plan import Run, Setting, make_setting
 from star.sweep.stages import run_folder
+from star.utils.files import write_json
 
 ALPHA = 'model.losses.frequency.alpha'
 BETTER = {'PSNR': True, 'LPIPS': False}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from star.records import read_json
 from star.sweep.plan import Run, make_setting
 from star.sweep.stages import (
     Options,
@@ -15,6 +14,7 @@ from star.sweep.stages import (
     make_stages,
     mark_stage,
 )
+from star.utils.files import read_json
 
 RUN = Run(make_setting('c.py', {'model.a': '1'}), 3)
 

@@ -24,10 +24,10 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from star import compat
-from star.models.baselines import NetworkBaseline
-from star.paths import config_path
+from star.models.editors import NetworkBaseline
 from star.registry import MODELS
+from star.utils import compat
+from star.utils.paths import config_path
 
 Run = Callable[[], Tensor]
 METHODS = (

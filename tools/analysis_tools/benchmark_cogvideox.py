@@ -27,10 +27,10 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from star.apis.build import fill_random
-from star.apis.places import find_device, find_dtype
-from star.memory import measured, peak_memory, reset_peak_memory
+from star.apis.inference.build import fill_random
+from star.apis.inference.devices import find_device, find_dtype
 from star.models.backbones import CogVideoXDiT
+from star.utils.memory import measured, peak_memory, reset_peak_memory
 
 SIZES: dict[str, dict[str, int]] = {
     'tiny': dict(

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import torch
 
-from star import compat
 from star.datasets.transforms.degradation import RealESRGANVideoDegradation
 from star.datasets.transforms.degradation_plan import TEMPORAL
 from star.datasets.transforms.degradation_presets import PRESETS
+from star.utils import compat
 from star.video.io import VideoError, VideoReader
 
 SCALE = 4

@@ -23,13 +23,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from star import compat
 from star.evaluation.functional.ewarp import ewarp_pairs
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
 from star.evaluation.functional.ssim import ssim_frames
 from star.evaluation.networks.flow import RAFT
 from star.evaluation.networks.lpips import LPIPSNetwork, build_lpips
+from star.utils import compat
 
 Run = Callable[[], object]
 METRICS = ('psnr', 'ssim', 'lpips', 'ewarp')

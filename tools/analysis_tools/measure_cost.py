@@ -24,14 +24,14 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from star.apis.build import (
+from star.apis.inference.build import (
     build_part,
     fill_random,
     load_config,
     place_network,
 )
-from star.apis.places import find_device, find_dtype
-from star.memory import peak_memory, reset_peak_memory
+from star.apis.inference.devices import find_device, find_dtype
+from star.utils.memory import peak_memory, reset_peak_memory
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
 RESTORE = Path(__file__).resolve().parent.parent / 'restore.py'

@@ -26,12 +26,12 @@ from PIL import Image
 from torch import Tensor
 
 from star.apis import init_model
-from star.apis.band_psnr import BandPSNR, band_psnr, split_clip
-from star.apis.estimates import restore_estimates
+from star.apis.analysis.band_psnr import BandPSNR, band_psnr, split_clip
+from star.apis.analysis.estimates import restore_estimates
 from star.diffusion.samplers import SAMPLERS
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
+from star.models.editors.star.star_model import STARModel
 from star.models.losses.dynamic_frequency_loss import DynamicFrequencyLoss
-from star.models.star_model import STARModel
 from star.report.figures import (
     COLOURS,
     SHAPES,

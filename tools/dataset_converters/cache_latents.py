@@ -18,8 +18,12 @@ from torch.utils.data import DataLoader, Dataset
 
 import star.datasets
 import star.models  # noqa: F401
-from star.apis.build import load_config
-from star.apis.cache import LatentEncoder, load_encoder, preprocessor_config
+from star.apis.inference.build import load_config
+from star.apis.train.latent_cache import (
+    LatentEncoder,
+    load_encoder,
+    preprocessor_config,
+)
 from star.datasets.fingerprints import hash_weights, plain
 from star.datasets.latent_shards import (
     DTYPES,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from star.models.tensor_files import (
+from star.utils.tensor_files import (
     check_target,
     held,
     write_safetensors,

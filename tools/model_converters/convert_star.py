@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from star.models.backbones import I2VGenUNet
-from star.models.checkpoints import (
+from star.models.backbones.i2vgen.checkpoints import (
     StateDict,
     load_checkpoint_file,
     network_state,
@@ -21,7 +21,7 @@ from star.models.checkpoints import (
     verify_sha256,
 )
 from star.models.controlnets import UNetControlNet
-from star.models.tensor_files import check_target
+from star.utils.tensor_files import check_target
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

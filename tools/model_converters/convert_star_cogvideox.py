@@ -20,13 +20,13 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from star.models.checkpoints import verify_sha256
-from star.models.cogvideox_checkpoints import (
+from star.models.backbones.cogvideox.checkpoints import (
     Conversion,
     convert,
     open_weights,
 )
-from star.models.tensor_files import check_target, write_safetensors
+from star.models.backbones.i2vgen.checkpoints import verify_sha256
+from star.utils.tensor_files import check_target, write_safetensors
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 

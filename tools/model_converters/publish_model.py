@@ -7,9 +7,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from star.compat import allow_mmengine_resume
 from star.engine.checkpointing import load_ema, load_weights, resume_path
-from star.models.checkpoints import load_checkpoint_file, unwrap
+from star.models.backbones.i2vgen.checkpoints import (
+    load_checkpoint_file,
+    unwrap,
+)
+from star.utils.compat import allow_mmengine_resume
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,10 +4,6 @@ from collections.abc import Callable
 
 from star.datasets.transforms.degradation import RealESRGANVideoDegradation
 from star.datasets.transforms.formatting import PackVideoInputs
-from star.datasets.transforms.plain_degradation import (
-    PlainDegradation,
-    SoftenPair,
-)
 from star.datasets.transforms.processing import (
     ChooseTransform,
     RandomCropClip,
@@ -19,12 +15,10 @@ from star.registry import TRANSFORMS
 __all__ = [
     'ChooseTransform',
     'PackVideoInputs',
-    'PlainDegradation',
     'RandomCropClip',
     'RandomFlipClip',
     'RealESRGANVideoDegradation',
     'ShuffleChannels',
-    'SoftenPair',
     'compose',
 ]
 

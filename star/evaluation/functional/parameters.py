@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from star import compat
+from star.utils import compat
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from star import compat
 from star.evaluation.networks.raft_steps import (
     correlate,
     enlarge,
@@ -20,6 +19,7 @@ from star.evaluation.networks.raft_steps import (
     look_up,
 )
 from star.evaluation.weights import fill, find_any, load_state
+from star.utils import compat
 
 # files trained on FlyingChairs and FlyingThings alone, the original's first;
 # torchvision's first version of the large network is the original's

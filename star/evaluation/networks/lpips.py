@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from star.evaluation.networks.trunks import BUILDERS
 from star.evaluation.weight_files import FILES
 from star.evaluation.weights import fill, find_weights, load_state
-from star.weight_files import check_folder, find_local
+from star.utils.weight_files import check_folder, find_local
 
 # file of the trunk, as torchvision publishes it
 TRUNKS = {

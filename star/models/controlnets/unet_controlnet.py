@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from star.models.backbones.unet_blocks import (
+from star.models.backbones.i2vgen.blocks import (
     NUM_GROUPS,
     per_frame,
     zero_init,
 )
-from star.models.backbones.unet_encoder import (
+from star.models.backbones.i2vgen.encoder import (
     ProjectedText,
     UNetEncoder,
     UNetSizes,
@@ -17,8 +17,8 @@ from star.models.backbones.unet_encoder import (
     project_text,
     to_channels_last,
 )
-from star.models.liem import OFFICIAL_LIEM
-from star.models.normalization import set_norm_groups
+from star.models.layers.liem import OFFICIAL_LIEM
+from star.models.layers.norm import set_norm_groups
 from star.registry import MODELS
 
 

@@ -6,9 +6,9 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from star import compat
-from star.models.autoencoders import load_strictly
+from star.models.autoencoders.temporal_vae import load_strictly
 from star.registry import MODELS
+from star.utils import compat
 
 NETWORKS = ('squeeze', 'alex', 'vgg')
 _HEADS = 'lins'  # codespell:ignore lins

@@ -1,12 +1,12 @@
 import numpy as np
 import torch
 
+from projects.small_models.tests.test_plain_degradation import (
+    clip_of_noise,
+)
 from star.datasets.transforms import compose
 from star.registry import TRANSFORMS
 from star.structures import VideoSample
-from tests.test_datasets.test_transforms.test_plain_degradation import (
-    clip_of_noise,
-)
 
 
 def pack(**results):

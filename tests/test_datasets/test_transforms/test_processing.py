@@ -3,10 +3,10 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from star.registry import TRANSFORMS
-from tests.test_datasets.test_transforms.test_plain_degradation import (
+from projects.small_models.tests.test_plain_degradation import (
     clip_of_noise,
 )
+from star.registry import TRANSFORMS
 
 
 def apply(clip, seed=0, **config):

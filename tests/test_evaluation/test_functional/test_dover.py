@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from star import compat
 from star.evaluation.functional.dover import (
     PRESETS,
     aesthetic_view,
@@ -20,6 +19,7 @@ from star.evaluation.functional.dover import (
     sample_frames,
     technical_view,
 )
+from star.utils import compat
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1, 1)

@@ -142,7 +142,7 @@ def test_tells_what_to_do_without_network(tmp_path, monkeypatch):
     def fail(*args: object, **kwargs: object) -> None:
         raise URLError('no route')
 
-    monkeypatch.setattr('star.weight_files.urlopen', fail)
+    monkeypatch.setattr('star.utils.weight_files.urlopen', fail)
     monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path))
     with pytest.raises(
         ValueError, match=r'cannot be downloaded .*no route.*weights_dir'

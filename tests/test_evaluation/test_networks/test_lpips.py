@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from star import compat
 from star.evaluation.networks.lpips import (
     TRUNKS,
     LPIPSNetwork,
@@ -20,6 +19,7 @@ from star.evaluation.networks.lpips import (
     read_lpips,
     rename,
 )
+from star.utils import compat
 
 # torchvision's classifiers, whose files hold the trunks
 CLASSIFIERS = {'alex': 'alexnet', 'vgg': 'vgg16', 'squeeze': 'squeezenet1_1'}

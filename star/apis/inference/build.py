@@ -1,0 +1,348 @@
+"""Build a model from a config and give it its weights."""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from star.apis.inference.baselines import is_baseline, load_files
+from star.apis.inference.devices import find_device, find_model_dtype
+from star.apis.inference.weights import find_weights
+from star.models.backbones.i2vgen.checkpoints import (
+    load_checkpoint_file,
+    load_star_weights,
+    unwrap,
+)
+from star.models.editors import NetworkBaseline
+from star.models.layers.lora import merge_lora
+from star.registry import MODELS
+from star.utils.paths import config_path, config_root
+from star.utils.state_dicts import find_misfits
+
+DEFAULT_CONFIG = 'tiny_compact'  # its weights ship with the package
+# width and tokens of a prompt, where a config does not say otherwise
+_TEXT_SIZES = {'OpenCLIPTextEncoder': (1024, 77), 'T5TextEncoder': (4096, 226)}
+
+
+def init_model(
+    config: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+) -> nn.Module:
+    """Build a model, load its weights, put it in its place.
+
+    Args:
+        config: a config file, or the name of one in a folder of
+            `configs`, such as 'i2vgen' or 'realbasicvsr'; None for
+            the small model that ships with the package.
+        weights: None for those that the config names; a file, a folder or a
+            word as for `find_weights`, for a baseline as for `load_files`;
+            'random' for random numbers, enough to measure the cost.
+        device: None for a GPU where there is one.
+        dtype: of the networks' weights, one of `DTYPES`; None as for
+            `find_model_dtype`.
+
+    Returns:
+        The STARModel or baseline, in evaluation mode.
+
+    Raises:
+        ValueError: an argument is wrong, a file is missing or unfit.
+        ImportError: a baseline needs an extra that is not installed.
+    """
+    place = find_device(device)
+    settings = load_config(config)
+    if is_baseline(settings):
+        model = build_model(settings)
+        if weights == 'random' and isinstance(model, NetworkBaseline):
+            take_random(model)
+        else:
+            load_files(model, weights)
+    elif is_random(settings, weights):
+        model = build_model(without_text(settings))
+        fill_random(model)
+    else:
+        paths = find_weights(settings.get('weights', {}), weights)
+        model = build_with_weights(settings, paths)
+    merge_lora(model)
+    number = find_model_dtype(model, dtype, place)
+    return place_model(model, place, number).eval()
+
+
+def is_random(settings: Config, weights: str | Path | None) -> bool:
+    """Tell whether a model is to have random numbers for weights.
+
+    Args:
+        settings: a config; its `weights` may say `random`.
+        weights: as for `init_model`.
+    """
+    return weights == 'random' or (
+        weights is None and settings.get('weights', {}).get('random', False)
+    )
+
+
+def place_model(
+    model: nn.Module, device: torch.device, dtype: torch.dtype
+) -> nn.Module:
+    """Move a model to where it restores, its networks in a number format.
+
+    Args:
+        model: a STARModel or a baseline; others keep their number format.
+        device: where to.
+        dtype: of the weights of backbone, ControlNet and autoencoder, or of
+            a baseline's network; text encoder and noise schedule stay
+            float32.
+    """
+    if isinstance(model, NetworkBaseline):
+        model.network.to(dtype)
+    for name in ('backbone', 'controlnet'):
+        if hasattr(model, name):
+            place_network(getattr(model, name), device, dtype)
+    if hasattr(model, 'autoencoder'):
+        model.autoencoder.to(dtype)
+    return model.to(device)
+
+
+def place_network(
+    network: nn.Module, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Move a denoiser's network and lay its weights out as it uses them.
+
+    Its activations have their channels last; convolutions whose weights have
+    not would copy them at every call.
+
+    Args:
+        network: backbone or ControlNet.
+        device: where to.
+        dtype: of the weights.
+    """
+    network.to(device, dtype)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_config(config: str | Path | None = None) -> Config:
+    """Read a config file.
+
+    Args:
+        config: as for `init_model`.
+
+    Raises:
+        ValueError: there is no such file, it is broken, or has no `model`.
+    """
+    path = find_config(DEFAULT_CONFIG if config is None else str(config))
+    try:
+        settings = Config.fromfile(path)
+    except Exception as error:  # a config is code: anything may go wrong
+        raise ValueError(
+            f'config {path} cannot be read: {_first_line(error)}'
+        ) from error
+    if 'model' not in settings:
+        raise ValueError(f'config {path} has no `model`')
+    return settings
+
+
+def find_config(config: str) -> Path:
+    """Find a config by its path or its name.
+
+    Args:
+        config: a file, or the name of one in a folder of
+            `configs`.
+
+    Raises:
+        ValueError: there is no such config.
+    """
+    if Path(config).is_file():
+        return Path(config)
+    if Path(config).suffix or Path(config).name != config:
+        raise ValueError(f'there is no config {config!r}')
+    found = sorted(config_root().glob(f'[!_]*/{config}.py'))
+    return found[0] if found else config_path(f'star/{config}.py')
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build modules without memory; files that they load still must fit."""
+    with torch.device('meta'), warnings.catch_warnings():
+        # torch says of each of their tensors that it comes to nothing
+        warnings.filterwarnings('ignore', '.*copying from a non-meta param')
+        yield
+
+
+def build_model(settings: Config) -> nn.Module:
+    """Build a config's model with memory reserved but not yet filled.
+
+    Args:
+        settings: a config with `model`.
+
+    Raises:
+        ValueError: the config names something unknown or a wrong value.
+    """
+    with _NoInit():
+        return _build(settings.model, settings.filename)
+
+
+def build_with_weights(settings: Config, paths: dict[str, Path]) -> nn.Module:
+    """Build a config's model and load its weights.
+
+    Args:
+        settings: a config with `model`.
+        paths: a file for each part, as `find_weights` gives them.
+
+    Raises:
+        ValueError: as for `build_model`, or a file is damaged or unfit.
+    """
+    model = build_model(_with_files(settings, paths))
+    _load(model, paths)
+    return model
+
+
+def build_part(
+    settings: Config, name: str, device: str | torch.device = 'cpu'
+) -> nn.Module:
+    """Build one part of a config's model, its memory not yet filled.
+
+    Args:
+        settings: a config with `model`.
+        name: of the part, such as 'backbone'.
+        device: where to; 'meta' takes no memory: enough to count.
+
+    Raises:
+        ValueError: as for `build_model`, or there is no such part.
+    """
+    if name not in settings.model:
+        raise ValueError(f'{settings.filename}: the model has no {name!r}')
+    with torch.device(device), _NoInit():
+        return _build(settings.model[name], settings.filename)
+
+
+@torch.no_grad()
+def fill_random(model: nn.Module, seed: int = 0) -> None:
+    """Fill all parameters in place so that signals neither die nor explode.
+
+    Args:
+        model: its initial values do not matter.
+        seed: of the numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        parameter.normal_(generator=generator)
+        if parameter.ndim > 1:
+            parameter.mul_(0.7 * parameter[0].numel() ** -0.5)
+        elif name.endswith('weight'):
+            parameter.mul_(0.1).add_(1)
+        else:
+            parameter.mul_(0.05)
+
+
+def take_random(model: nn.Module) -> None:
+    """Fill all parameters as `fill_random` does; they count as loaded.
+
+    Args:
+        model: a baseline, or any other.
+    """
+    fill_random(model)
+    model.load_state_dict(model.state_dict())
+
+
+def without_text(settings: Config) -> Config:
+    """Replace a text encoder by one without weights and without tokenizer.
+
+    Args:
+        settings: a config with `model`; unchanged.
+    """
+    settings = copy.deepcopy(settings)
+    encoder = settings.model.text_encoder
+    if encoder.type in _TEXT_SIZES:
+        width, length = _TEXT_SIZES[encoder.type]
+        settings.model.text_encoder = {
+            'type': 'ConstantTextEncoder',
+            'dim': encoder.get('width', width),
+            'num_tokens': encoder.get('context_length', length),
+        }
+    return settings
+
+
+class _NoInit(TorchFunctionMode):
+    """Skip `torch.nn.init`: memory that is never written costs nothing."""
+
+    def __torch_function__(
+        self,
+        func: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: dict | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, '__module__', None) == 'torch.nn.init':
+            return kwargs['tensor'] if 'tensor' in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def _build(config: ConfigDict, filename: str | None) -> nn.Module:
+    try:
+        return MODELS.build(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'config {filename}: {config.get("type")} cannot be built: '
+            f'{_first_line(error)}'
+        ) from error
+
+
+def _with_files(settings: Config, paths: dict[str, Path]) -> Config:
+    """Enter the found files where the parts look for them."""
+    settings = copy.deepcopy(settings)
+    enter_files(settings, paths)
+    return settings
+
+
+def enter_files(settings: Config, paths: dict[str, Path]) -> None:
+    """Tell a config's autoencoder and text encoder where their files are.
+
+    Args:
+        settings: a config with `model`; changed in place.
+        paths: a file for each part, as `find_weights` gives them.
+    """
+    if 'vae' in paths:
+        settings.model.autoencoder.pretrained = str(paths['vae'])
+    if 'text' in paths:
+        encoder, path = settings.model.text_encoder, paths['text']
+        shards = 'tokenizer' in paths  # with a folder of its own
+        encoder.pretrained = str(path.parent if shards else path)
+        encoder.tokenizer = str(paths.get('tokenizer', path).parent)
+
+
+def _load(model: nn.Module, paths: dict[str, Path]) -> None:
+    """Load what the parts have not loaded themselves."""
+    if 'asset' in paths:
+        _load_whole(model, paths['asset'])
+        return
+    # on meta they take the file's tensors instead of copying them
+    backbone = model.get_submodule('backbone').to('meta')
+    controlnet = model.get_submodule('controlnet').to('meta')
+    checkpoint = load_checkpoint_file(paths['star'])
+    try:
+        load_star_weights(backbone, controlnet, checkpoint)
+    except ValueError as error:
+        reason = _first_line(error)
+        raise ValueError(f'{paths["star"]}: {reason}') from error
+
+
+def _load_whole(model: nn.Module, path: Path) -> None:
+    """Load a file that holds every tensor of a model and no others."""
+    state = unwrap(load_checkpoint_file(path))
+    misfits = find_misfits(model.state_dict(), state)
+    if misfits:
+        raise ValueError(f'{path} does not fit the model, tensors: {misfits}')
+    model.load_state_dict(state, strict=True)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,233 @@
+"""Restore a video file: what lies between two paths and a model."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from star.models.restoration.options import RestoreOptions, check_options
+from star.utils.memory import peak_memory, reset_peak_memory
+from star.video.info import IMAGE_SUFFIXES, VideoInfo
+from star.video.io import VideoError, VideoReader, VideoWriter
+
+Progress = Callable[[str, int, int | None], None]
+_CPU = torch.device('cpu')
+_NOTE = 'note: '  # a stage of this name is something to tell the user
+
+
+class RestoreModel(Protocol):
+    """What `restore_video` needs of a model; STARModel has it."""
+
+    restore_options: RestoreOptions
+
+    def restore_stream(
+        self,
+        frames: Iterator[Tensor],
+        options: RestoreOptions | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Tensor]:
+        """Turn frames (C, h, w) into pieces (t, C, H, W), uint8 RGB."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """How files are read and written.
+
+    Args:
+        frames: how many frames to restore at most; None for all.
+        codec: FFmpeg's name of the encoder.
+        crf: constant rate factor, less is better.
+        pix_fmt: FFmpeg's name of the pixel format; None takes yuv420p, or
+            the encoder's first.
+        overwrite: replace what exists.
+        allow_partial: restore what can be decoded of a damaged file.
+    """
+
+    frames: int | None = None
+    codec: str = 'libx264'
+    crf: float = 17
+    pix_fmt: str | None = None
+    overwrite: bool = False
+    allow_partial: bool = False
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What a restoration did.
+
+    Args:
+        src: path of the input.
+        dst: path of the result.
+        frames: how many.
+        input_size: width and height in pixels.
+        output_size: width and height in pixels.
+        seconds: from opening the input to the complete result.
+        frames_per_second: restored.
+        peak_memory: bytes; see `star.utils.memory.peak_memory`.
+        notes: what was changed or lost on the way, a sentence each.
+    """
+
+    src: str
+    dst: str
+    frames: int
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    seconds: float
+    frames_per_second: float
+    peak_memory: int
+    notes: tuple[str, ...] = ()
+
+
+def restore_video(
+    model: RestoreModel,
+    src: str | os.PathLike,
+    dst: str | os.PathLike,
+    options: RestoreOptions | None = None,
+    files: FileOptions | None = None,
+    progress: Progress | None = None,
+) -> RestoreReport:
+    """Restore a video, a folder of images or one image.
+
+    As many frames come out as went in, at the same times, with the same
+    sound. Frames are read, restored and written as they come, so a long
+    video takes no more memory than a short one. When anything fails nothing
+    is left at `dst`.
+
+    Args:
+        model: a STARModel, from `init_model`.
+        src: video, image, or folder of images.
+        dst: video to write, or folder for images.
+        options: of the restoration; None for the model's own.
+        files: of reading and writing; None for H.264 and all frames.
+        progress: called with a stage ('encode', 'denoise', 'decode'), the
+            number of frames that have passed it, and of all frames.
+
+    Raises:
+        VideoError: the input cannot be read or the output not written.
+        ValueError: an option is wrong.
+    """
+    files = files or FileOptions()
+    options = options or model.restore_options
+    check_options(options)
+    start = time.perf_counter()
+    device = _device(model)
+    reset_peak_memory(device)
+    with VideoReader(src, files.frames, files.allow_partial) as reader:
+        with _folder_for(Path(dst)):
+            writer = _open_writer(dst, reader.info, options.scale, files)
+            # decoded once without converting, to fail before the long work
+            total = _count(reader, writer)
+            hearer = _Hearer(progress, total)
+            with writer:
+                _restore(model, reader, writer, options, hearer)
+        seconds = time.perf_counter() - start
+        return RestoreReport(
+            src=os.fspath(src),
+            dst=os.fspath(dst),
+            frames=total,
+            input_size=(reader.info.width, reader.info.height),
+            output_size=writer.size,
+            seconds=seconds,
+            frames_per_second=total / seconds,
+            peak_memory=peak_memory(device),
+            notes=(*reader.notes, *hearer.notes, *writer.notes),
+        )
+
+
+def _open_writer(
+    dst: str | os.PathLike, info: VideoInfo, scale: float, files: FileOptions
+) -> VideoWriter:
+    """Check all that can be checked of the output."""
+    shortened = files.frames is not None and (
+        info.num_frames is None or files.frames < info.num_frames
+    )
+    return VideoWriter(
+        dst,
+        width=round(info.width * scale),
+        height=round(info.height * scale),
+        source=info,
+        codec=files.codec,
+        crf=files.crf,
+        pix_fmt=files.pix_fmt,
+        overwrite=files.overwrite,
+        trim_streams=shortened,
+    )
+
+
+def _count(reader: VideoReader, writer: VideoWriter) -> int:
+    """Count the frames that can be read; an image has room for one."""
+    total = reader.count()
+    if total > 1 and writer.path.suffix.lower() in IMAGE_SUFFIXES:
+        raise VideoError(
+            f'{writer.path}: an image cannot hold {total} frames; choose a '
+            'video or a folder'
+        )
+    return total
+
+
+def _restore(
+    model: RestoreModel,
+    reader: VideoReader,
+    writer: VideoWriter,
+    options: RestoreOptions,
+    progress: Progress,
+) -> None:
+    """Pass frames through the model; each keeps its place in time."""
+    times: deque[tuple[Fraction, Fraction]] = deque()
+
+    def frames() -> Iterator[Tensor]:
+        for frame in reader:
+            times.append((frame.time, frame.duration))
+            yield torch.from_numpy(frame.image).permute(2, 0, 1)
+
+    for piece in model.restore_stream(frames(), options, progress):
+        for image in piece.cpu().permute(0, 2, 3, 1):
+            writer.write(image.contiguous().numpy(), *times.popleft())
+    assert not times, f'the model lost {len(times)} frames'
+
+
+@contextmanager
+def _folder_for(dst: Path) -> Iterator[None]:
+    """Make the folders that `dst` needs; remove them again on failure."""
+    parents = [dst.absolute().parent, *dst.absolute().parent.parents]
+    new = [folder for folder in parents if not folder.exists()]
+    try:
+        for folder in reversed(new):
+            folder.mkdir()
+        yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):  # gone, or no longer empty
+                folder.rmdir()
+        raise
+
+
+def _device(model: RestoreModel) -> torch.device:
+    """Return where a model's networks are."""
+    if isinstance(model, nn.Module):
+        return next((p.device for p in model.parameters()), _CPU)
+    return _CPU
+
+
+class _Hearer:
+    """Adds the total to what a model tells, and keeps its notes."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress = progress
+        self.total = total
+        self.notes: list[str] = []
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        if stage.startswith(_NOTE):
+            self.notes.append(stage.removeprefix(_NOTE))
+        elif self.progress is not None:
+            self.progress(stage, done, self.total)

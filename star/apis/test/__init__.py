@@ -1,0 +1,1 @@
+"""Test a method on sets of clips."""

@@ -1,0 +1,175 @@
+"""Encode training items once: the parts of a model that a cache needs."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from star.apis.inference.build import (
+    build_part,
+    enter_files,
+    fill_random,
+)
+from star.apis.inference.devices import find_device
+from star.apis.inference.weights import find_weights
+from star.models.autoencoders.temporal_vae import load_strictly
+from star.models.backbones.i2vgen.checkpoints import (
+    load_checkpoint_file,
+    unwrap,
+)
+from star.models.editors.star.draws import Draws
+from star.registry import MODELS
+from star.structures import VideoSample
+
+# the parts, and the names of their files in a config's `weights`
+_FILES = {'autoencoder': 'vae', 'text_encoder': 'text'}
+
+
+class LatentEncoder:
+    """Gives training items their latents, and prompts their embeddings.
+
+    Everything is computed in float32, without autocast.
+
+    Args:
+        preprocessor: the model's data preprocessor.
+        autoencoder: `encode` is used.
+        text_encoder: maps a list of prompts to embeddings.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        preprocessor: nn.Module,
+        autoencoder: nn.Module,
+        text_encoder: nn.Module,
+        device: torch.device,
+    ) -> None:
+        self.preprocessor: Any = preprocessor.to(device)
+        self.autoencoder: Any = autoencoder.float().to(device).eval()
+        self.text_encoder: Any = text_encoder.float().to(device).eval()
+
+    @torch.no_grad()
+    def encode(self, item: dict) -> VideoSample:
+        """Give an item's sample `z0` and `z_lq`, (C, T, h, w) on the CPU.
+
+        Args:
+            item: `inputs`, (T, C, h, w) uint8, and `data_samples`, with the
+                ground truth, as a training data set gives them.
+
+        Raises:
+            ValueError: there is no ground truth, or its size is not that of
+                the enlarged input.
+        """
+        sample = item['data_samples']
+        if sample.gt is None:
+            raise ValueError(f'{sample.name!r} has no ground truth to encode')
+        data = {'inputs': [item['inputs']], 'data_samples': [sample]}
+        lq = self.preprocessor(data, training=True)['inputs']
+        gt = self.preprocessor.stack([sample], 'gt')
+        if lq.shape != gt.shape:
+            raise ValueError(
+                f'{sample.name!r} is {tuple(gt.shape[2:])}, its enlarged '
+                f'input {tuple(lq.shape[2:])} (frames, height, width)'
+            )
+        # as training draws it, for a first pass that equals it
+        posterior = [Draws(sample.seed, gt.device).posterior]
+        sample.z0 = self.autoencoder.encode(gt, posterior)[0].cpu()
+        sample.z_lq = self.autoencoder.encode(lq, posterior)[0].cpu()
+        return sample
+
+    @torch.no_grad()
+    def encode_text(self, prompt: str) -> Tensor:
+        """Embed one prompt, (L, D) on the CPU."""
+        return self.text_encoder([prompt])[0].cpu()
+
+
+def load_encoder(
+    settings: Config,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+) -> LatentEncoder:
+    """Build what a cache needs of a model: no backbone, no ControlNet.
+
+    Args:
+        settings: a training config.
+        weights: None for those that the config names: `load_from`, the
+            part's `pretrained`, or `start_weights` and `weights`, the first
+            that has the part; a file with the whole model; a folder as for
+            `find_weights`; 'random' for random numbers, to measure or try.
+        device: None for a GPU where there is one.
+
+    Raises:
+        ValueError: something is missing or does not fit.
+    """
+    place = find_device(device)
+    settings = copy.deepcopy(settings)
+    if weights == 'random':
+        parts = {name: build_part(settings, name) for name in _FILES}
+        for part in parts.values():
+            fill_random(part)
+    else:
+        source = weights or settings.get('load_from')
+        state = _find(settings, source)
+        parts = {
+            name: _build(settings, name, state, source is not None)
+            for name in _FILES
+        }
+    preprocessor = MODELS.build(preprocessor_config(settings))
+    return LatentEncoder(preprocessor, **parts, device=place)
+
+
+def preprocessor_config(settings: Config) -> dict:
+    """Return the config of a model's data preprocessor, or the default."""
+    default = {'type': 'VideoDataPreprocessor'}
+    return settings.model.get('data_preprocessor') or default
+
+
+def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
+    """Find weights; enter the files of single parts into the config.
+
+    Returns:
+        The whole model's tensors, where one file holds them.
+    """
+    model, known = settings.model, dict(settings.get('weights', {}))
+    known |= settings.get('start_weights') or {}
+    wanted = {'asset': known['asset']} if 'asset' in known else {}
+    for name, key in _FILES.items():
+        if key in known and (source or not model[name].get('pretrained')):
+            wanted[key] = known[key]
+            if key == 'text' and 'tokenizer' in known:
+                wanted['tokenizer'] = known['tokenizer']
+    paths = find_weights(wanted, source)
+    enter_files(settings, paths)
+    whole = paths.get('star') or paths.get('asset')
+    return {} if whole is None else unwrap(load_checkpoint_file(whole))
+
+
+def _build(
+    settings: Config, name: str, state: dict[str, Tensor], first: bool
+) -> nn.Module:
+    """Build a part with weights of its own or those of the whole model.
+
+    Args:
+        settings: a training config.
+        name: of the part.
+        state: of the whole model; may lack the part.
+        first: whether `state` goes before `pretrained`.
+    """
+    part = build_part(settings, name)
+    own = {
+        key.removeprefix(f'{name}.'): value
+        for key, value in state.items()
+        if key.startswith(f'{name}.')
+    }
+    pretrained = settings.model[name].get('pretrained')
+    if own and (first or not pretrained):
+        load_strictly(part, own, f'the file of the {name}')
+    elif part.state_dict() and not pretrained:
+        raise ValueError(
+            f'no weights for the {name}: give --weights, or set '
+            f'`model.{name}.pretrained`'
+        )
+    return part

@@ -1,0 +1,264 @@
+"""What a config would train, on what data, in how much memory."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from torch import nn
+
+from star.apis.inference.build import build_model, on_meta
+from star.apis.inference.weights import WeightFile, find_local
+from star.apis.train.step_memory import ClipSize, step_memory
+from star.apis.train.training import check_training, config_error, start_files
+from star.registry import DATASETS
+
+GIB = 2**30
+_FLOAT = 4  # bytes; weights, gradients and optimiser state are float32
+_STATES = {'Adam': 2, 'AdamW': 2, 'SGD': 1}  # numbers per trained parameter
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters of one part of a model."""
+
+    name: str
+    trained: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes per GPU.
+
+    Args:
+        weights: all parameters, float32.
+        gradients: of the trained ones, float32.
+        optimizer: what the optimiser and averaging keep per trained one.
+        activations: peak of one step besides the gradients; None if unknown.
+        shards: GPUs that the first three are shared out over.
+        gathered: of sharded weights, what one GPU gathers at once.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int | None
+    shards: int = 1
+    gathered: int = 0
+
+    @property
+    def total(self) -> int:
+        """The estimate."""
+        kept = self.weights + self.gradients + self.optimizer
+        return kept // self.shards + self.gathered + (self.activations or 0)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What `tools/train.py --dry-run` prints."""
+
+    config: str
+    parts: list[Part]
+    weights: list[str]
+    data: str
+    clip: ClipSize | None
+    batch_size: int
+    gpus: int
+    iterations: int
+    work_dir: str
+    memory: Memory
+
+
+def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
+    """Build everything that needs no memory, and count.
+
+    Nothing is downloaded or written; weights and data may be missing.
+
+    Args:
+        config: from `run_config`.
+        weights: as for `start_model`.
+
+    Raises:
+        ValueError: the config trains nothing, or a setting is wrong.
+    """
+    check_training(config)
+    if config.get('train_dataloader') is None:
+        raise ValueError(f'config {config.filename} has no train_dataloader')
+    with on_meta():
+        model = build_model(config)
+    parts = count_parts(model)
+    gpus = find_gpus(config)
+    clip = find_clip(config)
+    return TrainingPlan(
+        config=str(config.filename),
+        parts=parts,
+        weights=_describe_weights(config, weights),
+        data=_describe_data(config),
+        clip=clip,
+        batch_size=config.train_dataloader.batch_size,
+        gpus=gpus,
+        iterations=config.train_cfg.max_iters,
+        work_dir=config.work_dir,
+        memory=_estimate(config, parts, clip, gpus),
+    )
+
+
+def describe_plan(plan: TrainingPlan) -> str:
+    """Write a plan as lines for people."""
+    clip, memory = plan.clip, plan.memory
+    size = 'clips'
+    if clip is not None:
+        size = f'clips of {clip.num_frames} x {clip.height} x {clip.width}'
+    total = plan.batch_size * plan.gpus
+    batch = f'{plan.batch_size} per GPU x {plan.gpus} = {total} {size}'
+    lines = [f'config      {plan.config}', *_parameter_table(plan.parts)]
+    lines += [f'weights     {line}' for line in plan.weights or ['new']]
+    lines += [
+        f'data        {plan.data}',
+        f'batch       {batch}',
+        f'iterations  {plan.iterations:,}: {plan.iterations * total:,} clips',
+        f'work folder {plan.work_dir}',
+        *_memory_table(memory),
+    ]
+    return '\n'.join(lines)
+
+
+def count_parts(model: nn.Module) -> list[Part]:
+    """Count the parameters of each child of a model that has any."""
+    parts = [
+        Part(
+            name,
+            sum(p.numel() for p in child.parameters() if p.requires_grad),
+            sum(p.numel() for p in child.parameters()),
+        )
+        for name, child in model.named_children()
+    ]
+    return [part for part in parts if part.total]
+
+
+def find_gpus(config: Config) -> int:
+    """Tell on how many GPUs a config is meant to run.
+
+    torchrun says how many there are; else what `auto_scale_lr` states as the
+    batch of all, over that of one.
+    """
+    if 'WORLD_SIZE' in os.environ:
+        return int(os.environ['WORLD_SIZE'])
+    scale = config.get('auto_scale_lr') or {}
+    size = config.train_dataloader.batch_size
+    return max(1, scale.get('base_batch_size', size) // size)
+
+
+def find_clip(config: Config) -> ClipSize | None:
+    """Find the size of a training clip in a data set's config, if there."""
+    dataset = config.train_dataloader.dataset
+    crops = [t for t in dataset.get('pipeline', []) if 'height' in t]
+    if not crops or 'num_frames' not in dataset:
+        return None
+    return ClipSize(dataset.num_frames, crops[-1].height, crops[-1].width)
+
+
+def _parameter_table(parts: list[Part]) -> list[str]:
+    whole = Part(
+        'all', sum(p.trained for p in parts), sum(p.total for p in parts)
+    )
+    head = f'parameters  {"":16}{"trained":>16}{"total":>16}'
+    rows = [
+        f'{"":12}{p.name:16}{p.trained:16,}{p.total:16,}'
+        for p in [*parts, whole]
+    ]
+    return [head, *rows]
+
+
+def _memory_table(memory: Memory) -> list[str]:
+    sharded = f', 1/{memory.shards} of it' if memory.shards > 1 else ''
+    rows = {
+        f'weights, float32{sharded}': memory.weights // memory.shards,
+        f'gradients, float32{sharded}': memory.gradients // memory.shards,
+        f'optimiser state{sharded}': memory.optimizer // memory.shards,
+    }
+    if memory.gathered:
+        rows['weights at work, or not sharded'] = memory.gathered
+    if memory.activations is not None:
+        rows['activations at their peak'] = memory.activations
+    lines = ['memory      per GPU, an estimate:']
+    lines += [f'{"":12}{k:42}{v / GIB:7.1f} GiB' for k, v in rows.items()]
+    total = 'sum' if memory.activations is not None else 'sum, no activations'
+    lines.append(f'{"":12}{total:42}{memory.total / GIB:7.1f} GiB')
+    return lines
+
+
+def _describe_weights(config: Config, weights: str | None) -> list[str]:
+    wanted = start_files(config, weights)
+    if weights is not None and weights not in config.get('weights', {}).get(
+        'variants', {}
+    ):
+        there = 'there' if Path(weights).exists() else 'MISSING'
+        return [f'{weights}: {there}']
+    return [
+        _describe_file(part, WeightFile(**entry))
+        for part, entry in wanted.items()
+        if part != 'variants'
+    ]
+
+
+def _describe_file(part: str, file: WeightFile) -> str:
+    if file.made_by:
+        return f'{part}: {file.file}: to be made by `{file.made_by}`'
+    path = find_local(file)
+    source = f'{file.repo}/{file.file}' if file.repo else file.file
+    found = 'to be downloaded' if path is None else str(path)
+    return f'{part}: {source}: {found}'
+
+
+def _describe_data(config: Config) -> str:
+    dataset = config.train_dataloader.dataset
+    place = dataset.get('data_root', dataset.get('annotation', ''))
+    try:
+        length = len(DATASETS.build(dataset))
+    except Exception as error:  # whatever a data set may miss
+        reason = config_error(error)
+        if reason is None:
+            raise
+        return f'{dataset.type}, {place}: MISSING: {reason}'
+    return f'{dataset.type}, {place}: {length:,} videos'
+
+
+def _estimate(
+    config: Config, parts: list[Part], clip: ClipSize | None, gpus: int
+) -> Memory:
+    """Estimate a GPU's memory; see `Memory` for what counts."""
+    trained = sum(part.trained for part in parts)
+    total = sum(part.total for part in parts)
+    states = _STATES.get(config.optim_wrapper.optimizer.type, 2)
+    hooks = [
+        *(config.get('custom_hooks') or []),
+        *(config.get('default_hooks') or {}).values(),
+    ]
+    states += sum('EMA' in hook.type for hook in hooks if hook)
+    activations = None
+    if clip is not None and config.model.type == 'STARModel':
+        peak = step_memory(
+            config,
+            clip,
+            config.train_dataloader.batch_size,
+            'BFloat16' in config.optim_wrapper.get('type', ''),
+        )
+        activations = peak - _FLOAT * trained
+    sharded = config.get('strategy') is not None
+    return Memory(
+        weights=_FLOAT * total,
+        gradients=_FLOAT * trained,
+        optimizer=_FLOAT * trained * states,
+        activations=activations,
+        shards=gpus if sharded else 1,
+        gathered=_FLOAT * _at_work(parts) if sharded else 0,
+    )
+
+
+def _at_work(parts: list[Part]) -> int:
+    """Count what is not sharded, and the largest piece that is."""
+    pieces = [p.total for p in parts if p.name in ('backbone', 'controlnet')]
+    rest = sum(part.total for part in parts) - sum(pieces)
+    return rest + max(pieces, default=0)

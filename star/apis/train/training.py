@@ -1,0 +1,360 @@
+"""Start a training run: config, options, processes, weights, Runner."""
+
+import argparse
+import copy
+import difflib
+import inspect
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
+from mmengine.runner import FlexibleRunner, Runner, set_random_seed
+from torch import nn
+
+from star.apis.inference.build import build_with_weights, load_config
+from star.apis.inference.weights import find_weights
+from star.registry import DATASETS, MODELS
+
+LAUNCHERS = ('none', 'pytorch', 'slurm')
+RUNNERS = {'Runner': Runner, 'FlexibleRunner': FlexibleRunner}
+# what a config may say besides a Runner's own arguments
+_OTHER_KEYS = {
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'start_weights',
+    'sync_bn',
+    'weights',
+}
+_STOCK_HOOKS = (
+    'checkpoint',
+    'logger',
+    'param_scheduler',
+    'runtime_info',
+    'sampler_seed',
+    'timer',
+)
+_AMP = 'BFloat16OptimWrapper'
+_BUILDER = re.compile(r'^(class `\w+` in \S+: )+')
+_WRONG_SETTING = re.compile(
+    r'class `\w+` in |.* is not in the .*registry|\w+\.__init__\(\) '
+    r'(got an unexpected keyword|missing \d+ required)'
+)
+
+
+class ChangesAction(DictAction):
+    """Reads KEY=VALUE pairs; refuses in one line what cannot be read."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the pairs to the option's dict."""
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, RecursionError, ValueError):
+            parser.error(
+                f'{option_string} takes KEY=VALUE pairs of numbers, words and '
+                f'[lists], got {" ".join(map(str, values))}'
+            )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a command line adds to a config.
+
+    Args:
+        work_dir: folder of checkpoints and logs; None for
+            `work_dirs/NAME_OF_CONFIG`.
+        amp: run the networks in bfloat16.
+        seed: of initial weights and of the training data; None for those
+            that the config states.
+        launcher: how the processes were started, one of `LAUNCHERS`.
+        changes: values by dotted key that replace the config's.
+
+    Raises:
+        ValueError: unknown `launcher`.
+    """
+
+    work_dir: str | None = None
+    amp: bool = False
+    seed: int | None = None
+    launcher: str = 'none'
+    changes: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.launcher not in LAUNCHERS:
+            raise ValueError(
+                f'`launcher` must be one of {", ".join(LAUNCHERS)}, got '
+                f'{self.launcher!r}'
+            )
+
+
+def run_config(path: str | Path, options: RunOptions) -> Config:
+    """Read a config and apply what the command line says.
+
+    Args:
+        path: a config file, or the name of one in `configs/star`.
+        options: of the command line.
+
+    Raises:
+        ValueError: no such config, or an option that does not fit it.
+    """
+    config = load_config(path)
+    apply_changes(config, options.changes or {})
+    if options.work_dir is not None:
+        config.work_dir = options.work_dir
+    elif config.get('work_dir') is None:
+        config.work_dir = f'work_dirs/{Path(path).stem}'
+    config.launcher = options.launcher
+    if options.seed is not None:
+        _set_seed(config, options.seed)
+    if options.amp:
+        _set_amp(config)
+    return config
+
+
+def apply_changes(config: Config, changes: Mapping[str, Any]) -> None:
+    """Replace values of a config, in place.
+
+    Args:
+        config: what to change.
+        changes: values by dotted key, such as `train_cfg.max_iters`.
+
+    Raises:
+        ValueError: the first part of a key is no setting that anything
+            reads, or a key leads nowhere.
+    """
+    known = set(config) | _OTHER_KEYS | set(_runner_arguments(Runner))
+    for key in changes:
+        first = key.partition('.')[0]
+        if first not in known:
+            close = difflib.get_close_matches(first, known, 1)
+            hint = f': did you mean {close[0]!r}?' if close else ''
+            raise ValueError(f'config has no setting {key!r}{hint}')
+    try:
+        config.merge_from_dict(dict(changes))
+    except (AssertionError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'config cannot take {", ".join(changes)}: {error}'
+        ) from error
+
+
+def start_processes(config: Config) -> None:
+    """Connect the processes of a run on CPUs; on GPUs the Runner does it.
+
+    mmengine picks a GPU before it connects, so on a machine without one the
+    group must be there when the Runner asks. Settings that only fit a GPU
+    are changed in place.
+
+    Args:
+        config: with `launcher`.
+
+    Raises:
+        ValueError: this is no process of the launcher, or there are fewer
+            GPUs than processes.
+    """
+    launcher = config.launcher
+    if launcher == 'none':
+        return
+    if launcher == 'pytorch':
+        _check_torchrun()
+    if torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise ValueError(f'`launcher` {launcher!r} needs a GPU; none is here')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    if config.get('strategy') is not None:
+        wrapper = config.strategy.setdefault('model_wrapper', ConfigDict())
+        wrapper.device_id = torch.device('cpu')
+    else:
+        wrapper = config.get('model_wrapper_cfg') or ConfigDict()
+        wrapper.device_ids = None
+        config.model_wrapper_cfg = wrapper
+
+
+def end_processes() -> None:
+    """Leave the group of processes together, if there is one.
+
+    A process that leaves first can make another one abort.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def build_runner(
+    config: Config,
+    weights: str | None = None,
+    model: nn.Module | None = None,
+) -> Any:
+    """Build the model with its first weights, and the Runner around it.
+
+    Args:
+        config: from `run_config`.
+        weights: where to start from instead of what the config's
+            `start_weights` names; as for `start_model`.
+        model: one that is there already; None builds it.
+
+    Returns:
+        The Runner or FlexibleRunner, ready for `train()` or `test()`.
+
+    Raises:
+        ValueError: a setting is wrong, or weights are missing or unfit.
+    """
+    check_training(config)
+    kind = RUNNERS[config.get('runner_type', 'Runner')]
+    # all ranks must begin alike; the Runner then seeds each anew
+    set_random_seed(config.get('randomness', {}).get('seed') or 0)
+    try:
+        if model is None:
+            model = start_model(config, weights)
+        names = _runner_arguments(kind)
+        settings = copy.deepcopy(
+            {k: v for k, v in config.items() if k in names and k != 'model'}
+        )
+        _drop_hooks(settings)
+        runner = kind(model=model, cfg=config, **settings)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = config_error(error)
+        if reason is None:
+            raise
+        raise ValueError(reason) from error
+    if config.get('strategy') is not None:
+        runner.model.to(get_device())  # sharding leaves out what is frozen
+    return runner
+
+
+def start_model(config: Config, weights: str | None = None) -> nn.Module:
+    """Build a model and give it the weights that its training starts from.
+
+    Args:
+        config: with `model`; `start_weights` names, as `weights` does, the
+            files that differ from those of `weights`. Without it and
+            without the argument everything starts as it is initialised.
+        weights: a file, a folder or a word, as for `find_weights`.
+
+    Raises:
+        ValueError: files are missing or unfit, or the model cannot be built.
+    """
+    wanted = start_files(config, weights)
+    if not wanted:
+        return MODELS.build(config.model)
+    return build_with_weights(config, find_weights(wanted, weights))
+
+
+def start_files(config: Config, weights: str | None = None) -> dict:
+    """Tell which files a training starts from, as `find_weights` takes them.
+
+    Args:
+        config: see `start_model`.
+        weights: see `start_model`.
+
+    Returns:
+        Entries by part; empty if it starts from nothing.
+    """
+    own = dict(config.get('weights', {}))
+    start = config.get('start_weights')
+    if weights is not None and weights in own.get('variants', {}):
+        return own
+    own.pop('variants', None)  # no folder may stand in with another start
+    own.pop('random', None)
+    if start is not None:
+        return {**own, **start}
+    return own if weights is not None else {}
+
+
+def check_training(config: Config) -> None:
+    """Refuse a config that trains nothing, before anything is built.
+
+    Raises:
+        ValueError: naming what is absent or unknown.
+    """
+    parts = ('train_dataloader', 'train_cfg', 'optim_wrapper')
+    given = [part for part in parts if config.get(part) is not None]
+    if given and len(given) < len(parts):
+        absent = ', '.join(sorted(set(parts) - set(given)))
+        raise ValueError(f'config {config.filename} lacks {absent}')
+    kind = config.get('runner_type', 'Runner')
+    if kind not in RUNNERS:
+        raise ValueError(
+            f'`runner_type` must be one of {", ".join(RUNNERS)}, got {kind!r}'
+        )
+
+
+def config_error(error: Exception) -> str | None:
+    """Turn an error of building from a config into one line.
+
+    Args:
+        error: any.
+
+    Returns:
+        The line; None if the error is a defect, not a wrong setting.
+    """
+    lines = str(error.args[0] if error.args else error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    if isinstance(error, ValueError):
+        return '\n'.join([_BUILDER.sub('', text), *lines[1:]])
+    return text if _WRONG_SETTING.match(text) else None
+
+
+def _runner_arguments(kind: type) -> list[str]:
+    names = inspect.signature(kind).parameters
+    return [name for name in names if name != 'cfg']
+
+
+def _drop_hooks(settings: dict) -> None:
+    """Leave out hooks that are None; mmengine drops only its own."""
+    hooks = settings.get('default_hooks') or {}
+    for name in [n for n, hook in hooks.items() if hook is None]:
+        if name not in _STOCK_HOOKS:
+            del hooks[name]
+
+
+def _set_seed(config: Config, seed: int) -> None:
+    """Seed initial weights, and the data where its data set has a seed."""
+    config.setdefault('randomness', ConfigDict())
+    config.randomness.seed = seed
+    dataset = config.get('train_dataloader', {}).get('dataset', {})
+    kind = DATASETS.get(dataset.get('type', ''))
+    if kind is not None and 'seed' in inspect.signature(kind).parameters:
+        dataset.seed = seed
+
+
+def _set_amp(config: Config) -> None:
+    wrapper = config.get('optim_wrapper')
+    kind = None if wrapper is None else wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', _AMP):
+        raise ValueError(
+            f'`amp` needs `optim_wrapper` of type OptimWrapper, got {kind!r}'
+        )
+    wrapper.type = _AMP
+
+
+def _check_torchrun() -> None:
+    missing = [
+        name
+        for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE')
+        if name not in os.environ
+    ]
+    if missing:
+        raise ValueError(
+            "`launcher` 'pytorch' is for processes that torchrun starts "
+            f'({", ".join(missing)} not set): use tools/dist_train.sh'
+        )
+    count, rank = torch.cuda.device_count(), int(os.environ['LOCAL_RANK'])
+    if torch.cuda.is_available() and rank >= count:
+        raise ValueError(
+            f'process {rank} has no GPU: this machine shows {count}'
+        )

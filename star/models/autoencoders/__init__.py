@@ -1,0 +1,7 @@
+"""Autoencoders: clips to latents and back."""
+
+from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
+from star.models.autoencoders.patch_dct import PatchDCT
+from star.models.autoencoders.temporal_vae import TemporalVAE
+
+__all__ = ['CogVideoXVAE', 'PatchDCT', 'TemporalVAE']

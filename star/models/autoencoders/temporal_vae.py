@@ -1,0 +1,384 @@
+"""Video autoencoders: clips (N, C, T, H, W) in [-1, 1] <-> latents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from star.models.layers.norm import set_norm_groups
+from star.registry import MODELS
+from star.video.tiling import (
+    Tile,
+    TileSize,
+    both_axes,
+    cut_tile,
+    plan_tiles,
+    stitch_tiles,
+)
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+
+@MODELS.register_module()
+class TemporalVAE(nn.Module):
+    """Wrap diffusers' image encoder with a decoder that sees several frames.
+
+    The defaults are those of Stable Video Diffusion, which STAR uses. All
+    results come back in the input's dtype; the network may be in another
+    one. Nothing here switches gradients off.
+
+    Args:
+        latent_channels: channels of a latent.
+        block_out_channels: width of each level; every level after the first
+            halves the frame.
+        layers_per_block: residual blocks per level of the encoder; the
+            decoder has one more.
+        scaling_factor: latents are multiplied by it, so that their standard
+            deviation is about 1.
+        pretrained: weights, as for `load_vae_weights`.
+        encode_batch: frames encoded at once; changes speed and memory only.
+        decode_chunk: frames decoded at once; the decoder mixes them. STAR
+            has 3.
+        decode_overlap: frames decoded in both of two neighbouring chunks and
+            cross-faded, at most half of `decode_chunk`. STAR has 0.
+        posterior: 'mode', or 'sample' as in STAR.
+        norm_groups: groups of every GroupNorm. diffusers fixes 32; narrow
+            networks need fewer, because a group of one channel forgets the
+            brightness that the channel carries.
+        patch_size: p x p pixels are folded into channels before the encoder
+            and unfolded after the decoder: p * p times cheaper.
+        mid_attention: whether the encoder has its attention, whose cost
+            grows with the square of a frame's or tile's area.
+
+    Raises:
+        ValueError: an option is out of range, or the weights do not fit.
+    """
+
+    vae: Any  # diffusers' mixins hide from mypy that it is a module
+    temporal_downsample = 1  # frames of a latent
+
+    def __init__(
+        self,
+        latent_channels: int = 4,
+        block_out_channels: tuple[int, ...] = (128, 256, 512, 512),
+        layers_per_block: int = 2,
+        scaling_factor: float = 0.18215,
+        pretrained: str | None = None,
+        encode_batch: int = 1,
+        decode_chunk: int = 3,
+        decode_overlap: int = 0,
+        posterior: str = 'mode',
+        norm_groups: int = 32,
+        patch_size: int = 1,
+        mid_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        from diffusers import AutoencoderKLTemporalDecoder  # slow to import
+
+        _check_chunks(encode_batch, decode_chunk, decode_overlap)
+        if posterior not in ('mode', 'sample'):
+            raise ValueError(
+                f"`posterior` must be 'mode' or 'sample', got {posterior!r}"
+            )
+        self.latent_channels = latent_channels
+        self.scaling_factor = scaling_factor
+        self.encode_batch = encode_batch
+        self.decode_chunk = decode_chunk
+        self.decode_overlap = decode_overlap
+        self.samples = posterior == 'sample'
+        self.patch_size = patch_size
+        self.downsample = patch_size * 2 ** (len(block_out_channels) - 1)
+        self.vae = AutoencoderKLTemporalDecoder(
+            down_block_types=('DownEncoderBlock2D',) * len(block_out_channels),
+            in_channels=3 * patch_size**2,
+            out_channels=3 * patch_size**2,
+            block_out_channels=tuple(block_out_channels),
+            layers_per_block=layers_per_block,
+            latent_channels=latent_channels,
+            scaling_factor=scaling_factor,
+        )
+        if not mid_attention:
+            self.vae.encoder.mid_block.attentions[0] = None
+        set_norm_groups(self, norm_groups)
+        if pretrained is not None:
+            load_vae_weights(self, pretrained)
+
+    def encode(
+        self,
+        x: Tensor,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        tile: TileSize = 0,
+    ) -> Tensor:
+        """Encode a clip frame by frame.
+
+        Args:
+            x: clip, (N, C, T, H, W), RGB in [-1, 1]; H and W multiples of
+                `downsample`; may live on another device than the network.
+            generator: of the posterior's noise, or one for each clip; unused
+                for its mode.
+            tile: side of a spatial tile in pixels of the clip, or its height
+                and width, rounded down to multiples of `downsample`, 0 for
+                none. Neighbours share a quarter and are blended. Norms and
+                attention see one tile only, so the result changes a little.
+
+        Returns:
+            Scaled latent (N, latent_channels, T, H / downsample,
+            W / downsample), where `x` lives.
+
+        Raises:
+            ValueError: the sides are no multiples of `downsample`, or
+                `tile` is less than four of them.
+        """
+        posterior = self.posterior(x, tile)
+        if isinstance(generator, list):
+            generator = [g for g in generator for _ in range(x.shape[2])]
+        z = posterior.sample(generator) if self.samples else posterior.mode()
+        z = rearrange(z, '(n t) c h w -> n c t h w', n=len(x))
+        return z * self.scaling_factor
+
+    def posterior(
+        self, x: Tensor, tile: TileSize = 0
+    ) -> DiagonalGaussianDistribution:
+        """Return the unscaled Gaussian of every frame's latent.
+
+        Args:
+            x: clip as for `encode`.
+            tile: as for `encode`.
+
+        Returns:
+            diffusers' `DiagonalGaussianDistribution` over (N T, C, h, w),
+            with `mean`, `logvar`, `sample(generator)`, `mode()`, `kl()`.
+        """
+        from diffusers.models.autoencoders.vae import (
+            DiagonalGaussianDistribution,
+        )
+
+        side = self.downsample
+        if x.shape[-2] % side or x.shape[-1] % side:
+            raise ValueError(
+                f'`x` must have sides that are multiples of {side}, got '
+                f'{x.shape[-2]} x {x.shape[-1]}'
+            )
+        frames = rearrange(x, 'n c t h w -> (n t) c h w')
+        moments = [
+            self._encode_frames(batch, tile).to(x)
+            for batch in frames.split(self.encode_batch)
+        ]
+        return DiagonalGaussianDistribution(torch.cat(moments))
+
+    def decode(self, z: Tensor, tile: TileSize = 0) -> Tensor:
+        """Decode a whole latent.
+
+        Args:
+            z: scaled latent, (N, C, T, h, w).
+            tile: as for `encode`.
+
+        Returns:
+            Clip (N, 3, T, h * downsample, w * downsample), about [-1, 1],
+            not clamped, where `z` lives.
+        """
+        chunks = [chunk.to(z.device) for chunk in self.decode_chunks(z, tile)]
+        return torch.cat(chunks, dim=2)
+
+    def decode_chunks(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+        """Decode piece by piece, so that only one chunk is in memory.
+
+        Args:
+            z: scaled latent, (N, C, T, h, w); may live on another device.
+            tile: as for `encode`.
+
+        Yields:
+            Consecutive pieces of the clip, (N, 3, t, H, W) with t >= 1, on
+            the device of the network; together all T frames.
+        """
+        overlap = self.decode_overlap
+        tail = None
+        for start, end in _chunks(z.shape[2], self.decode_chunk, overlap):
+            piece = self._decode_frames(z[:, :, start:end], tile)
+            if tail is not None:
+                piece = _cross_fade(tail, piece)
+            if end < z.shape[2] and overlap:
+                tail = piece[:, :, -overlap:]
+                piece = piece[:, :, :-overlap]
+            yield piece
+
+    def _encode_frames(self, frames: Tensor, tile: TileSize) -> Tensor:
+        """Return the moments (B, 2 C, h, w) of a few frames."""
+        frames = frames.to(self.vae.device, self.vae.dtype)
+        if not tile:
+            return self._encode_tile(frames)
+        side = self.downsample
+        height, width = frames.shape[-2] // side, frames.shape[-1] // side
+        tiles = plan_vae_tiles(height, width, tile, side)
+        pieces = (self._encode_tile(cut_tile(frames, t, side)) for t in tiles)
+        return stitch_tiles(pieces, tiles)
+
+    def _decode_frames(self, z: Tensor, tile: TileSize) -> Tensor:
+        """Decode the frames of one chunk together."""
+        num_frames, side = z.shape[2], self.downsample
+        frames = rearrange(z / self.scaling_factor, 'n c t h w -> (n t) c h w')
+        frames = frames.to(self.vae.device, self.vae.dtype)
+        if tile:
+            height, width = frames.shape[-2:]
+            tiles = plan_vae_tiles(height, width, tile, side, in_pixels=True)
+            pieces = (
+                self._decode_tile(cut_tile(frames, t, 1, side), num_frames)
+                for t in tiles
+            )
+            out = stitch_tiles(pieces, tiles)
+        else:
+            out = self._decode_tile(frames, num_frames)
+        out = rearrange(out, '(n t) c h w -> n c t h w', t=num_frames)
+        return out.to(z.dtype)
+
+    def _encode_tile(self, frames: Tensor) -> Tensor:
+        frames = F.pixel_unshuffle(frames, self.patch_size)
+        return self.vae.encode(frames).latent_dist.parameters
+
+    def _decode_tile(self, frames: Tensor, num_frames: int) -> Tensor:
+        out = self.vae.decode(frames, num_frames=num_frames).sample
+        return F.pixel_shuffle(out, self.patch_size)
+
+
+def plan_vae_tiles(
+    height: int,
+    width: int,
+    tile: TileSize,
+    downsample: int,
+    in_pixels: bool = False,
+) -> list[Tile]:
+    """Plan tiles that begin and end on whole latents and share a quarter.
+
+    Args:
+        height: rows of the latent.
+        width: columns of the latent.
+        tile: a tile's side in pixels, or its height and width.
+        downsample: pixels per latent.
+        in_pixels: whether the tiles are wanted in pixels, not in latents.
+
+    Raises:
+        ValueError: a side is less than four latents.
+    """
+    if min(both_axes(tile)) < 4 * downsample:
+        raise ValueError(
+            f'`tile` must be 0 or at least {4 * downsample}, got {tile}'
+        )
+    rows, columns = (side // downsample for side in both_axes(tile))
+    # Multiples of `factor` throughout put every tile on whole latents.
+    factor = downsample if in_pixels else 1
+    return plan_tiles(
+        height * factor,
+        width * factor,
+        (rows * factor, columns * factor),
+        (rows // 4 * factor, columns // 4 * factor),
+    )
+
+
+def load_vae_weights(vae: nn.Module, path: str | Path) -> None:
+    """Load weights that diffusers has written, all of them and no others.
+
+    Args:
+        vae: whose `vae` gets them; keeps its dtype and device.
+        path: a safetensors file, or a folder in diffusers' layout with
+            `diffusion_pytorch_model[.fp16].safetensors`.
+
+    Raises:
+        ValueError: there is no such file, or it belongs to another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = _weight_file(Path(path))
+    try:
+        state = load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f'{file} is no safetensors file: {error}') from error
+    load_strictly(vae.get_submodule('vae'), state, str(file))
+
+
+def load_strictly(
+    module: nn.Module, state: dict[str, Tensor], source: str
+) -> None:
+    """Load a state dict that must fit; say in one line what does not.
+
+    Args:
+        module: where to; keeps its dtype and device.
+        state: tensors by name.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: names are missing or unexpected, or shapes differ.
+    """
+    own = module.state_dict()
+    common = own.keys() & state.keys()
+    problems = {
+        'missing': own.keys() - state.keys(),
+        'unexpected': state.keys() - own.keys(),
+        'of another shape': {
+            key for key in common if own[key].shape != state[key].shape
+        },
+    }
+    found = '; '.join(
+        f'{what}: {", ".join(sorted(keys))}'
+        for what, keys in problems.items()
+        if keys
+    )
+    if found:
+        kind = type(module).__name__
+        raise ValueError(f'{source} does not fit this {kind}: {found}')
+    module.load_state_dict(state)
+
+
+def _weight_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    names = ('', '.fp16')
+    files = [
+        path / f'diffusion_pytorch_model{name}.safetensors' for name in names
+    ]
+    for file in files:
+        if file.is_file():
+            return file
+    raise ValueError(f'no VAE weights: neither {files[0]} nor {files[1]}')
+
+
+def _check_chunks(batch: int, chunk: int, overlap: int) -> None:
+    if batch < 1:
+        raise ValueError(f'`encode_batch` must be at least 1, got {batch}')
+    if chunk < 1:
+        raise ValueError(f'`decode_chunk` must be at least 1, got {chunk}')
+    if not 0 <= overlap <= chunk // 2:
+        raise ValueError(
+            '`decode_overlap` must lie between 0 and half of `decode_chunk` '
+            f'({chunk // 2}), got {overlap}'
+        )
+
+
+def _chunks(length: int, size: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Cover 0..length from the left; only the last chunk may be shorter.
+
+    Unlike the denoiser's windows the last one is not moved back, which is
+    how the official code has it and decodes no frame twice.
+    """
+    start, end = 0, min(size, length)
+    yield start, end
+    while end < length:
+        start += size - overlap
+        end = min(start + size, length)
+        yield start, end
+
+
+def _cross_fade(tail: Tensor, piece: Tensor) -> Tensor:
+    """Fade from `tail` to the first frames of `piece`, which it overlaps."""
+    overlap = tail.shape[2]
+    ramp = torch.linspace(0, 1, overlap + 2, device=piece.device)[1:-1]
+    ramp = ramp.to(piece.dtype).view(-1, 1, 1)
+    head = tail.lerp(piece[:, :, :overlap], ramp)
+    return torch.cat([head, piece[:, :, overlap:]], dim=2)

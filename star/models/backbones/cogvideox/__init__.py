@@ -1,0 +1,1 @@
+"""CogVideoX's transformer, its names and its checkpoints."""

@@ -1,0 +1,316 @@
+"""Official and base weights to those of CogVideoXDiT, tensor by tensor."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from star.models.backbones.cogvideox.dit import CogVideoXDiT
+from star.models.backbones.cogvideox.names import Place, find_place, lora_names
+from star.models.backbones.i2vgen.checkpoints import (
+    load_checkpoint_file,
+    refuse_names,
+)
+from star.models.layers.lora import merge_update
+from star.utils.tensor_files import (
+    LazyTensor,
+    held,
+    open_folder,
+    open_safetensors,
+)
+
+Tensors = dict[str, LazyTensor]
+
+OUR_PREFIX = 'backbone.'
+OFFICIAL_PREFIX = 'model.diffusion_model.'
+# Other parts of the official model, which have files of their own, and what
+# its network holds without learning or using it.
+LEFT_OUT = (
+    'conditioner.',
+    'first_stage_model.',
+    OFFICIAL_PREFIX + 'mixins.pos_embed.freqs_',
+    OFFICIAL_PREFIX + 'transformer.position_embeddings.',
+)
+
+
+@dataclass
+class Conversion:
+    """What a file becomes.
+
+    Attributes:
+        tensors: ours by name, with the prefix 'backbone.'.
+        left_out: how many tensors were left out, by the start of their name.
+        ranks: of the LoRA updates that are merged, by our name.
+    """
+
+    tensors: Tensors
+    left_out: dict[str, int] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
+
+
+def open_weights(path: str | Path) -> Tensors:
+    """List the tensors of a file, or of a folder in diffusers' layout.
+
+    Args:
+        path: what SAT, the official trainer, saved (tensors under 'module');
+            a safetensors file; a folder with `diffusion_pytorch_model`.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return open_folder(path)
+    if path.suffix == '.safetensors':
+        return open_safetensors(path)
+    # the trainer saves the state of numpy's random numbers beside the weights
+    with torch.serialization.safe_globals(_numpy_types()):
+        checkpoint = load_checkpoint_file(path)
+    state = checkpoint.get('module', checkpoint)
+    if not isinstance(state, Mapping) or not state:
+        raise ValueError(f'{path}: holds no state dict')
+    others = [k for k, v in state.items() if not isinstance(v, Tensor)]
+    if others:
+        raise ValueError(f'{path}: entry {others[0]!r} is no tensor')
+    return {name: held(tensor) for name, tensor in state.items()}
+
+
+def convert(
+    source: Tensors, alpha: float = 1, left_out: Sequence[str] = ()
+) -> Conversion:
+    """Translate official or base weights into ours; nothing is read yet.
+
+    Args:
+        source: as `open_weights` gives it: official STAR on CogVideoX, or
+            diffusers' transformer of CogVideoX.
+        alpha: strength of LoRA, which no file tells; the official is 1.
+        left_out: what names of further official tensors begin with that are
+            of no use.
+
+    Raises:
+        ValueError: names or shapes that do not fit.
+    """
+    if 'patch_embed.proj.weight' in source:
+        return Conversion(from_base(source))
+    return from_official(source, alpha, left_out)
+
+
+def from_official(
+    source: Tensors, alpha: float = 1, left_out: Sequence[str] = ()
+) -> Conversion:
+    """Translate official weights, LoRA merged; see `convert`.
+
+    Raises:
+        ValueError: names or shapes that do not fit.
+    """
+    rules = (*LEFT_OUT, *left_out)
+    dropped = {
+        rule: sum(name.startswith(rule) for name in source) for rule in rules
+    }
+    kept = {
+        name.removeprefix(OFFICIAL_PREFIX): tensor
+        for name, tensor in source.items()
+        if not name.startswith(rules)
+    }
+    expected = _expected(_official_sizes(kept))
+    reader = _Official(kept, alpha)
+    tensors = {
+        OUR_PREFIX + name: reader.find(name, tuple(tensor.shape))
+        for name, tensor in expected.items()
+    }
+    reader.refuse_others()
+    return Conversion(tensors, dropped, reader.ranks)
+
+
+def from_base(source: Tensors) -> Tensors:
+    """Translate diffusers' weights; what STAR adds starts as new.
+
+    The patch embedding ignores the low-quality latents at first; the local
+    gates are drawn.
+
+    Raises:
+        ValueError: names or shapes that do not fit.
+    """
+    expected = _expected(_base_sizes(source))
+    names = {name.removeprefix('transformer.'): name for name in expected}
+    missing = [k for k in names if k not in source and '.local' not in k]
+    refuse_names(sorted(missing), sorted(source.keys() - names.keys()))
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for name, ours in names.items():
+        shape = tuple(expected[ours].shape)
+        if name in source and name == 'patch_embed.proj.weight':
+            found = _widened(source[name])
+        elif name in source:
+            found = source[name]
+        else:
+            found = held(_new_gate(shape, generator))
+        _check_shape(name, found.shape, shape)
+        tensors[OUR_PREFIX + ours] = found
+    return tensors
+
+
+class _Official:
+    """Finds our tensors among official ones, and remembers which it found."""
+
+    def __init__(self, source: Mapping[str, LazyTensor], alpha: float) -> None:
+        self.source = source
+        self.alpha = alpha
+        self.used: set[str] = set()
+        self.missing: set[str] = set()
+        self.ranks: dict[str, int] = {}
+
+    def find(self, name: str, shape: tuple[int, ...]) -> LazyTensor:
+        place = find_place(name)
+        lora = lora_names(place)
+        if lora is None or lora[0] not in self.source:
+            return self._rows(place.name, place, shape)
+        original, *names = lora
+        weight = self._rows(original, place, shape)
+        if not all(names):
+            return weight
+        a, b = (self._get(official) for official in names)
+        if a.shape and b.shape:
+            rank = a.shape[0]
+            _check_shape(names[0], a.shape, (rank, shape[1]))
+            _check_shape(names[1], b.shape, (shape[0], rank))
+            self.ranks[name] = rank
+        return LazyTensor(shape, partial(self._merge, weight, a, b))
+
+    def refuse_others(self) -> None:
+        """Refuse names that are missing or that nothing asked for."""
+        refuse_names(
+            sorted(self.missing), sorted(self.source.keys() - self.used)
+        )
+
+    def _get(self, name: str) -> LazyTensor:
+        self.used.add(name)
+        if name in self.source:
+            return self.source[name]
+        self.missing.add(name)
+        return LazyTensor((), _unread)
+
+    def _rows(
+        self, name: str, place: Place, shape: tuple[int, ...]
+    ) -> LazyTensor:
+        found = self._get(name)
+        if found.shape:
+            whole = shape[0] * place.of // len(place.rows)
+            _check_shape(name, found.shape, (whole, *shape[1:]))
+        return LazyTensor(shape, partial(_take_rows, found, place))
+
+    def _merge(
+        self, weight: LazyTensor, a: LazyTensor, b: LazyTensor
+    ) -> Tensor:
+        scale = self.alpha / a.shape[0]
+        return merge_update(weight.read(), a.read(), b.read(), scale)
+
+
+def _take_rows(tensor: LazyTensor, place: Place) -> Tensor:
+    blocks = tensor.read().chunk(place.of)
+    rows = [blocks[i] for i in place.rows]
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+def _unread() -> Tensor:
+    raise AssertionError('a missing tensor was read')
+
+
+def _widened(weight: LazyTensor) -> LazyTensor:
+    """Append input channels whose weights are zero, as many as there are."""
+
+    def read() -> Tensor:
+        tensor = weight.read()
+        return torch.cat([tensor, torch.zeros_like(tensor)], 1)
+
+    rows, channels, *kernel = weight.shape
+    return LazyTensor((rows, 2 * channels, *kernel), read)
+
+
+def _new_gate(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    weight = torch.empty(shape)
+    nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
+    return weight
+
+
+def _official_sizes(source: Tensors) -> dict[str, int]:
+    names = (
+        'mixins.patch_embed.proj_sr.weight',
+        'mixins.patch_embed.text_proj.weight',
+        'time_embed.0.weight',
+        'mixins.adaln_layer.query_layernorm_list.0.weight',
+    )
+    layers = r'^transformer\.layers\.(\d+)\.'
+    sizes = _sizes(source, names, layers)
+    return {**sizes, 'latent_dim': sizes['latent_dim'] // 2}
+
+
+def _base_sizes(source: Tensors) -> dict[str, int]:
+    names = (
+        'patch_embed.proj.weight',
+        'patch_embed.text_proj.weight',
+        'time_embedding.linear_1.weight',
+        'transformer_blocks.0.attn1.norm_q.weight',
+    )
+    return _sizes(source, names, r'^transformer_blocks\.(\d+)\.')
+
+
+def _sizes(
+    source: Tensors, names: Sequence[str], layers: str
+) -> dict[str, int]:
+    """Read the arguments of CogVideoXDiT off the shapes of four tensors."""
+    missing = [name for name in names if name not in source]
+    if missing:
+        raise ValueError(
+            'holds neither STAR on CogVideoX nor its base model: there is no '
+            f'{missing[0]}'
+        )
+    ranks = zip(names, (4, 2, 2, 1), strict=True)
+    for name, ndim in ranks:
+        if len(source[name].shape) != ndim:
+            raise ValueError(
+                f'checkpoint entry {name!r} must have {ndim} dimensions, got '
+                f'{source[name].shape}'
+            )
+    patch, text, time, head = (source[name].shape for name in names)
+    numbers = [re.match(layers, name) for name in source]
+    return {
+        'latent_dim': patch[1],
+        'num_layers': len({m[1] for m in numbers if m}),
+        'num_heads': patch[0] // head[0],
+        'head_dim': head[0],
+        'time_dim': time[0],
+        'text_dim': text[1],
+    }
+
+
+def _expected(sizes: dict[str, int]) -> dict[str, Tensor]:
+    """Give our names and shapes, on meta."""
+    with torch.device('meta'):
+        return CogVideoXDiT(**sizes).state_dict()  # type: ignore[arg-type]
+
+
+def _check_shape(
+    name: str, found: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    if found != expected:
+        raise ValueError(
+            f'checkpoint entry {name!r} is {found}, expected {expected}'
+        )
+
+
+def _numpy_types() -> list:
+    """List what a numpy array is pickled of, by its old and new names."""
+    rebuild = np.zeros(1).__reduce__()[0]
+    return [
+        rebuild,
+        (rebuild, 'numpy.core.multiarray._reconstruct'),
+        np.ndarray,
+        np.dtype,
+        type(np.dtype('u4')),
+    ]

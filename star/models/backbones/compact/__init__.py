@@ -1,0 +1,1 @@
+"""Real-ESRGAN's compact image network as a denoiser for video."""

@@ -1,0 +1,1 @@
+"""I2VGen-XL's UNet, its names and its checkpoints."""

@@ -1,0 +1,369 @@
+"""Blocks of the I2VGen-XL UNet on channels-last clips, (N, T, H, W, C).
+
+In that layout linear layers and LayerNorm need no rearrangement, a frame and
+a clip are both channels-last images (`per_frame`, `per_clip`), and a temporal
+(3, 1, 1) convolution is a (3, 1) convolution on (N, C, T, H W).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from star.models.layers.liem import build_liem
+
+NUM_GROUPS = 32
+MAX_ATTENTION_BATCH = 32768  # CUDA kernels index the batch with 16 bits
+SHORT = 16  # tokens; see `attend`
+
+MAX_TOKENS = 65536  # a feed-forward layer is eight times as wide inside
+MAX_MATRIX_ROWS = 128
+
+TextKeysValues = tuple[Tensor, Tensor]
+Module = TypeVar('Module', bound=nn.Module)
+
+
+def per_frame(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a 2-D module to each frame, seen as (N T, C, H, W).
+
+    Args:
+        module: maps (B, C, H, W) to (B, C', H', W').
+        x: (N, T, H, W, C).
+    """
+    frames = x.flatten(0, 1).permute(0, 3, 1, 2)
+    y = module(frames).permute(0, 2, 3, 1)
+    return y.unflatten(0, x.shape[:2])
+
+
+def per_clip(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a 2-D module to each clip, seen as (N, C, T, H W).
+
+    Args:
+        module: maps (N, C, T, H W) to (N, C', T, H W).
+        x: (N, T, H, W, C).
+    """
+    clips = x.flatten(2, 3).permute(0, 3, 1, 2)
+    y = module(clips).permute(0, 2, 3, 1)
+    return y.unflatten(2, x.shape[2:4])
+
+
+def zero_init(module: Module) -> Module:
+    """Set all parameters of a module to zero and return it."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+class Conv3x3(nn.Conv2d):
+    """3x3 convolution, padded by 1; one matrix product where frames are tiny.
+
+    On the CPU the library's kernels reorder the weights at every call. At a
+    few positions that costs more than the convolution and as much memory as
+    the weights; channels-last weights are already the matrix needed.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(in_dim, out_dim, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform frames, (B, C, H, W)."""
+        tiny = x[:, 0].numel() <= MAX_MATRIX_ROWS and x.device.type == 'cpu'
+        ready = self.weight.is_contiguous(memory_format=torch.channels_last)
+        if torch.is_grad_enabled() or not (tiny and ready):
+            return super().forward(x)
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        patches = rearrange(
+            padded.unfold(1, 3, 1).unfold(2, 3, 1),
+            'b h w c i j -> b h w (i j c)',
+        )
+        matrix = rearrange(self.weight, 'o c i j -> o (i j c)')
+        return F.linear(patches, matrix, self.bias).permute(0, 3, 1, 2)
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions with the time embedding, then temporal ones.
+
+    Args:
+        in_dim: input channels, a multiple of 32.
+        out_dim: output channels, a multiple of 32.
+        embed_dim: channels of the time embedding.
+        dropout: probability before the last convolutions.
+    """
+
+    def __init__(
+        self, in_dim: int, out_dim: int, embed_dim: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(NUM_GROUPS, in_dim)
+        self.conv1 = Conv3x3(in_dim, out_dim)
+        self.time_proj = nn.Linear(embed_dim, out_dim)
+        self.norm2 = nn.GroupNorm(NUM_GROUPS, out_dim)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = zero_init(Conv3x3(out_dim, out_dim))
+        self.skip = (
+            nn.Identity() if in_dim == out_dim else nn.Linear(in_dim, out_dim)
+        )
+        self.temporal_conv = TemporalConv(out_dim, dropout)
+
+    def forward(self, x: Tensor, embed: Tensor) -> Tensor:
+        """Transform a clip.
+
+        Args:
+            x: (N, T, H, W, C).
+            embed: time embedding after SiLU, (N, E).
+        """
+        y = per_frame(lambda f: self.conv1(F.silu(self.norm1(f))), x)
+        y = y + self.time_proj(embed)[:, None, None, None]
+        y = per_frame(
+            lambda f: self.conv2(self.dropout(F.silu(self.norm2(f)))), y
+        )
+        return self.temporal_conv(self.skip(x) + y)
+
+
+class TemporalConv(nn.Module):
+    """Four temporal convolutions of width 3 as a residual branch."""
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        layers = [
+            TemporalConvLayer(dim, dropout if i else 0.0) for i in range(4)
+        ]
+        zero_init(layers[-1].conv)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform a clip, (N, T, H, W, C)."""
+        y = x
+        for layer in self.layers:
+            y = per_clip(layer, y)
+        return x + y
+
+
+class TemporalConvLayer(nn.Module):
+    """GroupNorm over the whole clip, SiLU, dropout, convolution in time."""
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(NUM_GROUPS, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.conv = nn.Conv2d(dim, dim, (3, 1), padding=(1, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform clips, (N, C, T, H W)."""
+        return self.conv(self.dropout(F.silu(self.norm(x))))
+
+
+class Downsample(nn.Module):
+    """Halve a frame: H to H / 2 + 1 (padding 2 rows), W to W / 2."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(dim, dim, 3, stride=2, padding=(2, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform a clip, (N, T, H, W, C)."""
+        return per_frame(self.conv, x)
+
+
+class Upsample(nn.Module):
+    """Double a frame and cut the rows `Downsample` added: 2 H - 2, 2 W."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv = Conv3x3(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform a clip, (N, T, H, W, C)."""
+        return per_frame(self._double, x)
+
+    def _double(self, frames: Tensor) -> Tensor:
+        doubled = F.interpolate(frames, scale_factor=2.0, mode='nearest')
+        return self.conv(doubled[:, :, 1:-1])
+
+
+class Attention(nn.Module):
+    """Multi-head attention, with itself or with the text.
+
+    Args:
+        dim: channels, a multiple of `head_dim`.
+        head_dim: channels of a head.
+        context_dim: channels that keys and values are made of; default `dim`.
+    """
+
+    def __init__(
+        self, dim: int, head_dim: int, context_dim: int | None = None
+    ) -> None:
+        super().__init__()
+        self.head_dim = head_dim
+        self.to_q = nn.Linear(dim, dim, bias=False)
+        self.to_k = nn.Linear(context_dim or dim, dim, bias=False)
+        self.to_v = nn.Linear(context_dim or dim, dim, bias=False)
+        self.to_out = nn.Linear(dim, dim)
+
+    def spatial(self, x: Tensor) -> Tensor:
+        """Attend within each frame of (N, T, H, W, C)."""
+        heads = [
+            rearrange(
+                f(x), 'n t h w (m d) -> (n t) m (h w) d', d=self.head_dim
+            )
+            for f in (self.to_q, self.to_k, self.to_v)
+        ]
+        y = F.scaled_dot_product_attention(*heads)
+        n, t, h, w, _ = x.shape
+        y = rearrange(
+            y, '(n t) m (h w) d -> n t h w (m d)', n=n, t=t, h=h, w=w
+        )
+        return self.to_out(y)
+
+    def temporal(self, x: Tensor) -> Tensor:
+        """Attend along time at each position of (N, T, H, W, C)."""
+        q, k, v = (
+            rearrange(f(x), 'n t h w (m d) -> (n h w) m t d', d=self.head_dim)
+            for f in (self.to_q, self.to_k, self.to_v)
+        )
+        y = _attend_in_parts(q, k, v)
+        n, _, h, w, _ = x.shape
+        y = rearrange(y, '(n h w) m t d -> n t h w (m d)', n=n, h=h, w=w)
+        return self.to_out(y)
+
+    def project_text(self, text: Tensor) -> TextKeysValues:
+        """Compute keys and values of text, (N, L, D) to (N, heads, L, d)."""
+        text = text.to(self.to_k.weight.dtype)
+        k, v = (
+            rearrange(f(text), 'n l (m d) -> n m l d', d=self.head_dim)
+            for f in (self.to_k, self.to_v)
+        )
+        return k, v
+
+    def cross(self, x: Tensor, text: TextKeysValues) -> Tensor:
+        """Attend from every token of (N, T, H, W, C) to its clip's text."""
+        n, t, h, w, _ = x.shape
+        q = rearrange(
+            self.to_q(x), 'n t h w (m d) -> n m (t h w) d', d=self.head_dim
+        )
+        k, v = (z.expand(n, -1, -1, -1) for z in text)
+        y = F.scaled_dot_product_attention(q, k, v)
+        y = rearrange(y, 'n m (t h w) d -> n t h w (m d)', t=t, h=h, w=w)
+        return self.to_out(y)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attend, without a mask; (N, heads, L, d) each.
+
+    On a processor torch's kernel takes two to ten times as long for short
+    sequences as the matrix products do; only their gradient in float32 is
+    slower.
+    """
+    slow_gradient = torch.is_grad_enabled() and q.dtype == torch.float32
+    if q.device.type != 'cpu' or q.shape[2] > SHORT or slow_gradient:
+        return F.scaled_dot_product_attention(q, k, v)
+    weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return weights.softmax(-1) @ v
+
+
+def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    size = MAX_ATTENTION_BATCH
+    if q.shape[0] <= size:
+        return attend(q, k, v)
+    parts = [
+        attend(q[i : i + size], k[i : i + size], v[i : i + size])
+        for i in range(0, q.shape[0], size)
+    ]
+    return torch.cat(parts)
+
+
+class FeedForward(nn.Module):
+    """Linear, gated GELU, linear; four times wider inside."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj_in = nn.Linear(dim, 8 * dim)
+        self.proj_out = nn.Linear(4 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform tokens, (..., C), in parts where no gradient is needed."""
+        if torch.is_grad_enabled() or x.shape[:-1].numel() <= MAX_TOKENS:
+            return self._forward(x)
+        parts = x.flatten(0, -2).split(MAX_TOKENS)
+        return torch.cat([self._forward(p) for p in parts]).view_as(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj_in(x).chunk(2, -1)
+        return self.proj_out(value * F.gelu(gate))
+
+
+class SpatialTransformer(nn.Module):
+    """Attention within each frame, attention to the text, feed-forward.
+
+    Args:
+        dim: channels, a multiple of `head_dim` and of 32.
+        head_dim: channels of a head.
+        context_dim: channels of the text embedding.
+        liem: config of the local gate, or None.
+    """
+
+    def __init__(
+        self, dim: int, head_dim: int, context_dim: int, liem: Mapping | None
+    ) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(NUM_GROUPS, dim, eps=1e-6)
+        self.proj_in = nn.Linear(dim, dim)
+        self.local1 = build_liem(liem, 'spatial')
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn1 = Attention(dim, head_dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.attn2 = Attention(dim, head_dim, context_dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.ff = FeedForward(dim)
+        self.proj_out = zero_init(nn.Linear(dim, dim))
+
+    def forward(self, x: Tensor, text: TextKeysValues) -> Tensor:
+        """Transform a clip, (N, T, H, W, C).
+
+        Args:
+            x: (N, T, H, W, C).
+            text: what `attn2.project_text` gave.
+        """
+        y = self.proj_in(per_frame(self.norm, x))
+        y = self.local1(y, self.norm1, self.attn1.spatial)
+        y = y + self.attn2.cross(self.norm2(y), text)
+        y = y + self.ff(self.norm3(y))
+        return x + self.proj_out(y)
+
+
+class TemporalTransformer(nn.Module):
+    """Attention along time, twice, and feed-forward; no position encoding.
+
+    Args:
+        dim: channels, a multiple of 32.
+        inner_dim: channels inside, a multiple of `head_dim`.
+        head_dim: channels of a head.
+        liem: config of the local gates, or None.
+    """
+
+    def __init__(
+        self, dim: int, inner_dim: int, head_dim: int, liem: Mapping | None
+    ) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(NUM_GROUPS, dim, eps=1e-6)
+        self.proj_in = nn.Linear(dim, inner_dim)
+        self.local1 = build_liem(liem, 'temporal')
+        self.norm1 = nn.LayerNorm(inner_dim)
+        self.attn1 = Attention(inner_dim, head_dim)
+        self.local2 = build_liem(liem, 'temporal')
+        self.norm2 = nn.LayerNorm(inner_dim)
+        self.attn2 = Attention(inner_dim, head_dim)
+        self.norm3 = nn.LayerNorm(inner_dim)
+        self.ff = FeedForward(inner_dim)
+        self.proj_out = zero_init(nn.Linear(inner_dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform a clip, (N, T, H, W, C)."""
+        y = self.proj_in(per_clip(self.norm, x))
+        y = self.local1(y, self.norm1, self.attn1.temporal)
+        y = self.local2(y, self.norm2, self.attn2.temporal)
+        y = y + self.ff(self.norm3(y))
+        return x + self.proj_out(y)

@@ -1,0 +1,181 @@
+"""The I2VGen-XL UNet as STAR uses it: noised latents to their velocity."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from star.models.backbones.i2vgen.blocks import (
+    NUM_GROUPS,
+    TextKeysValues,
+    per_frame,
+    zero_init,
+)
+from star.models.backbones.i2vgen.encoder import (
+    ProjectedText,
+    UNetBlock,
+    UNetEncoder,
+    UNetSizes,
+    check_latent,
+    project_text,
+    to_channels_last,
+)
+from star.models.layers.liem import OFFICIAL_LIEM
+from star.models.layers.norm import set_norm_groups
+from star.registry import MODELS
+
+
+@MODELS.register_module()
+class I2VGenUNet(nn.Module):
+    """Predict the velocity of noised latents, steered by text and control.
+
+    The defaults are the official sizes: 1,411,235,496 parameters.
+
+    Args:
+        in_dim: channels of the latents.
+        out_dim: channels of the prediction.
+        dim: channels of the finest level, a multiple of 32.
+        dim_mult: channels of each level over `dim`, the finest first.
+        num_res_blocks: blocks per level of the encoder; the decoder has one
+            more.
+        head_dim: channels of an attention head.
+        num_heads: heads of the first temporal transformer, which is
+            `num_heads * head_dim` wide.
+        context_dim: channels of the text embedding.
+        attn_levels: how many levels, the finest first, have attention; the
+            middle block always has.
+        dropout: probability in ResBlocks and temporal convolutions.
+        liem: config of the local gates, or None for none.
+        checkpointing: recompute blocks in the backward pass to save memory.
+        norm_groups: groups of every GroupNorm; a narrow network needs fewer
+            than the official 32, for a group of one or two channels forgets
+            how bright a clip is.
+
+    Raises:
+        ValueError: channels that do not divide into groups or heads.
+    """
+
+    def __init__(
+        self,
+        in_dim: int = 4,
+        out_dim: int = 4,
+        dim: int = 320,
+        dim_mult: Sequence[int] = (1, 2, 4, 4),
+        num_res_blocks: int = 2,
+        head_dim: int = 64,
+        num_heads: int = 8,
+        context_dim: int = 1024,
+        attn_levels: int = 3,
+        dropout: float = 0.1,
+        liem: Mapping | None = OFFICIAL_LIEM,
+        checkpointing: bool = False,
+        norm_groups: int = NUM_GROUPS,
+    ) -> None:
+        super().__init__()
+        sizes = UNetSizes(
+            in_dim=in_dim,
+            dim=dim,
+            dim_mult=tuple(dim_mult),
+            num_res_blocks=num_res_blocks,
+            head_dim=head_dim,
+            num_heads=num_heads,
+            context_dim=context_dim,
+            attn_levels=attn_levels,
+            dropout=dropout,
+            liem=liem,
+            checkpointing=checkpointing,
+        )
+        self.encoder = UNetEncoder(sizes)
+        self.output_blocks = _output_blocks(sizes, self.encoder.skip_dims)
+        self.norm_out = nn.GroupNorm(NUM_GROUPS, dim)
+        self.conv_out = zero_init(nn.Conv2d(dim, out_dim, 3, padding=1))
+        set_norm_groups(self, norm_groups)
+
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """Latent height and width are `size_multiple * k + size_remainder`."""
+        return self.encoder.sizes.multiple
+
+    @property
+    def size_remainder(self) -> tuple[int, int]:
+        """Remainder of latent height and width; see `size_multiple`."""
+        return self.encoder.sizes.remainder
+
+    def project_text(self, text: Tensor) -> ProjectedText:
+        """Compute all keys and values of the text, once per clip.
+
+        Args:
+            text: embeddings, (N, L, context_dim).
+
+        Returns:
+            What `forward` takes in place of `text`.
+        """
+        return project_text(self, text)
+
+    def forward(
+        self,
+        z_t: Tensor,
+        t: Tensor,
+        text: Tensor | ProjectedText,
+        control: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Predict the velocity.
+
+        Args:
+            z_t: noised latents, (N, in_dim, T, H, W), of a size that
+                `size_multiple` and `size_remainder` allow.
+            t: timesteps, (N,) int64.
+            text: embeddings, (N, L, context_dim), or what `project_text`
+                gave; one clip's text serves all N.
+            control: what the ControlNet gave, or None.
+
+        Returns:
+            (N, out_dim, T, H, W), of the dtype of `z_t`.
+
+        Raises:
+            ValueError: latents of a wrong shape.
+        """
+        check_latent(z_t, self.encoder.sizes)
+        if isinstance(text, Tensor):
+            text = self.project_text(text)
+        texts = iter(text)
+        embed = self.encoder.embed(t)
+        z = to_channels_last(z_t, self.conv_out)
+        x, skips = self.encoder(z, embed, texts)
+        x = self._decode(x, skips, embed, texts, list(control or []))
+        v = per_frame(self._head, x)
+        return rearrange(v, 'n t h w c -> n c t h w').to(z_t.dtype)
+
+    def _decode(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        embed: Tensor,
+        texts: Iterator[TextKeysValues],
+        control: list[Tensor],
+    ) -> Tensor:
+        if control:
+            x = x + control.pop()
+        for block in self.output_blocks:
+            skip = skips.pop()
+            if control:
+                skip = skip + control.pop()
+            x = block(torch.cat([x, skip], -1), embed, texts)
+        return x
+
+    def _head(self, frames: Tensor) -> Tensor:
+        return self.conv_out(F.silu(self.norm_out(frames)))
+
+
+def _output_blocks(sizes: UNetSizes, skip_dims: list[int]) -> nn.ModuleList:
+    blocks = nn.ModuleList()
+    skips = list(skip_dims)
+    dim = sizes.dims[-1]
+    for level in reversed(range(len(sizes.dims))):
+        for i in range(sizes.num_res_blocks + 1):
+            up = level > 0 and i == sizes.num_res_blocks
+            blocks.append(UNetBlock(sizes, dim + skips.pop(), level, up))
+            dim = sizes.dims[level]
+    return blocks

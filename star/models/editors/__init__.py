@@ -1,0 +1,30 @@
+"""Methods that restore: one folder each."""
+
+from star.models.editors.base import Baseline
+from star.models.editors.dbvsr.dbvsr import DBVSR
+from star.models.editors.interpolation.interpolation import Bicubic, Lanczos
+from star.models.editors.network_baseline import NetworkBaseline
+from star.models.editors.real_basicvsr.real_basicvsr import RealBasicVSR
+from star.models.editors.real_esrgan.real_esrgan import (
+    RealESRGAN,
+    RealESRGANCompact,
+)
+from star.models.editors.real_viformer.real_viformer import RealViformer
+from star.models.editors.recipe import Recipe
+from star.models.editors.saved_results.saved_results import SavedResults
+from star.models.editors.star.star_model import STARModel
+
+__all__ = [
+    'DBVSR',
+    'Baseline',
+    'Bicubic',
+    'Lanczos',
+    'NetworkBaseline',
+    'RealBasicVSR',
+    'RealESRGAN',
+    'RealESRGANCompact',
+    'RealViformer',
+    'Recipe',
+    'STARModel',
+    'SavedResults',
+]

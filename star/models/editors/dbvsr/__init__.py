@@ -1,0 +1,1 @@
+"""DBVSR, with PWC-Net and RCAN."""

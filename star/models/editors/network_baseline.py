@@ -1,0 +1,283 @@
+"""What baselines with a network share: pixels, padding, tiles, weights."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from star.models.backbones.i2vgen.checkpoints import (
+    load_checkpoint_file,
+    unwrap,
+)
+from star.models.editors.base import Baseline, Chunk, round_pixels
+from star.models.editors.recipe import Recipe
+from star.models.restoration.options import RestoreOptions
+from star.utils.state_dicts import find_misfits
+from star.video.padding import crop, pad_replicate
+from star.video.tiling import Tile, both_axes, plan_tiles
+
+
+class NetworkBaseline(Baseline):
+    """Restores clips with a network that somebody else has trained.
+
+    A subclass calls this constructor, sets `network`, and states
+    `restore_frames`. Nothing is read from a file until `load_weights`, which
+    `star.apis.init_model` calls with what `wanted` names; without weights
+    nothing is restored.
+
+    Attributes:
+        network: with all weights, and no others.
+        wrappers: keys under which files hold the state dict; the first that
+            a file has counts, and without any the file is the state dict.
+        state: for `restore_frames` of methods that remember: whatever is to
+            be handed on from a chunk to the next; None at the start of a
+            clip. Each tile has its own.
+        loaded: whether the network has weights.
+
+    Args:
+        recipe: what the method declares of itself.
+        weights: file, or name of a published one, see `weight_files.FILES`.
+        chunk: as for `Baseline`.
+        overlap: as for `Baseline`.
+        tile: side of a spatial tile in pixels of the input; 0 for no tiles.
+        tile_overlap: pixels that neighbouring tiles share.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    network: nn.Module
+    wrappers: tuple[str, ...] = ('params_ema', 'params')
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        weights: str | None = None,
+        chunk: int | None = None,
+        overlap: int | None = None,
+        tile: int = 0,
+        tile_overlap: int = 32,
+    ) -> None:
+        super().__init__(recipe, chunk, overlap)
+        self.weights, self.loaded = weights, False
+        self.state: Any = None
+        self.register_load_state_dict_post_hook(_mark_loaded)
+        self.restore_options = replace(
+            self.restore_options,
+            tile=tile * self._scale,
+            tile_overlap=tile_overlap * self._scale,
+        )
+        self.check_options(self.restore_options)
+
+    @abstractmethod
+    def restore_frames(self, x: Tensor) -> Tensor:
+        """Restore consecutive frames.
+
+        Args:
+            x: (t, 3, h, w) RGB in [0, 1] in the network's dtype and on its
+                device, h and w at least `min_size` and multiples of
+                `size_multiple`; may be overwritten.
+
+        Returns:
+            (t, 3, scale * h, scale * w), not clamped.
+        """
+
+    def start_clip(self) -> None:
+        """Forget the clip, or tile, before; the next chunk is the first."""
+        self.state = None
+
+    def rename(self, name: str) -> str | None:
+        """Translate a name in a file into the network's.
+
+        Args:
+            name: in the file.
+
+        Returns:
+            The network's name; None for what the network has no use for.
+        """
+        return name
+
+    @property
+    def wanted(self) -> tuple[str | None, ...]:
+        """Files that `load_weights` needs: paths or published names."""
+        return (self.weights,)
+
+    @property
+    def used_options(self) -> frozenset[str]:
+        """Names of the options that this method heeds."""
+        return super().used_options | {'tile', 'tile_overlap'}
+
+    def check_options(
+        self, options: RestoreOptions, given: Collection[str] = ()
+    ) -> None:
+        """Refuse options that this method cannot restore with.
+
+        Args:
+            options: for `restore`.
+            given: as for `Baseline`.
+
+        Raises:
+            ValueError: naming the option, the rule and the value.
+        """
+        super().check_options(options, given)
+        if not options.tile:
+            return
+        sides, shared = self._tile_of(options)
+        least = max(self.recipe.min_size, shared + self.recipe.size_multiple)
+        if min(sides) < least:
+            raise ValueError(
+                f'`tile` must be at least {least * self._scale} output pixels '
+                f'for {type(self).__name__}, got {options.tile}'
+            )
+
+    def load_weights(self, path: str | Path) -> None:
+        """Load a file; every tensor must fit.
+
+        Args:
+            path: `.safetensors`, or what `torch.save` wrote; no code of it
+                is run. A subclass may take more files, those of `wanted`.
+
+        Raises:
+            ValueError: the file cannot be read or is another network's.
+        """
+        self.network.load_state_dict(self.read_state(path), strict=True)
+        self.loaded = True
+
+    def read_state(
+        self, path: str | Path, network: nn.Module | None = None
+    ) -> dict[str, Tensor]:
+        """Read a file's tensors under the network's names.
+
+        Args:
+            path: as for `load_weights`.
+            network: that they must fit; None for `network`.
+
+        Raises:
+            ValueError: the file cannot be read or is another network's.
+        """
+        checkpoint = load_checkpoint_file(path)
+        key = next((k for k in self.wrappers if k in checkpoint), None)
+        try:
+            given = unwrap(checkpoint if key is None else checkpoint[key])
+        except ValueError as error:
+            raise ValueError(f'`weights`: {path}: {error}') from error
+        named = {self.rename(name): tensor for name, tensor in given.items()}
+        state = {k: v for k, v in named.items() if k is not None}
+        own = (self.network if network is None else network).state_dict()
+        misfits = find_misfits(own, state)
+        if misfits:
+            raise ValueError(
+                f'`weights`: {path} does not fit {type(self).__name__}, '
+                f'tensors: {misfits}'
+            )
+        return state
+
+    @torch.inference_mode()
+    def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
+        """Restore frames as a clip of their own."""
+        clips = iter([(frames, True)])
+        ((out, _),) = self.restore_chunks(clips, self.restore_options)
+        return round_pixels(out)
+
+    def restore_chunks(
+        self, clips: Iterator[Chunk], options: RestoreOptions
+    ) -> Iterator[Chunk]:
+        """Restore the chunks of one clip, in order.
+
+        Args:
+            clips: (t, 3, h, w) uint8, and whether each is the last.
+            options: how to restore.
+
+        Yields:
+            (t, 3, H, W) with values of [0, 255], and whether it is the last.
+
+        Raises:
+            ValueError: no weights were loaded.
+        """
+        if not self.loaded:
+            raise ValueError(
+                f'{type(self).__name__} has no weights: name a file in '
+                '`weights`, or call `load_weights`'
+            )
+        weight = next(self.network.parameters())
+        states: dict[int, Any] = {}
+        for clip, last in clips:
+            x = clip.to(weight.device).to(weight.dtype).div_(255)
+            out = self._restore(self._pad(x), options, states)
+            height, width = (side * self._scale for side in clip.shape[-2:])
+            yield crop(out, height, width) * 255, last
+
+    def _restore(
+        self, x: Tensor, options: RestoreOptions, states: dict[int, Any]
+    ) -> Tensor:
+        """Restore a padded chunk, tile by tile; gives float32."""
+        if not options.tile:
+            return self._restore_tile(x, 0, states)
+        size = [side * self._scale for side in x.shape[-2:]]
+        whole = x.new_zeros((*x.shape[:2], *size), dtype=torch.float32)
+        for index, tile in enumerate(self._plan(size, options)):
+            place = [tile.top, tile.bottom, tile.left, tile.right]
+            top, bottom, left, right = (edge // self._scale for edge in place)
+            part = x[..., top:bottom, left:right].clone()
+            out = self._restore_tile(part, index, states)
+            out = out * tile.weight.to(out.device)
+            whole[..., tile.top : tile.bottom, tile.left : tile.right] += out
+        return whole
+
+    def _restore_tile(
+        self, x: Tensor, index: int, states: dict[int, Any]
+    ) -> Tensor:
+        """Restore one tile of a chunk, with what it remembers."""
+        if index in states:
+            self.state = states[index]
+        else:
+            self.start_clip()
+        out = self.restore_frames(x).float()
+        states[index], self.state = self.state, None
+        return out
+
+    def _plan(self, size: list[int], options: RestoreOptions) -> list[Tile]:
+        """Plan tiles in output pixels, on the grid of the input."""
+        sides, shared = self._tile_of(options)
+        height, width = (side * self._scale for side in sides)
+        multiple = self.recipe.size_multiple * self._scale
+        return plan_tiles(
+            size[0],
+            size[1],
+            (height, width),
+            shared * self._scale,
+            (multiple, multiple),
+        )
+
+    def _tile_of(self, options: RestoreOptions) -> tuple[tuple[int, int], int]:
+        """Return a tile's sides and overlap in pixels of the input."""
+        height, width = both_axes(options.tile)
+        sides = (height // self._scale, width // self._scale)
+        return sides, options.tile_overlap // self._scale
+
+    @property
+    def _scale(self) -> int:
+        return int(self.recipe.scale)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        """Pad at the bottom and on the right to a size the network takes."""
+        multiple, least = self.recipe.size_multiple, self.recipe.min_size
+        height, width = x.shape[-2:]
+        bottom, right = (
+            -(-max(side, least) // multiple) * multiple - side
+            for side in (height, width)
+        )
+        possible = bottom < height and right < width
+        if self.recipe.pad == 'reflect' and possible:
+            return F.pad(x, (0, right, 0, bottom), 'reflect')
+        return pad_replicate(x, bottom, right)
+
+
+def _mark_loaded(model: nn.Module, _: Any) -> None:
+    assert isinstance(model, NetworkBaseline)
+    model.loaded = True

@@ -1,0 +1,1 @@
+"""Real-ESRGAN and its compact networks."""

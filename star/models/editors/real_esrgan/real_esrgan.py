@@ -1,0 +1,140 @@
+"""Real-ESRGAN, Wang et al. 2021: its large and its compact networks.
+
+They see one frame at a time, so they flicker where the input does.
+"""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from star.models.editors.network_baseline import NetworkBaseline
+from star.models.editors.real_esrgan.rrdbnet import RRDBNet
+from star.models.editors.real_esrgan.srvgg import SRVGGNetCompact
+from star.models.editors.recipe import Recipe
+from star.registry import MODELS
+
+_LICENCE = 'BSD-3-Clause'
+_SOURCE = 'Wang et al. 2021, arXiv 2107.10833, github.com/xinntao/Real-ESRGAN'
+
+
+@MODELS.register_module()
+class RealESRGAN(NetworkBaseline):
+    """Restores clips frame by frame with Real-ESRGAN's RRDBNet.
+
+    Args:
+        num_blocks: 23 for x4plus and x2plus, 6 for x4plus_anime_6B.
+        weights: as for `NetworkBaseline`.
+        scale: that the weights are made for: 1, 2 or 4.
+        tile: as for `NetworkBaseline`.
+        tile_overlap: likewise.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        num_blocks: int = 23,
+        weights: str | None = None,
+        scale: int = 4,
+        tile: int = 0,
+        tile_overlap: int = 32,
+    ) -> None:
+        network = RRDBNet(num_blocks, scale=scale)
+        recipe = Recipe(
+            scale=scale,
+            size_multiple=network.fold,
+            licence=_LICENCE,
+            source=_SOURCE,
+        )
+        super().__init__(recipe, weights, tile=tile, tile_overlap=tile_overlap)
+        self.network = network
+
+    def restore_frames(self, x: Tensor) -> Tensor:
+        """Restore frames, (t, 3, h, w) in [0, 1]."""
+        return self.network(x)
+
+
+@MODELS.register_module()
+class RealESRGANCompact(NetworkBaseline):
+    """Restores clips frame by frame with a compact Real-ESRGAN network.
+
+    `denoise` * `weights` + (1 - `denoise`) * `weights_denoise` is what
+    restores: release 0.2.5 has a second file for general-x4v3, trained to
+    keep noise, and its command line takes the mean of both unless it is told
+    otherwise. 1, here the default, is the first file alone.
+
+    Args:
+        num_conv: 32 for realesr-general-x4v3, 16 for realesr-animevideov3.
+        weights: as for `NetworkBaseline`.
+        weights_denoise: the second file, realesr-general-wdn-x4v3; it is not
+            read where `denoise` is 1.
+        denoise: share of the first file, 0 to 1; less removes less noise.
+        scale: that the weights are made for.
+        tile: as for `NetworkBaseline`.
+        tile_overlap: likewise.
+
+    Raises:
+        ValueError: a value is out of range, or a file is missing.
+    """
+
+    def __init__(
+        self,
+        num_conv: int = 32,
+        weights: str | None = None,
+        weights_denoise: str | None = None,
+        denoise: float = 1,
+        scale: int = 4,
+        tile: int = 0,
+        tile_overlap: int = 32,
+    ) -> None:
+        if not 0 <= denoise <= 1:
+            raise ValueError(f'`denoise` must lie in [0, 1], got {denoise}')
+        if denoise < 1 and weights_denoise is None:
+            raise ValueError(
+                f'`denoise` {denoise} mixes two files: `weights_denoise` '
+                'must name the second'
+            )
+        recipe = Recipe(scale=scale, licence=_LICENCE, source=_SOURCE)
+        super().__init__(recipe, weights, tile=tile, tile_overlap=tile_overlap)
+        self.network = SRVGGNetCompact(num_conv, scale=scale)
+        self.weights_denoise, self.denoise = weights_denoise, denoise
+
+    @property
+    def wanted(self) -> tuple[str | None, ...]:
+        """Files that `load_weights` needs: paths or published names."""
+        if self.denoise == 1:
+            return (self.weights,)
+        return (self.weights, self.weights_denoise)
+
+    def load_weights(
+        self, path: str | Path, denoise_path: str | Path | None = None
+    ) -> None:
+        """Load one file, or two and mix them.
+
+        Args:
+            path: as for `NetworkBaseline`.
+            denoise_path: the second file; needed where `denoise` is not 1.
+
+        Raises:
+            ValueError: a file cannot be read, is another network's, or is
+                missing.
+        """
+        if self.denoise == 1:
+            super().load_weights(path)
+            return
+        if denoise_path is None:
+            raise ValueError(
+                f'`denoise` {self.denoise} mixes two files, got only {path}'
+            )
+        one, two = self.read_state(path), self.read_state(denoise_path)
+        # float32, whatever the files hold: the mix is not to be rounded
+        state = {
+            k: two[k].float().lerp(one[k].float(), self.denoise) for k in one
+        }
+        self.network.load_state_dict(state, strict=True)
+        self.loaded = True
+
+    def restore_frames(self, x: Tensor) -> Tensor:
+        """Restore frames, (t, 3, h, w) in [0, 1]."""
+        return self.network(x)

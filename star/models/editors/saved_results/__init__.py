@@ -1,0 +1,1 @@
+"""Clips that another program restored."""

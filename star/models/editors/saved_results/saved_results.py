@@ -1,0 +1,151 @@
+"""What any method has left as files, so that it is scored like the others."""
+
+from collections.abc import Collection, Mapping
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from star.models.editors.base import Baseline
+from star.models.editors.recipe import Recipe
+from star.registry import MODELS
+from star.structures import VideoSample
+from star.video.io import VideoError, VideoReader, list_images, probe
+
+
+@MODELS.register_module()
+class SavedResults(Baseline):
+    """Restores the clips of test sets by reading them from a folder.
+
+    `FOLDER/SET/NAME` is a folder of frames, `FOLDER/SET/NAME.SUFFIX` a video
+    or one image. Any kind of file is read; only lossless ones are what the
+    method has made.
+
+    Args:
+        folder: with a folder for each set; None until it is known, and until
+            then nothing is restored.
+        scale: output size over input size, for clips without ground truth.
+        first_frames: results may go on after the last frame of the input.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+
+    def __init__(
+        self,
+        folder: str | None = None,
+        scale: float = 4,
+        first_frames: bool = False,
+    ) -> None:
+        super().__init__(Recipe(scale))
+        if folder is not None and not Path(folder).is_dir():
+            raise ValueError(f'`folder` of results does not exist: {folder}')
+        self.folder, self.first_frames = folder, first_frames
+
+    def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
+        """Refuse: only clips of test sets can be looked up.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError('SavedResults restores clips of test sets only')
+
+    def predict(
+        self, inputs: list[Tensor], data_samples: list[VideoSample]
+    ) -> list[VideoSample]:
+        """Read the results of clips.
+
+        Args:
+            inputs: low-quality clips, each (T, 3, h, w) uint8 RGB.
+            data_samples: with `dataset` and `name`.
+
+        Returns:
+            The samples with `pred` set, (T, 3, H, W) uint8, and its file.
+
+        Raises:
+            ValueError: a result is missing, cannot be read, or has another
+                size or number of frames than it must.
+        """
+        for lq, sample in zip(inputs, data_samples, strict=True):
+            path = self._find(sample.dataset)[sample.name]
+            sample.pred = self._read(path, lq, sample.gt)
+            sample.files = {**sample.files, 'pred': str(path.resolve())}
+        return data_samples
+
+    def check(self, sets: Mapping[str, Collection[str]]) -> str:
+        """Compare the names of results with those of the clips.
+
+        Args:
+            sets: names of the clips of each set.
+
+        Returns:
+            What the results are, such as 'png frames' or 'ffv1 mkv'.
+
+        Raises:
+            ValueError: a result is missing, or is no clip's.
+        """
+        kinds = set()
+        for dataset, names in sets.items():
+            found = self._find(dataset)
+            missing = sorted(set(names) - found.keys())
+            unknown = sorted(found.keys() - set(names))
+            if missing or unknown:
+                what = [f'{name} is missing' for name in missing[:3]]
+                what += [f'{name} is no clip of it' for name in unknown[:3]]
+                raise ValueError(
+                    f'results of {dataset} in {self.folder}: {len(missing)} '
+                    f'missing, {len(unknown)} unknown: {", ".join(what)}'
+                )
+            kinds |= {_kind(path) for path in found.values()}
+        return ', '.join(sorted(kinds))
+
+    def _find(self, dataset: str) -> dict[str, Path]:
+        """List the results of a set by the names of the clips."""
+        if self.folder is None:
+            raise ValueError('`folder` of SavedResults must be given')
+        place = Path(self.folder) / dataset
+        if not place.is_dir():
+            raise ValueError(f'there are no results of {dataset}: no {place}')
+        found: dict[str, Path] = {}
+        for path in sorted(place.iterdir()):
+            if path.name.startswith('.'):
+                continue
+            name = path.name if path.is_dir() else path.stem
+            if name in found:
+                raise ValueError(f'{place}: two results are named {name!r}')
+            found[name] = path
+        return found
+
+    def _read(self, path: Path, lq: Tensor, gt: Tensor | None) -> Tensor:
+        height, width = (
+            round(side * self.recipe.scale) for side in lq.shape[-2:]
+        )
+        if gt is not None:
+            height, width = gt.shape[-2:]
+        with VideoReader(path) as reader:
+            info = reader.info
+            if (info.height, info.width) != (height, width):
+                raise VideoError(
+                    f'{path}: must be {width}x{height}, is '
+                    f'{info.width}x{info.height}'
+                )
+            frames = [f.image for f in islice(reader, len(lq) + 1)]
+        if len(frames) < len(lq) or (
+            len(frames) > len(lq) and not self.first_frames
+        ):
+            many = 'more' if len(frames) > len(lq) else f'{len(frames)}'
+            raise VideoError(f'{path}: must have {len(lq)} frames, has {many}')
+        clip = torch.from_numpy(np.stack(frames[: len(lq)]))
+        return clip.permute(0, 3, 1, 2).contiguous()
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        images = list_images(path)
+        if not images:
+            raise ValueError(f'{path}: the folder holds no images')
+        suffixes = sorted({image.suffix.lower()[1:] for image in images})
+        return f'{"/".join(suffixes)} frames'
+    return f'{probe(path).codec} {path.suffix.lower()[1:]}'

@@ -1,0 +1,1 @@
+"""STAR: a text-to-video diffusion prior restores clips."""

@@ -1,0 +1,156 @@
+"""Decodes a random window of each clip, for losses on pixels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from star.models.editors.star.draws import Draws
+
+
+@dataclass(frozen=True)
+class DecodeWindow:
+    """The part of each clip that is decoded for losses on pixels.
+
+    It fills memory in the backward pass: the decoder of Stable Video
+    Diffusion takes some 40 kB per pixel and frame in float32.
+
+    Attributes:
+        num_frames: consecutive frames, at a random place; None for all. Where
+            a latent stands for several, a multiple of their number.
+        crop_size: height and width in pixels of a random crop, multiples of
+            the autoencoder's factor; None for whole frames. A clip that is
+            smaller is taken whole.
+        margin: latents around the crop that are decoded with it and then cut
+            off, so that the decoder sees what borders on the crop. Where a
+            latent stands for several frames, as many before the window in
+            time, and one at least.
+        checkpointing: decode once more in the backward pass, to save memory.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    num_frames: int | None = None
+    crop_size: tuple[int, int] | None = None
+    margin: int = 0
+    checkpointing: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_frames is not None and self.num_frames < 1:
+            raise ValueError(
+                f'`num_frames` must be at least 1, got {self.num_frames}'
+            )
+        if self.margin < 0:
+            raise ValueError(
+                f'`margin` must not be negative, got {self.margin}'
+            )
+        size = self.crop_size
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ValueError(
+                f'`crop_size` must be a positive height and width, got {size}'
+            )
+
+
+def decode_windows(
+    autoencoder: Any,
+    z: Tensor,
+    gt: Tensor,
+    draws: list[Draws],
+    window: DecodeWindow,
+) -> tuple[Tensor, Tensor]:
+    """Decode one window of every clip.
+
+    Args:
+        autoencoder: may be frozen; the gradient passes through.
+        z: latents, (N, C, T, h, w).
+        gt: the clips they stand for, (N, 3, T, H, W).
+        draws: of each clip.
+        window: its size.
+
+    Returns:
+        The decoded windows and the same windows of `gt`.
+
+    Raises:
+        ValueError: `crop_size` or `num_frames` is no multiple of the
+            autoencoder's factor.
+    """
+    factor = autoencoder.downsample
+    height, width = _latent_size(window.crop_size, factor)
+    pieces, targets, inner = [], [], []
+    for latent, clip, draw in zip(z, gt, draws, strict=True):
+        time, frames, inner_time = _draw_time(
+            draw, latent.shape[1], window, autoencoder.temporal_downsample
+        )
+        rows = draw.span(latent.shape[2], height, window.margin)
+        columns = draw.span(latent.shape[3], width, window.margin)
+        (y, inner_y), (x, inner_x) = (
+            rows.pixels(factor),
+            columns.pixels(factor),
+        )
+        pieces.append(latent[:, time, rows.decoded, columns.decoded])
+        targets.append(clip[:, frames, y, x])
+        inner.append((slice(None), inner_time, inner_y, inner_x))
+    decoded = _decode(autoencoder, torch.stack(pieces), window.checkpointing)
+    kept = [x[part] for x, part in zip(decoded, inner, strict=True)]
+    return torch.stack(kept), torch.stack(targets)
+
+
+def _draw_time(
+    draw: Draws, length: int, window: DecodeWindow, ratio: int
+) -> tuple[slice, slice, slice]:
+    """Draw which latents are decoded, and which frames that gives.
+
+    Where a latent stands for `ratio` frames, what is decoded first stands for
+    one, so it is there for what comes after it and is cut off. The clip's
+    very first frame, of a latent of its own, is seen in whole clips only.
+
+    Returns:
+        The latents; the frames that are kept, within the clip and within
+        what is decoded.
+    """
+    wanted, frames = window.num_frames, 1 + (length - 1) * ratio
+    if ratio == 1 or wanted is None or wanted >= frames:
+        time = draw.span(length, wanted).decoded
+        return time, time if ratio == 1 else slice(None), slice(None)
+    if wanted % ratio:
+        raise ValueError(
+            f'`num_frames` must be a multiple of {ratio}, got {wanted}'
+        )
+    count, before = wanted // ratio, max(1, window.margin)
+    first = 1 + draw.integer(length - count)
+    decoded = min(before + count, length)  # or a batch were not of one size
+    start = max(first - before, 0)
+    return (
+        slice(start, start + decoded),
+        _frames(first, count, ratio),
+        _frames(first - start, count, ratio),
+    )
+
+
+def _frames(first: int, count: int, ratio: int) -> slice:
+    """Return the frames of `count` latents, after one of a single frame."""
+    start = 1 + (first - 1) * ratio
+    return slice(start, start + count * ratio)
+
+
+def _decode(autoencoder: Any, z: Tensor, checkpointing: bool) -> Tensor:
+    if checkpointing and torch.is_grad_enabled():
+        return checkpoint(autoencoder.decode, z, use_reentrant=False)
+    return autoencoder.decode(z)
+
+
+def _latent_size(
+    crop_size: tuple[int, int] | None, factor: int
+) -> tuple[int | None, int | None]:
+    if crop_size is None:
+        return None, None
+    height, width = crop_size
+    if height % factor or width % factor:
+        raise ValueError(
+            f'`crop_size` must be made of multiples of {factor}, got '
+            f'{height} x {width}'
+        )
+    return height // factor, width // factor

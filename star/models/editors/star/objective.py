@@ -1,0 +1,266 @@
+"""The training side of STARModel: what learns, from what, by which losses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from star.models.editors.star.decode_window import DecodeWindow, decode_windows
+from star.models.editors.star.draws import Draws
+from star.registry import MODELS
+from star.structures import VideoSample
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What STARModel trains on.
+
+    Attributes:
+        z0: latents of the ground truth, (N, C, T, h, w).
+        z_lq: latents of the enlarged low-quality clips, likewise.
+        text: embeddings of the prompts, (N, L, D).
+        t: timesteps, (N,) int64.
+        noise: of the shape of `z0`.
+        draws: the random numbers of each clip.
+        gt: ground truth, (N, C, T, H, W) in [-1, 1], if anything needs it.
+    """
+
+    z0: Tensor
+    z_lq: Tensor
+    text: Tensor
+    t: Tensor
+    noise: Tensor
+    draws: list[Draws]
+    gt: Tensor | None
+
+
+class Objective(nn.Module):
+    """The losses of STARModel, and what they look at.
+
+    Args:
+        velocity: config of the loss of the velocity; None for VelocityLoss.
+        frequency: config of the frequency loss on decoded pixels; None for
+            none.
+        perceptual: likewise of another loss on decoded pixels.
+        window: fields of DecodeWindow that differ from its defaults.
+        t_range: first and last timestep that training draws; None for all.
+        num_timesteps: of the noise schedule.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        velocity: dict | None = None,
+        frequency: dict | None = None,
+        perceptual: dict | None = None,
+        window: dict | None = None,
+        t_range: tuple[int, int] | None = None,
+        num_timesteps: int = 1000,
+    ) -> None:
+        super().__init__()
+        self.velocity = MODELS.build(velocity or {'type': 'VelocityLoss'})
+        self.on_pixels = nn.ModuleList(
+            MODELS.build(config)
+            for config in (frequency, perceptual)
+            if config
+        )
+        self.window = build_window(window or {})
+        self.t_range = tuple(t_range or (0, num_timesteps - 1))
+        _check_t_range(self.t_range, num_timesteps)
+
+    def draw_timesteps(self, draws: list[Draws]) -> Tensor:
+        """Draw a timestep for each clip, uniformly; (N,) on the CPU."""
+        first, last = self.t_range
+        return torch.tensor(
+            [first + d.integer(last - first + 1) for d in draws]
+        )
+
+    def compare_pixels(
+        self, autoencoder: nn.Module, x0: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Decode a window of every clip and compare it with the original.
+
+        Args:
+            autoencoder: may be frozen; the gradient passes through.
+            x0: estimate of the clean latents, (N, C, T, h, w).
+            batch: with `gt`.
+
+        Returns:
+            The losses on pixels, and what is to be watched of them.
+        """
+        assert batch.gt is not None
+        pred, gt = decode_windows(
+            autoencoder, x0, batch.gt, batch.draws, self.window
+        )
+        found: dict[str, Tensor] = {}
+        for loss in self.on_pixels:
+            found |= loss.terms(pred, gt, batch.t)  # type: ignore[operator]
+        return found
+
+
+def build_objective(losses: dict, num_timesteps: int) -> Objective:
+    """Build the losses; a misspelt key ends in one line.
+
+    Args:
+        losses: arguments of Objective but for `num_timesteps`.
+        num_timesteps: of the noise schedule.
+
+    Raises:
+        ValueError: a key is unknown or a value is wrong.
+    """
+    known = ('velocity', 'frequency', 'perceptual', 'window', 't_range')
+    unknown = sorted(set(losses) - set(known))
+    if unknown:
+        raise ValueError(
+            f'`losses` has unknown keys: {", ".join(unknown)} (known: '
+            f'{", ".join(known)})'
+        )
+    return Objective(**losses, num_timesteps=num_timesteps)
+
+
+def build_window(fields: dict) -> DecodeWindow:
+    """Make a DecodeWindow of a config; `crop_size` may be one number.
+
+    Raises:
+        ValueError: a key is unknown or a value is wrong.
+    """
+    size = fields.get('crop_size')
+    if isinstance(size, int):
+        size = (size, size)
+    try:
+        return DecodeWindow(**{**fields, 'crop_size': size})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'`window` of `losses`: {error}') from error
+
+
+def _check_t_range(t_range: tuple[int, ...], num_timesteps: int) -> None:
+    ends = (0, *t_range, num_timesteps - 1)
+    if len(t_range) != 2 or list(ends) != sorted(ends):
+        raise ValueError(
+            '`t_range` must be a first and a last timestep from 0 to '
+            f'{num_timesteps - 1}, got {t_range}'
+        )
+
+
+@torch.no_grad()
+def prepare_batch(
+    model: Any, inputs: Tensor | None, samples: list[VideoSample]
+) -> Batch:
+    """Encode clips and prompts, where not cached, and draw t and noise.
+
+    Args:
+        model: a STARModel.
+        inputs: enlarged low-quality clips, (N, C, T, H, W) in [-1, 1];
+            unused where latents are cached.
+        samples: one per clip.
+
+    Raises:
+        ValueError: a clip is needed that is not there.
+    """
+    device = model.schedule.alpha.device
+    draws = [Draws(s.seed, device) for s in samples]
+    z0, z_lq = (_stack(samples, name, device) for name in ('z0', 'z_lq'))
+    cached = z0 is not None and z_lq is not None
+    gt = None
+    if not cached or model.objective.on_pixels:
+        _check_clips(inputs, samples, cached)
+        gt = model.data_preprocessor.stack(samples, 'gt')
+    if z0 is None or z_lq is None:
+        posterior = [d.posterior for d in draws]
+        z0, z_lq = (
+            model.autoencoder.encode(x, posterior) for x in (gt, inputs)
+        )
+    text = _stack(samples, 'text', device)
+    if text is None:
+        text = model.text_encoder([s.prompt for s in samples])
+    t = model.objective.draw_timesteps(draws).to(device, non_blocking=True)
+    noise = torch.stack([d.noise(z0.shape[1:]) for d in draws])
+    return Batch(z0, z_lq, text, t, noise, draws, gt)
+
+
+def _stack(
+    samples: list[VideoSample], name: str, device: torch.device
+) -> Tensor | None:
+    """Stack a cached field as float32; None if not every sample has it."""
+    values = [getattr(sample, name) for sample in samples]
+    if any(value is None for value in values):
+        return None
+    return torch.stack(values).to(device, torch.float32)
+
+
+def _check_clips(
+    inputs: Tensor | None, samples: list[VideoSample], cached: bool
+) -> None:
+    without = [s.name for s in samples if s.gt is None]
+    if without:
+        needed = 'losses on pixels need' if cached else 'training needs'
+        raise ValueError(
+            f'{needed} the ground truth `gt` of every clip, {without[0]!r} '
+            'has none'
+        )
+    if inputs is None and not cached:
+        raise ValueError(
+            'clips without `inputs` need cached latents, both `z0` and '
+            f'`z_lq`; {samples[0].name!r} or another one lacks them'
+        )
+
+
+def freeze(
+    model: nn.Module, frozen: tuple[str, ...], trained: tuple[str, ...]
+) -> None:
+    """Switch off the gradients of parts, but for some kinds of module.
+
+    Args:
+        model: whose parts.
+        frozen: names of parts.
+        trained: see `trained_modules`.
+
+    Raises:
+        ValueError: a name in `frozen` or in `trained` stands for nothing.
+    """
+    for part in frozen_parts(model, frozen):
+        part.requires_grad_(False)
+    missing = {name.lower() for name in trained}
+    for module in trained_modules(model, frozen, trained):
+        module.requires_grad_(True)
+        missing.discard(type(module).__name__.lower())
+    if missing:
+        raise ValueError(
+            '`trained` must name classes of modules in frozen parts, found '
+            f'none of: {", ".join(sorted(missing))}'
+        )
+
+
+def frozen_parts(model: nn.Module, frozen: tuple[str, ...]) -> list[nn.Module]:
+    """Find parts by name.
+
+    Raises:
+        ValueError: there is no such part.
+    """
+    try:
+        return [model.get_submodule(name) for name in frozen]
+    except AttributeError as error:
+        raise ValueError(
+            f'`frozen` must name parts of the model, got {frozen}'
+        ) from error
+
+
+def trained_modules(
+    model: nn.Module, frozen: tuple[str, ...], trained: tuple[str, ...]
+) -> Iterator[nn.Module]:
+    """Find the modules within frozen parts that learn all the same.
+
+    Args:
+        model: whose parts.
+        frozen: names of parts.
+        trained: names of classes in any case, e.g. 'LIEM'.
+    """
+    wanted = {name.lower() for name in trained}
+    for part in frozen_parts(model, frozen):
+        for module in part.modules():
+            if type(module).__name__.lower() in wanted:
+                yield module

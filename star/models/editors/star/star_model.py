@@ -1,0 +1,304 @@
+"""STARModel: wires autoencoder, text encoder, ControlNet and backbone."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from star.diffusion.precondition import lq_velocity
+from star.models.editors.star.objective import (
+    build_objective,
+    freeze,
+    frozen_parts,
+    prepare_batch,
+    trained_modules,
+)
+from star.models.restoration.cost import restore_sample
+from star.models.restoration.limits import limits_of
+from star.models.restoration.options import (
+    RestoreOptions,
+    build_options,
+    check_fit,
+    check_options,
+    fit_overlap,
+)
+from star.models.restoration.restoration import Restoration
+from star.registry import MODELS
+from star.structures import VideoSample
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@MODELS.register_module()
+class STARModel(BaseModel):
+    """Restores low-quality clips with a text-to-video diffusion prior.
+
+    Args:
+        autoencoder: config of the autoencoder, e.g. TemporalVAE.
+        text_encoder: config of the text encoder.
+        backbone: config of the denoiser, e.g. I2VGenUNet.
+        controlnet: config of the conditioner, e.g. UNetControlNet.
+        schedule: config of the noise schedule.
+        losses: configs of the training losses by name, `velocity`,
+            `frequency`, `perceptual`, and what they look at, `window` and
+            `t_range`: the arguments of `training.Objective`.
+        prompts: defaults of a restoration, with the keys `prompt` (what the
+            video shows), `suffix` (appended to every prompt) and `negative`.
+        restore_options: fields of RestoreOptions that differ from its
+            defaults for this model.
+        residual_std: deviation of z0 - z_lq in each channel of the latent.
+            If given, the networks predict only what `lq_velocity` leaves of
+            the velocity, in units of its error: small networks then need not
+            learn to copy their input. None as in the paper.
+        frozen: names of the parts that training leaves as they are.
+        trained: classes of modules within frozen parts that learn all the
+            same, e.g. ('LIEM',).
+        data_preprocessor: config of the data preprocessor.
+
+    Raises:
+        ValueError: a misspelt key in `losses`, `prompts`,
+            `restore_options`, `frozen` or `trained`, a wrong value in
+            `losses` or `restore_options`, or `residual_std` is not one
+            positive number per channel.
+    """
+
+    def __init__(
+        self,
+        autoencoder: dict,
+        text_encoder: dict,
+        backbone: dict,
+        controlnet: dict,
+        schedule: dict,
+        losses: dict | None = None,
+        prompts: dict | None = None,
+        restore_options: dict | None = None,
+        residual_std: list[float] | None = None,
+        frozen: tuple[str, ...] = ('autoencoder', 'text_encoder'),
+        trained: tuple[str, ...] = (),
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        preprocessor = data_preprocessor or {'type': 'VideoDataPreprocessor'}
+        super().__init__(MODELS.build(preprocessor))
+        self.autoencoder = MODELS.build(autoencoder)
+        self.text_encoder = MODELS.build(text_encoder)
+        self.backbone = MODELS.build(backbone)
+        self.controlnet = MODELS.build(controlnet)
+        self.schedule = MODELS.build(schedule)
+        self.objective = build_objective(
+            losses or {}, self.schedule.num_timesteps
+        )
+        self.prompts = _check_prompts(prompts or {})
+        self.restore_options = build_options(restore_options or {})
+        self.check_options(self.restore_options)
+        self.residual_std = residual_std
+        if residual_std is not None:
+            _check_std(residual_std, self.autoencoder.latent_channels)
+        self.frozen = tuple(frozen)
+        self.trained = tuple(trained)
+        freeze(self, self.frozen, self.trained)
+
+    def train(self, mode: bool = True) -> 'STARModel':
+        """Switch to training mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for part in frozen_parts(self, self.frozen):
+            part.eval()
+        for module in trained_modules(self, self.frozen, self.trained):
+            module.train(mode)
+        return self
+
+    def forward(
+        self,
+        inputs: Tensor | list[Tensor] | None,
+        data_samples: list[VideoSample],
+        mode: str = 'predict',
+    ) -> dict[str, Tensor] | list[VideoSample]:
+        """Compute the losses in mode 'loss', restore in mode 'predict'.
+
+        Args:
+            inputs: what the data preprocessor gives in training ('loss') or
+                in testing ('predict').
+            data_samples: one per clip.
+            mode: 'loss' or 'predict'.
+
+        Raises:
+            ValueError: another `mode`.
+        """
+        if mode == 'loss':
+            assert inputs is None or isinstance(inputs, Tensor)
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            assert inputs is not None
+            return self.predict(list(inputs), data_samples)
+        raise ValueError(f"`mode` must be 'loss' or 'predict', got {mode!r}")
+
+    def loss(
+        self, inputs: Tensor | None, data_samples: list[VideoSample]
+    ) -> dict[str, Tensor]:
+        """Compute the losses at one random timestep per clip.
+
+        Args:
+            inputs: low-quality clips at the size of the ground truth,
+                (N, C, T, H, W) in [-1, 1]; unused where latents are cached.
+            data_samples: with `gt` and `prompt`, or with `z0`, `z_lq` and
+                `text`; losses on pixels need `gt` in any case.
+
+        Returns:
+            `loss_velocity`, the other losses that are switched on, and what
+            is to be watched of them.
+
+        Raises:
+            ValueError: a sample lacks what is needed.
+        """
+        batch = prepare_batch(self, inputs, data_samples)
+        z0, noise, t = batch.z0, batch.noise, batch.t
+        z_t = self.schedule.add_noise(z0, noise, t)
+        v = self.velocity(z_t, t, (batch.text, batch.text), batch.z_lq)
+        target = self.schedule.velocity(z0, noise, t)
+        losses = {'loss_velocity': self.objective.velocity(v, target)}
+        if self.objective.on_pixels:
+            x0 = self.schedule.to_x0(z_t, v, t)
+            losses |= self.objective.compare_pixels(
+                self.autoencoder, x0, batch
+            )
+        return losses
+
+    def velocity(
+        self, z_t: Tensor, t: Tensor, texts: tuple[Any, Any], z_lq: Tensor
+    ) -> Tensor:
+        """Predict the velocity of noised latents.
+
+        Args:
+            z_t: noised latents, (N, C, T, h, w).
+            t: timesteps, (N,) int64.
+            texts: for the ControlNet and for the backbone, embeddings or
+                what their `project_text` gave.
+            z_lq: low-quality latents, of the shape of `z_t`.
+
+        Returns:
+            The velocity, of the shape of `z_t`.
+        """
+        control = self.controlnet(z_t, t, texts[0], z_lq)
+        v = self.backbone(z_t, t, texts[1], control)
+        if self.residual_std is None:
+            return v
+        alpha, sigma = (
+            levels[t].view(-1, 1, 1, 1, 1)
+            for levels in (self.schedule.alpha, self.schedule.sigma)
+        )
+        std = alpha.new_tensor(self.residual_std).view(-1, 1, 1, 1)
+        base, scale = lq_velocity(z_t, z_lq, std, alpha, sigma)
+        return base + scale * v
+
+    def predict(
+        self, inputs: list[Tensor], data_samples: list[VideoSample]
+    ) -> list[VideoSample]:
+        """Restore clips with the model's own options and their prompts.
+
+        Args:
+            inputs: low-quality clips, each (T, C, h, w) uint8 RGB.
+            data_samples: one per clip.
+
+        Returns:
+            The samples with `pred` set, (T, C, H, W) uint8, and `seconds`
+            and `peak_memory`.
+        """
+        for lq, sample in zip(inputs, data_samples, strict=True):
+            options = self.restore_options
+            if sample.prompt:
+                options = replace(options, prompt=sample.prompt)
+            restore_sample(self, lq, options, sample)
+        return data_samples
+
+    def check_options(self, options: RestoreOptions) -> None:
+        """Refuse options that this model cannot restore with.
+
+        Raises:
+            ValueError: naming the option, the rule and the value.
+        """
+        check_options(options)
+        limits = limits_of(self.backbone)
+        check_fit(options, self.autoencoder, self.schedule, limits)
+
+    def overlap_for(self, chunk: int) -> int:
+        """Choose the frames that windows of `chunk` frames share."""
+        own, ratio = self.restore_options, self.autoencoder.temporal_downsample
+        return fit_overlap(own.overlap, chunk, ratio)
+
+    def restore(
+        self,
+        lq: Tensor,
+        options: RestoreOptions | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Restore a clip.
+
+        Args:
+            lq: low-quality clip, (T, 3, h, w) uint8 RGB, T >= 1.
+            options: None for `restore_options`.
+            progress: called with a stage ('encode', 'denoise', 'decode'), the
+                number of frames it has done and their total, None if unknown;
+                a stage that begins with 'note: ' is something to tell the
+                user.
+
+        Returns:
+            Restored clip, (T, C, H, W) uint8, on the CPU.
+
+        Raises:
+            ValueError: an option or the clip's shape is wrong.
+        """
+        if lq.ndim != 4 or lq.dtype != torch.uint8 or not len(lq):
+            raise ValueError(
+                '`lq` must be (T, 3, h, w) uint8 with T >= 1, got '
+                f'{tuple(lq.shape)} {lq.dtype}'
+            )
+        report = _with_total(progress, len(lq)) if progress else None
+        return torch.cat(list(self.restore_stream(lq, options, report)))
+
+    def restore_stream(
+        self,
+        frames: Iterable[Tensor],
+        options: RestoreOptions | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Tensor]:
+        """Restore frames as they come, in memory that does not grow.
+
+        Args:
+            frames: (3, h, w) uint8 RGB each, all of one size.
+            options: None for `restore_options`.
+            progress: as for `restore`.
+
+        Yields:
+            Consecutive pieces of the restored clip, (t, C, H, W) uint8.
+
+        Raises:
+            ValueError: an option or a frame's shape is wrong.
+        """
+        restoration = Restoration(
+            self, options or self.restore_options, progress
+        )
+        return restoration.run(iter(frames))
+
+
+def _check_std(std: list[float], channels: int) -> None:
+    if len(std) != channels or not all(value > 0 for value in std):
+        raise ValueError(
+            f'`residual_std` must be {channels} positive numbers, got {std}'
+        )
+
+
+def _check_prompts(prompts: dict) -> dict[str, str]:
+    known = {'prompt': '', 'suffix': '', 'negative': ''}
+    unknown = sorted(set(prompts) - set(known))
+    if unknown:
+        raise ValueError(f'`prompts` has unknown keys: {", ".join(unknown)}')
+    return known | dict(prompts)
+
+
+def _with_total(progress: Progress, total: int) -> Progress:
+    def report(stage: str, done: int, _: int | None) -> None:
+        progress(stage, done, total)
+
+    return report

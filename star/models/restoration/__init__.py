@@ -1,0 +1,1 @@
+"""The one restore path: options, segments, windows, tiles, guidance."""

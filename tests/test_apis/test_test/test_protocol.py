@@ -1,0 +1,98 @@
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from star.apis.test.method import load_method
+from star.apis.test.protocol import (
+    claim_folder,
+    describe_method,
+    describe_protocol,
+)
+from star.utils.files import read_json
+
+METRICS = [{'name': 'PSNR', 'options': {'border': 0}, 'weights': {}}]
+SETS = {'A': {'clips': 2, 'frames': None, 'manifest_sha256': 'ab'}}
+CPU = torch.device('cpu')
+
+
+def facts():
+    config = Config({'model': {'type': 'Bicubic', 'scale': 2}})
+    method = describe_method('bicubic', config, load_method(config))
+    protocol = describe_protocol(METRICS, SETS, 0, 'restored in memory', CPU)
+    return {'method': method, 'protocol': protocol}
+
+
+def test_the_method():
+    method = facts()['method']
+    assert method['type'] == 'Bicubic'
+    assert method['model'] == {'type': 'Bicubic', 'scale': 2}
+    assert method['options']['scale'] == 2
+    assert (method['weights'], method['random_init']) == ({}, False)
+
+
+def test_the_fingerprint_is_of_what_decides():
+    def fingerprint(metrics=METRICS, sets=SETS, seed=0, source='x'):
+        protocol = describe_protocol(metrics, sets, seed, source, CPU)
+        return protocol['fingerprint']
+
+    assert fingerprint() == fingerprint(seed=1, source='y')
+    other = copy.deepcopy(METRICS)
+    other[0]['options']['border'] = 1
+    assert fingerprint(other) != fingerprint()
+    assert fingerprint(sets={'A': {**SETS['A'], 'frames': 3}}) != fingerprint()
+
+
+def test_a_folder_is_one_runs(tmp_path):
+    first = claim_folder(tmp_path / 'a', facts())
+    assert read_json(tmp_path / 'a' / 'run.json') == first
+    again = facts()
+    again['protocol']['threads'] = 99
+    again['protocol']['device'] = 'another'
+    again['method']['config'] = 'elsewhere.py'
+    assert claim_folder(tmp_path / 'a', again)['protocol']['threads'] == 99
+
+
+@pytest.mark.parametrize(
+    ('change', 'line'),
+    [
+        (
+            {'protocol': {'metrics': [{**METRICS[0], 'name': 'SSIM'}]}},
+            r'rules: protocol\.metrics is PSNR there and SSIM here; choose',
+        ),
+        (
+            {'protocol': {'sets': {'A': {**SETS['A'], 'frames': 3}}}},
+            r'protocol\.sets\.A\.frames is null there and 3 here',
+        ),
+        (
+            {'protocol': {'sets': {'A': {**SETS['A'], 'clips': 3}}}},
+            r'protocol\.sets\.A\.clips is 2 there and 3 here',
+        ),
+        (
+            {'protocol': {'sets': {'B': SETS['A']}}},
+            r'rules: protocol\.sets is A there and B here; choose',
+        ),
+        (
+            {'protocol': {'metrics': [{**METRICS[0], 'weights': {'a': 'b'}}]}},
+            r'protocol\.metrics\.PSNR\.weights\.a is not set there and "b"',
+        ),
+        (
+            {'method': {'weights': {'iter_2': 'cd'}}},
+            r'method\.weights\.iter_2 is not set there and "cd" here',
+        ),
+        ({'save': 'png'}, 'save is not set there and "png" here'),
+    ],
+)
+def test_other_rules_are_refused(tmp_path, change, line):
+    claim_folder(tmp_path, facts())
+    other = facts()
+    for part, values in change.items():
+        if isinstance(values, dict):
+            other[part].update(values)
+        else:
+            other[part] = values
+    with pytest.raises(ValueError, match=line) as caught:
+        claim_folder(tmp_path, other)
+    assert len(str(caught.value).splitlines()) == 1
+    assert read_json(tmp_path / 'run.json')['method'] == facts()['method']

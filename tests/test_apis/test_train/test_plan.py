@@ -1,0 +1,115 @@
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from star.apis import training_plan
+from star.apis.inference.build import load_config
+from star.apis.train.plan import (
+    ClipSize,
+    Memory,
+    Part,
+    count_parts,
+    describe_plan,
+    find_clip,
+    find_gpus,
+    plan_training,
+)
+from star.apis.train.training import RunOptions, run_config
+from tests.test_engine.configs import NETWORK, VAE, write_clips
+
+
+def test_counts_parts():
+    model = nn.Module()
+    model.a, model.b, model.c = nn.Linear(3, 2), nn.Linear(2, 2), nn.ReLU()
+    model.a.weight.requires_grad_(False)
+    assert count_parts(model) == [Part('a', 2, 8), Part('b', 6, 6)]
+
+
+def test_sums_memory():
+    plain = Memory(weights=800, gradients=80, optimizer=160, activations=7)
+    assert plain.total == 1047
+    sharded = Memory(800, 80, 160, 7, shards=8, gathered=300)
+    assert sharded.total == 130 + 300 + 7
+
+
+def test_reads_the_official_config(monkeypatch):
+    monkeypatch.delenv('WORLD_SIZE', raising=False)
+    config = load_config('i2vgen')
+    assert find_gpus(config) == 8
+    assert find_clip(config) == ClipSize(32, 720, 1280)
+    monkeypatch.setenv('WORLD_SIZE', '3')
+    assert find_gpus(config) == 3
+
+
+@pytest.fixture
+def config(tmp_path):
+    write_clips(tmp_path / 'clips')
+    changes = {
+        'train_dataloader.dataset.data_root': str(tmp_path / 'clips'),
+        'train_cfg.max_iters': 1500,
+        'model.autoencoder': VAE,
+        'model.backbone': {**NETWORK, 'out_dim': 4},
+        'model.controlnet': NETWORK,
+        'model.residual_std': None,
+        'model.losses': None,
+    }
+    options = RunOptions(work_dir='somewhere', changes=changes)
+    return run_config('tiny', options)
+
+
+def test_plans_and_describes(config):
+    before = torch.get_rng_state()
+    plan = plan_training(config)
+    assert torch.equal(before, torch.get_rng_state())
+    trained = sum(part.trained for part in plan.parts)
+    assert {p.name: p.trained > 0 for p in plan.parts} == {
+        'autoencoder': False,
+        'backbone': True,
+        'controlnet': True,
+    }
+    memory = plan.memory
+    assert memory.gradients == 4 * trained
+    assert memory.optimizer == 8 * trained  # AdamW: two numbers each
+    assert memory.weights == 4 * sum(part.total for part in plan.parts)
+    assert memory.activations > 0
+    text = describe_plan(plan)
+    assert f'{trained:,}' in text
+    assert re.search('data .*ClipArrays.*clips: 1 videos', text)
+    assert 'batch       4 per GPU x 1 = 4 clips' in text
+    assert '1,500: 6,000 clips' in text
+    assert 'somewhere' in text
+    assert 'estimate' in text
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Do without the simulated step, which takes seconds."""
+    monkeypatch.setattr(training_plan, 'step_memory', lambda *_: 10**9)
+
+
+def test_averages_take_memory(config, quick):
+    before = plan_training(config).memory
+    config.default_hooks.ema = {'type': 'TrainedEMAHook'}
+    after = plan_training(config).memory
+    assert after.optimizer == 1.5 * before.optimizer
+
+
+def test_missing_data_is_told(config, quick):
+    config.train_dataloader.dataset.data_root = '/no/such/folder'
+    plan = plan_training(config)
+    assert plan.data.startswith('ClipArrays, /no/such/folder: MISSING: ')
+    assert len(plan.data.splitlines()) == 1
+
+
+def test_missing_weights_are_told(config, quick):
+    assert plan_training(config).weights == []
+    assert plan_training(config, 'no.pt').weights == ['no.pt: MISSING']
+
+
+def test_nothing_to_train(config):
+    for part in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
+        config.pop(part)
+    with pytest.raises(ValueError, match='has no train_dataloader'):
+        plan_training(config)

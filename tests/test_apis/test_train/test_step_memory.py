@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from star.apis.inference.build import build_model, load_config
+from star.apis.train.step_memory import ClipSize, MemoryCounter, step_memory
+from star.structures import VideoSample
+from tests.test_engine.configs import NETWORK, VAE
+
+MIB = 2**20
+
+
+@pytest.fixture
+def config():
+    config = load_config('tiny')
+    config.model.autoencoder.update(VAE)
+    config.model.backbone.update(NETWORK, out_dim=4)
+    config.model.controlnet.update(NETWORK)
+    config.model.residual_std = None
+    config.model.losses = None
+    return config
+
+
+def test_counts_what_lives_at_once():
+    with MemoryCounter() as counter:
+        a = torch.zeros(MIB)  # float32: 4 MiB
+        b = a.view(2, -1)  # the same memory
+        assert counter.now == 4 * MIB
+        for _ in range(3):
+            torch.ones(2 * MIB, dtype=torch.uint8).sum()
+        assert 4 * MIB <= counter.now < 5 * MIB
+        del a, b
+        assert counter.now < MIB
+    assert 6 * MIB <= counter.peak < 7 * MIB
+
+
+def test_counts_gradients_and_activations(config):
+    with torch.device('meta'):
+        model = build_model(config)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    small = step_memory(config, ClipSize(2, 16, 16), amp=False)
+    assert small > 4 * trained
+    large = step_memory(config, ClipSize(2, 64, 64), amp=False)
+    larger = step_memory(config, ClipSize(4, 64, 128), amp=False)
+    # the rest grows with the clip
+    assert 3 < (larger - small) / (large - small) < 6
+
+
+def test_what_saves_memory(config):
+    clip = ClipSize(4, 128, 128)
+    full = step_memory(config, clip, amp=False)
+    half = step_memory(config, clip, amp=True)
+    assert half < 0.85 * full
+    config.model.backbone.checkpointing = True
+    config.model.controlnet.checkpointing = True
+    assert step_memory(config, clip, 2) < 0.85 * 2 * half
+
+
+def test_decoding_costs(config):
+    clip = ClipSize(4, 64, 64)
+    without = step_memory(config, clip)
+    config.model.losses = {
+        'frequency': {'type': 'DynamicFrequencyLoss'},
+        'window': {'num_frames': 4},
+    }
+    whole = step_memory(config, clip)
+    config.model.losses.window = {'num_frames': 1, 'crop_size': (32, 32)}
+    assert without <= step_memory(config, clip) < whole
+
+
+def test_agrees_with_a_real_step(config):
+    """The peak of a step on real tensors, counted in the same way."""
+    clip = ClipSize(2, 32, 48)
+    expected = step_memory(config, clip, amp=False)
+    model = build_model(config).train()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    z = torch.randn(4, 2, 32 // 8, 48 // 8)
+    sample = VideoSample(
+        gt=torch.zeros(2, 3, 32, 48, dtype=torch.uint8),
+        z0=z,
+        z_lq=z.clone(),
+        text=torch.zeros(1, 32),
+        seed=3,
+    )
+    with MemoryCounter() as counter:
+        loss, _ = model.parse_losses(model.loss(None, [sample]))
+        loss.backward()
+    assert counter.peak == pytest.approx(expected, rel=0.05)

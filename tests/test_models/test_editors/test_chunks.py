@@ -1,0 +1,49 @@
+"""Chunks become one clip again, whatever their number."""
+
+import pytest
+import torch
+
+from star.models.editors.chunks import join_chunks
+
+
+def chunks(length, size, overlap, shift=0.0):
+    """Cut 0, 1, 2 ...; chunk number i is `i * shift` brighter."""
+    clip = torch.arange(float(length)).view(-1, 1, 1, 1)
+    start, number = 0, 0
+    while True:
+        last = start + size >= length
+        yield clip[start : start + size] + number * shift, last
+        if last:
+            return
+        start, number = start + size - overlap, number + 1
+
+
+def joined(*args, blend, **kwargs):
+    overlap = args[2]
+    pieces = list(join_chunks(chunks(*args, **kwargs), overlap, blend))
+    assert all(len(piece) for piece in pieces)
+    return torch.cat(pieces).flatten()
+
+
+@pytest.mark.parametrize('blend', ['fade', 'trim'])
+@pytest.mark.parametrize('overlap', [0, 1, 2, 3])
+@pytest.mark.parametrize('length', [1, 3, 4, 5, 6, 11, 12])
+def test_every_frame_once(blend, overlap, length):
+    clip = joined(length, 4, overlap, blend=blend)
+    assert (clip - torch.arange(length)).abs().max() < 1e-6
+
+
+def test_fades_linearly():
+    shift = joined(12, 6, 3, 1.0, blend='fade') - torch.arange(12)
+    ramp = [0.25, 0.5, 0.75]
+    expected = [0, 0, 0, *ramp, *(1 + each for each in ramp), 2, 2, 2]
+    assert shift.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('overlap', 'expected'),
+    [(2, [0, 0, 0, 1, 1, 2, 2]), (3, [0, 0, 1, 2, 3, 3, 3])],
+)
+def test_trims_in_the_middle(overlap, expected):
+    clip = joined(7, 4, overlap, 1.0, blend='trim')
+    assert (clip - torch.arange(7)).tolist() == expected

@@ -1,0 +1,135 @@
+"""What every baseline of configs/baselines does, whatever its method."""
+
+from functools import lru_cache
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from star.apis.inference.build import build_model, load_config, take_random
+from star.models.editors import Baseline, NetworkBaseline
+from star.models.editors.weight_files import FILES
+from star.models.restoration.options import RestoreOptions
+from star.structures import VideoSample
+from star.utils.paths import config_root
+
+FOLDER = config_root() / 'baselines'
+NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
+NAMES.remove('saved_results')  # reads files: test_saved_results.py
+SMALL = {  # its frames are at least 64 x 64
+    'RealBasicVSR': {'num_blocks': 2, 'num_cleaning_blocks': 2},
+}
+every_baseline = pytest.mark.parametrize('name', NAMES)
+
+
+def make(name: str) -> Baseline:
+    """Build a config's model, its weights not yet filled."""
+    settings = load_config(FOLDER / f'{name}.py')
+    settings.model.update(SMALL.get(settings.model.type, {}))
+    try:
+        return build_model(settings).eval()
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+@lru_cache(maxsize=1)
+def build(name: str) -> Baseline:
+    """Build a config's model, with random weights where it has any."""
+    model = make(name)
+    if isinstance(model, NetworkBaseline):
+        take_random(model)
+        stretch(model)
+    return model
+
+
+def stretch(model: NetworkBaseline) -> None:
+    """Spread what random weights give over the range of pixels."""
+    restore, seen = model.restore_frames, []
+
+    def stretched(x: Tensor) -> Tensor:
+        out = restore(x)
+        if not seen:  # the same for all clips
+            axes = (0, 2, 3)
+            seen.append(out.mean(axes, keepdim=True))
+            seen.append(out.std(axes, keepdim=True))
+        return 0.5 + 0.2 * (out - seen[0]) / seen[1]
+
+    model.restore_frames = stretched
+    model.restore(clip(1))
+
+
+def clip(frames: int) -> Tensor:
+    """Make an odd and small one."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(frames, 3, 3, 4, generator=generator) * 255
+    smooth = F.interpolate(coarse, size=(9, 11), mode='bilinear')
+    return smooth.round().to(torch.uint8)
+
+
+@lru_cache(maxsize=1)
+def restored(name: str) -> Tensor:
+    return build(name).restore(clip(4))
+
+
+def test_finds_the_configs():
+    assert {'bicubic', 'realesr_general_x4v3', 'realviformer'} <= {*NAMES}
+
+
+@every_baseline
+def test_restores_odd_clips_and_leaves_them_alone(name: str):
+    model, lq = build(name), clip(4)
+    out = model.restore(lq)
+    scale = int(model.recipe.scale)
+    assert out.shape == (4, 3, 9 * scale, 11 * scale)
+    assert out.dtype == torch.uint8
+    assert torch.equal(lq, clip(4))
+    assert torch.equal(restored(name), out)  # nothing was left over
+    assert out.float().std() > 20  # or nothing here tells anything
+
+
+@every_baseline
+def test_restores_one_frame(name: str):
+    model = build(name)
+    scale = int(model.recipe.scale)
+    out = model.restore(clip(1))
+    assert out.shape == (1, 3, 9 * scale, 11 * scale)
+
+
+@every_baseline
+def test_chunks(name: str):
+    """Shorter ones change nothing, but where they have to be blended."""
+    model = build(name)
+    exact = not model.recipe.overlap or model.recipe.blend == 'trim'
+    overlap = model.recipe.overlap if exact else 1
+    options = RestoreOptions(
+        scale=model.recipe.scale, chunk=overlap + 1, overlap=overlap
+    )
+    pieces = list(model.restore_stream(iter(clip(4)), options))
+    assert len(pieces) > 1
+    out = torch.cat(pieces)
+    assert out.shape == restored(name).shape
+    assert out.dtype == torch.uint8
+    if exact:  # but for the order of sums
+        assert (out.int() - restored(name).int()).abs().max() <= 1
+
+
+@every_baseline
+def test_predict_is_restore(name: str):
+    sample = VideoSample(name='clip')
+    assert build(name).predict([clip(4)], [sample]) == [sample]
+    assert torch.equal(sample.pred, restored(name))
+    assert sample.seconds > 0
+
+
+@every_baseline
+def test_networks_declare_their_files_and_load_none(name: str):
+    with torch.device('meta'):
+        model = make(name)
+    if not isinstance(model, NetworkBaseline):
+        pytest.skip('has no network')
+    assert model.recipe.licence and model.recipe.source
+    assert model.wanted and set(model.wanted) <= FILES.keys()
+    assert not model.loaded
+    with pytest.raises(ValueError, match='has no weights'):
+        model.restore(clip(1))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+
+from star.models.editors import SavedResults
+from star.structures import VideoSample
+from star.video.io import VideoWriter
+
+
+def save(path, clip, codec='ffv1'):
+    """Write a clip (T, 3, H, W); without suffix as PNGs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = clip.shape[-2:]
+    with VideoWriter(path, width, height, codec=codec) as writer:
+        for i, frame in enumerate(clip):
+            image = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
+            writer.write(image, i, 1)
+
+
+def noise(frames=3, height=16, width=24, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (frames, 3, height, width)
+    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save(tmp_path / 'A' / 'one', noise())
+    save(tmp_path / 'A' / 'two', noise(seed=1))
+    return tmp_path
+
+
+def predict(model, name='one', lq=None, gt=None):
+    lq = noise(3, 4, 6) if lq is None else lq
+    sample = VideoSample(gt=gt, dataset='A', name=name, files={'lq': 'x'})
+    return model.predict([lq], [sample])[0]
+
+
+def test_reads_what_was_saved(folder):
+    sample = predict(SavedResults(str(folder)), 'two')
+    assert torch.equal(sample.pred, noise(seed=1))
+    assert sample.seconds is None and sample.peak_memory is None
+    assert sample.files == {
+        'lq': 'x',
+        'pred': str((folder / 'A' / 'two').resolve()),
+    }
+
+
+def test_videos(folder):
+    # FFV1 of RGB is exact, x264 is not
+    save(folder / 'B' / 'one.mkv', noise(), 'ffv1')
+    model = SavedResults(str(folder))
+    assert model.check({'B': ['one']}) == 'ffv1 mkv'
+    save(folder / 'C' / 'one.mp4', noise(), 'libx264')
+    assert model.check({'C': ['one'], 'A': ['two', 'one']}) == (
+        'h264 mp4, png frames'
+    )
+
+
+@pytest.mark.parametrize(
+    ('names', 'line'),
+    [
+        (['one'], '0 missing, 1 unknown: two is no clip of it'),
+        (['one', 'three', 'two'], '1 missing, 0 unknown: three is missing'),
+        (['four'], '1 missing, 2 unknown: four is missing, one is no'),
+    ],
+)
+def test_names_must_be_those_of_the_set(folder, names, line):
+    with pytest.raises(ValueError, match=line):
+        SavedResults(str(folder)).check({'A': names})
+
+
+def test_two_results_of_one_clip(folder):
+    save(folder / 'A' / 'one.mkv', noise())
+    with pytest.raises(ValueError, match="two results are named 'one'"):
+        SavedResults(str(folder)).check({'A': ['one', 'two']})
+
+
+def test_the_size_is_that_of_the_ground_truth_or_the_scale(folder):
+    model = SavedResults(str(folder))
+    assert predict(model, gt=noise(seed=3)).pred is not None
+    with pytest.raises(ValueError, match='one: must be 48x32, is 24x16'):
+        predict(model, gt=noise(3, 32, 48))
+    with pytest.raises(ValueError, match='one: must be 28x16, is 24x16'):
+        predict(model, lq=noise(3, 4, 7))
+    assert predict(SavedResults(str(folder), 2), lq=noise(3, 8, 12)).pred.any()
+
+
+def test_the_number_of_frames(folder):
+    model = SavedResults(str(folder))
+    with pytest.raises(ValueError, match='one: must have 4 frames, has 3'):
+        predict(model, lq=noise(4, 4, 6))
+    with pytest.raises(ValueError, match='one: must have 2 frames, has more'):
+        predict(model, lq=noise(2, 4, 6))
+    first = SavedResults(str(folder), first_frames=True)
+    assert torch.equal(predict(first, lq=noise(2, 4, 6)).pred, noise()[:2])
+    with pytest.raises(ValueError, match='must have 4 frames, has 3'):
+        predict(first, lq=noise(4, 4, 6))
+
+
+def test_wrong_use(folder):
+    with pytest.raises(ValueError, match='does not exist: nowhere'):
+        SavedResults('nowhere')
+    with pytest.raises(ValueError, match='no results of B'):
+        SavedResults(str(folder)).check({'B': ['one']})
+    with pytest.raises(ValueError, match='`folder` of SavedResults must be'):
+        predict(SavedResults())
+    with pytest.raises(ValueError, match='clips of test sets only'):
+        SavedResults(str(folder)).restore(noise())

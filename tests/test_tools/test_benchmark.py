@@ -1,0 +1,98 @@
+"""tools/benchmark.py as a user calls it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_report import made
+from tests.test_tools.test_restore import load_tool, run_tool
+
+TOOL = 'benchmark.py'
+
+
+def runs(folder: Path) -> list[str]:
+    return made.pictured_runs(folder, ['a', 'b'], 'clip')
+
+
+def test_makes_a_report(tmp_path: Path):
+    out = tmp_path / 'report'
+    options = ['--out', out, '--reference', 'b', '--crop', 60, 8, 32, 16]
+    done = run_tool(TOOL, *runs(tmp_path), *options)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.startswith(f'{out / "index.html"}: 0.')
+    assert done.stdout.endswith('MiB, 1 clips, 1 with pictures\n')
+    assert sorted(path.name for path in out.iterdir()) == [
+        *('index.html', 'report.json', 'report.md', 'table.csv')
+    ]
+    data = json.loads((out / 'report.json').read_text(encoding='utf-8'))
+    gains = {r['method']: r['difference'] for r in data['rows']}
+    assert gains == {'a': 0, 'b': None}  # of Ewarp, the last metric
+    page = (out / 'index.html').read_text(encoding='utf-8')
+    assert 'Crop of 32x16 at column 60, row 8' in page
+
+
+def test_the_same_again(tmp_path: Path):
+    """Equal input gives equal bytes, and an older report is replaced."""
+    sources = runs(tmp_path)
+    out = tmp_path / 'report'
+    files = []
+    for _ in range(2):
+        assert run_tool(TOOL, *sources, '--out', out).returncode == 0
+        files.append({p.name: p.read_bytes() for p in out.iterdir()})
+    assert files[0] == files[1]
+
+
+def test_warnings_are_printed(tmp_path: Path):
+    first, second = runs(tmp_path)
+    path = Path(second) / 'results.json'
+    data = json.loads(path.read_text(encoding='utf-8'))
+    data['protocol']['decoder'] = 'cv2'
+    path.write_text(json.dumps(data), encoding='utf-8')
+    done = run_tool(TOOL, first, second, '--out', tmp_path / 'report')
+    assert done.returncode == 0
+    assert done.stderr == (
+        "warning: the protocols differ: decoder is 'PyAV 14 (FFmpeg 7)' in "
+        "a; 'cv2' in b\n"
+    )
+    text = (tmp_path / 'report' / 'report.md').read_text(encoding='utf-8')
+    assert '- warning: the protocols differ: decoder is' in text
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (['nowhere'], 'error: nowhere: no results.json there; tools/test.py'),
+        (['{a}'], "are both named 'a'; call one NAME=FOLDER"),
+        (['--reference', 'c'], '`reference` must be one of a, b, got'),
+        (['--clips', 'set/x'], "error: no run has the clip 'set/x'"),
+        (['--crop', '1', '2', '0', '4'], '`crop` must be LEFT TOP >= 0'),
+        (['--pictures', '-1'], '`clips_per_set` must be >= 0, got -1'),
+        (['--longest', '0'], '`longest` must be >= 1, got 0'),
+        (['--nonsense'], 'error: unrecognized arguments: --nonsense'),
+        (['--out', '{a}/results.json'], 'results.json: no folder'),
+    ],
+)
+def test_wrong_use_takes_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    change: list[str],
+    message: str,
+):
+    sources = runs(tmp_path)
+    change = [word.format(a=sources[0]) for word in change]
+    out = ['--out', str(tmp_path / 'o')]
+    first = [] if change[0].startswith('-') else [change.pop()]
+    words = [*first, *sources, *out, *change]
+    monkeypatch.setattr(sys, 'argv', [TOOL, *words])
+    try:
+        code = load_tool(TOOL).main()
+    except SystemExit as error:
+        code = error.code
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, '')
+    assert message in printed.err
+    assert printed.err.count('\n') == 1
+    assert not (tmp_path / 'o').exists()

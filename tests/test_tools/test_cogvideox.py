@@ -1,0 +1,119 @@
+"""STAR on CogVideoX through the commands, with random weights."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from tests.paths import ROOT
+from tests.test_apis.clips import read_clip, write_clip
+from tests.test_tools.test_restore import load_tool, run_tool
+
+CONFIG = ROOT / 'configs' / 'star' / 'tiny_cogvideox.py'
+Restore = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def restore(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Restore:
+    """Call tools/restore.py in this process; give its code and its lines."""
+    tool = load_tool('restore.py')
+
+    def run(*args: object) -> tuple[int, list[str]]:
+        command = ['restore.py', '--config', CONFIG, '--device', 'cpu', *args]
+        monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
+        try:
+            code = tool.main()
+        except SystemExit as exit_:
+            code = exit_.code
+        return code, capsys.readouterr().err.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    'count, size',
+    [(1, (6, 4)), (7, (5, 7)), (25, (6, 4)), (26, (4, 3)), (60, (4, 4))],
+)
+def test_as_many_frames_as_there_were(
+    restore: Restore, tmp_path: Path, count: int, size: tuple[int, int]
+) -> None:
+    src, dst = write_clip(tmp_path / 'in.mkv', count, size), tmp_path / 'o.mkv'
+    code, lines = restore(src, dst, '--codec', 'ffv1', '--pix-fmt', 'bgr0')
+    assert code == 0, lines
+    frames, times = read_clip(dst)
+    assert frames.shape == (count, 4 * size[1], 4 * size[0], 3)
+    assert times == read_clip(src)[1]
+    assert frames.std() > 1
+    assert any('random numbers' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (['--chunk', 24], '`chunk` must be a multiple of 4 and 1 more'),
+        (['--overlap', 8], '`overlap` must be 0 or a multiple of 4'),
+        (['--tile', '8x64', '--tile-overlap', 4], '`tile` (8, 64) does not'),
+        (['--blend', 'cut'], "`blend` must be 'smooth'"),
+        (['--mode', 'fast'], "`mode` must be 'normal'"),
+    ],
+)
+def test_options_that_do_not_fit(
+    restore: Restore, tmp_path: Path, options: list, words: str
+) -> None:
+    src = write_clip(tmp_path / 'in.mkv', 2, (24, 20))
+    code, lines = restore(src, tmp_path / 'out.mkv', *options)
+    assert code == (1 if '--tile' in options else 2)
+    (line,) = lines
+    assert line.startswith('error: ') and words in line
+    assert os.listdir(tmp_path) == ['in.mkv']
+
+
+def test_other_windows_and_tiles(restore: Restore, tmp_path: Path) -> None:
+    src = write_clip(tmp_path / 'in.mkv', 11, (20, 12))
+    code, lines = restore(
+        *(src, tmp_path / 'out.mkv', '--chunk', 9, '--steps', 1),
+        *('--tile', '32x48', '--codec', 'ffv1', '--pix-fmt', 'bgr0'),
+    )
+    assert code == 0, lines
+    assert read_clip(tmp_path / 'out.mkv')[0].shape == (11, 48, 80, 3)
+
+
+def test_two_iterations_of_training(tmp_path: Path) -> None:
+    """LoRA, gates, patch embedding and the end learn; nothing else is kept."""
+    clips = tmp_path / 'clips'
+    clips.mkdir()
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (12, 40, 56, 3), dtype=np.uint8)
+    np.save(clips / 'clip.npy', frames)
+    work = tmp_path / 'work'
+    changes = {
+        'train_dataloader.dataset.data_root': clips,
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        'train_cfg.max_iters': 2,
+        'param_scheduler': '[]',
+        'default_hooks.checkpoint.interval': 1,
+        'default_hooks.logger.interval': 1,
+    }
+    pairs = [f'{key}={value}' for key, value in changes.items()]
+    result = run_tool(
+        'train.py', CONFIG, '--work-dir', work, '--cfg-options', *pairs
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    first, second = (
+        load_file(work / f'iter_{i}' / 'weights.safetensors') for i in (1, 2)
+    )
+    assert first.keys() == second.keys()
+    kinds = ('.lora.', '.local', '.patch_embed.proj.', '.norm_out.', '.proj_')
+    assert all(any(kind in name for kind in kinds) for name in first)
+    changed = {n for n in first if not first[n].equal(second[n])}
+    for kind in kinds:
+        assert any(kind in name for name in changed), kind
+    text = result.stdout + result.stderr
+    assert 'loss_velocity' in text and 'loss_frequency' in text

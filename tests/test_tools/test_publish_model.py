@@ -1,0 +1,78 @@
+"""tools/model_converters/publish_model.py on checkpoints of a run."""
+
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from star.engine.checkpointing import save_checkpoint
+from tests.test_tools.test_restore import load_tool
+
+TOOL = load_tool('model_converters/publish_model.py')
+WEIGHTS = {'star.a': torch.ones(2), 'star.steps': torch.zeros(1)}
+AVERAGES = {'star.a': torch.full((2,), 0.5)}
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch, capsys):
+    """Call the command; return its code, its errors, and the file written."""
+
+    def call(src, *options):
+        dst = tmp_path / 'out.safetensors'
+        arguments = ['publish_model.py', src, dst, '--overwrite', *options]
+        monkeypatch.setattr(sys, 'argv', [str(a) for a in arguments])
+        code = TOOL.main()
+        written = load_file(dst) if dst.exists() else {}
+        return code, capsys.readouterr().err, written
+
+    return call
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder with two checkpoints, the last without averages."""
+    folder = tmp_path / 'run'
+    save_checkpoint(folder, 1, WEIGHTS, {}, AVERAGES)
+    save_checkpoint(folder, 2, {'star.a': torch.zeros(2)}, {})
+    return folder
+
+
+def test_a_checkpoint_or_the_last_one(run, publish):
+    code, _, written = publish(run / 'iter_1')
+    assert code == 0 and written['star.a'].tolist() == [1, 1]
+    assert publish(run)[2]['star.a'].tolist() == [0, 0]
+
+
+def test_averaged_weights(run, publish):
+    code, _, written = publish(run / 'iter_1', '--ema', '--prefix', 'star.')
+    assert code == 0
+    assert written['a'].tolist() == [0.5, 0.5]  # what has no average stays
+    assert written['steps'].tolist() == [0]
+    code, error, _ = publish(run, '--ema')
+    assert code == 2 and 'iter_2 has no averaged weights' in error
+
+
+def test_frozen_weights_come_from_a_file(run, publish, tmp_path):
+    base = {'star.a': torch.full((2,), 9.0), 'star.frozen': torch.ones(1)}
+    save_file(base, tmp_path / 'base.safetensors')
+    _, _, written = publish(
+        run / 'iter_1', '--base', tmp_path / 'base.safetensors', '--half'
+    )
+    assert written.keys() == {'star.a', 'star.steps', 'star.frozen'}
+    assert written['star.a'].tolist() == [1, 1]
+    assert all(tensor.dtype == torch.float16 for tensor in written.values())
+
+
+def test_files_still_do(publish, tmp_path):
+    torch.save({'state_dict': WEIGHTS}, tmp_path / 'old.pth')
+    code, _, written = publish(tmp_path / 'old.pth')
+    assert code == 0 and written.keys() == WEIGHTS.keys()
+    code, error, _ = publish(tmp_path / 'old.pth', '--ema')
+    assert code == 2 and '--ema needs a checkpoint folder' in error
+
+
+def test_nothing_there(publish, tmp_path):
+    code, error, _ = publish(tmp_path)
+    assert code == 2 and error.startswith('error: nothing to ')
+    assert error.count('\n') == 1

@@ -1,0 +1,242 @@
+"""`tools/test.py` as a user calls it: exit codes, lines, files."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from star.models.editors import RealESRGANCompact
+from tests.paths import ROOT
+from tests.test_apis.folders import psnr, write_folder
+from tests.test_tools.test_restore import load_tool
+
+BICUBIC = ROOT / 'configs' / 'interpolation' / 'bicubic.py'
+SAVED = ROOT / 'configs' / 'saved_results' / 'saved_results.py'
+
+
+@pytest.fixture
+def call(monkeypatch, capfd, tmp_path):
+    """Call the tool with a work folder; return exit code, out, error lines."""
+    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
+    monkeypatch.chdir(tmp_path)
+    tool = load_tool('test.py')
+
+    def run(config, *args, metrics=('PSNR',)):
+        words = ['test.py', config, '--work-dir', tmp_path / 'work', *args]
+        words += ['--cfg-options', 'test_dataloader.num_workers=0']
+        words += ['--metrics', *metrics]
+        monkeypatch.setattr('sys.argv', [str(word) for word in words])
+        capfd.readouterr()
+        code = tool.main()
+        out, err = capfd.readouterr()
+        errors = [
+            line
+            for line in err.splitlines()
+            if line.startswith(('error', 'problem', 'left out'))
+        ]
+        return code, out, errors
+
+    return run
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / 'results.json').read_text())
+
+
+def test_a_set_of_ones_own(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'ab')
+    code, out, errors = call(BICUBIC, '--set', f'mine={root}', '--save', 'png')
+    assert (code, errors) == (0, [])
+    found = results(tmp_path / 'work')
+    mean = (psnr(root, 'a') + psnr(root, 'b')) / 2
+    scores = found['sets']['mine']['scores']
+    assert scores.keys() == {'PSNR', 'PSNR_Y'}
+    assert scores['PSNR'] == pytest.approx(mean, abs=0.3)
+    assert found['method']['name'] == 'bicubic'
+    assert not found['method']['random_init']
+    assert f'bicubic, mine (2 clips): PSNR {scores["PSNR"]:.4g}' in out
+    saved = call(
+        *(SAVED, '--results', tmp_path / 'work' / 'restored'),
+        *('--set', f'mine={root}', '--work-dir', tmp_path / 'saved'),
+        *('--name', 'again'),
+    )
+    assert saved[0] == 0
+    again = results(tmp_path / 'saved')
+    assert again['method']['name'] == 'again'
+    assert again['protocol']['input'] == 'png frames'
+    assert again['sets']['mine']['scores'] == scores
+    same = found['protocol']['fingerprint']
+    assert again['protocol']['fingerprint'] == same
+
+
+@pytest.fixture
+def compact(tmp_path):
+    """Write the config of a small network with weights in a file."""
+    config = tmp_path / 'compact.py'
+    lines = [f'_base_ = {str(BICUBIC)!r}', 'model = dict(']
+    lines += ["    type='RealESRGANCompact', num_conv=1, tile=8,"]
+    lines += ['    tile_overlap=4,', "    weights='animevideov3.pth',", ')']
+    config.write_text('\n'.join(lines))
+    torch.manual_seed(0)
+    state = RealESRGANCompact(1).network.state_dict()
+    torch.save({'params': state}, tmp_path / 'animevideov3.pth')
+    return config
+
+
+def test_a_baseline_with_random_weights(call, compact, tmp_path, monkeypatch):
+    root = write_folder(tmp_path / 'clips', 'a')
+    code, out, errors = call(compact, 'none', '--set', f'mine={root}')
+    assert (code, errors) == (0, [])
+    assert 'compact (random weights), mine' in out
+    work = tmp_path / 'work'
+    method = results(work)['method']
+    assert method['random_init'] and method['weights'] == {}
+    assert method['dtype'] == 'float32'
+    recipe = method['options']
+    assert recipe['licence'] == 'BSD-3-Clause'
+    sizes = ('scale', 'chunk', 'overlap', 'tile', 'tile_overlap')
+    assert [recipe[name] for name in sizes] == [4, 1, 0, 32, 16]
+    assert not {'prompt', 'steps', 'seed'} & recipe.keys()
+    assert 'random weights' in (work / 'sets.csv').read_text()
+    tool, page = load_tool('benchmark.py'), tmp_path / 'page'
+    words = ['benchmark.py', str(work), '--out', str(page)]
+    monkeypatch.setattr('sys.argv', words)
+    assert tool.main() == 0
+    assert 'compact (random weights)' in (page / 'report.md').read_text()
+
+
+def test_a_baselines_weights(call, compact, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a')
+    path = tmp_path / 'animevideov3.pth'
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    found = []
+    for name, word in (('a', 'default'), ('b', path)):
+        arguments = [word, '--set', f'mine={root}', '--dtype', 'fp32']
+        arguments += ['--work-dir', tmp_path / name]
+        code, _, errors = call(compact, *arguments)
+        assert (code, errors) == (0, [])
+        found.append(results(tmp_path / name))
+    assert [each['method']['weights'] for each in found] == [files, files]
+    scores = [each['sets']['mine']['scores'] for each in found]
+    assert scores[0] == scores[1]
+    path.write_bytes(b'')
+    code, _, errors = call(compact, path, '--set', f'mine={root}')
+    assert code == 2 and len(errors) == 1 and 'animevideov3.pth' in errors[0]
+
+
+def test_a_missing_extra(call, tmp_path, monkeypatch):
+    def fail():
+        raise ImportError('`mmagic` is not installed; it comes with the extra')
+
+    home = 'star.models.editors.real_basicvsr.real_basicvsr'
+    monkeypatch.setattr(f'{home}.import_mmagic', fail)
+    root = write_folder(tmp_path / 'clips', 'a')
+    config = BICUBIC.with_name('realbasicvsr.py')
+    code, _, errors = call(config, 'none', '--set', f'mine={root}')
+    assert code == 2 and len(errors) == 1 and 'comes with' in errors[0]
+    assert not (tmp_path / 'work').exists()
+
+
+def test_results_that_do_not_fit_the_set(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'ab')
+    (tmp_path / 'made' / 'mine' / 'a').mkdir(parents=True)
+    arguments = ['--results', tmp_path / 'made', '--set', f'mine={root}']
+    code, _, errors = call(SAVED, *arguments)
+    assert code == 2 and '1 missing, 0 unknown: b is missing' in errors[0]
+    assert len(errors) == 1
+    code, _, errors = call(BICUBIC, *arguments)
+    assert code == 2 and '--results goes with' in errors[0]
+
+
+def test_a_metric_without_weights_is_left_out(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a', frames=3)
+    code, _, errors = call(
+        *(BICUBIC, '--set', f'mine={root}'),
+        metrics=('EWarp:weights=none.pth', 'PSNR'),
+    )
+    assert code == 1
+    assert errors[0].startswith('left out: EWarp: ')
+    assert errors[1] == errors[0].replace('left out', 'problem')
+    found = results(tmp_path / 'work')
+    assert found['problems'] == [errors[0].removeprefix('left out: ')]
+    assert found['sets']['mine']['scored'] == {'PSNR': 1, 'PSNR_Y': 1}
+
+
+def test_no_metric_is_left(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a')
+    code, _, errors = call(
+        *(BICUBIC, '--set', f'mine={root}'), metrics=('EWarp:weights=none',)
+    )
+    assert code == 2
+    assert [line.split(':')[:3] for line in errors] == [
+        ['error', ' there is no metric', ' EWarp']
+    ]
+    assert not (tmp_path / 'work').exists()
+
+
+def test_a_clip_that_cannot_be_read(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'ab')
+    (root / 'gt' / 'a' / '0.png').write_bytes(b'x')
+    code, out, errors = call(BICUBIC, '--set', f'mine={root}')
+    assert code == 1 and 'mine (1 clips): PSNR' in out
+    assert len(errors) == 1 and errors[0].startswith('problem: mine/a: ')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'line'),
+    [
+        (['--sets', 'UDM10'], r'set UDM10: .*data/test_sets/UDM10'),
+        (['--sets', 'Vid4'], "there is no set 'Vid4', only UDM10"),
+        (['--set', 'x'], '--set takes NAME=FOLDER'),
+        (['--frames', '0'], '--frames must be at least 1, got 0'),
+        (['none.pth'], "there is no checkpoint 'none.pth'"),
+        (['--device', 'tpu'], "`device` 'tpu' cannot be used"),
+    ],
+)
+def test_wrong_use(call, tmp_path, arguments, line):
+    if arguments[0] != '--sets':
+        root = write_folder(tmp_path / 'clips', 'a')
+        arguments = [*arguments, '--set', f'mine={root}']
+    code, _, errors = call(BICUBIC, *arguments)
+    assert code == 2 and len(errors) == 1
+    assert re.search(line, errors[0])
+    assert not (tmp_path / 'work').exists()
+
+
+def test_what_does_not_restore(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a')
+    config = tmp_path / 'layer.py'
+    lines = [f'_base_ = {str(BICUBIC)!r}', 'model = dict(']
+    lines += ['    _delete_=True,', "    type='NoiseSchedule',", ')']
+    config.write_text('\n'.join(lines))
+    code, _, errors = call(config, '--set', f'mine={root}')
+    assert code == 2 and errors == ['error: NoiseSchedule does not restore']
+
+
+def test_other_rules_in_a_used_folder(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a')
+    assert call(BICUBIC, '--set', f'mine={root}')[0] == 0
+    for change in (['--frames', '1'], ['--save', 'png']):
+        code, _, errors = call(BICUBIC, '--set', f'mine={root}', *change)
+        assert code == 2 and len(errors) == 1
+        assert 'holds a test by other rules' in errors[0]
+
+
+def test_names_of_methods(monkeypatch):
+    tool = load_tool('test.py')
+    monkeypatch.chdir(ROOT)
+
+    def name(config, given=None):
+        arguments = type('Arguments', (), {'config': config, 'name': given})
+        return tool.method_name(arguments)
+
+    assert name('configs/star/tiny.py') == name('tiny') == 'star_tiny'
+    assert (
+        name('configs/interpolation/bicubic.py')
+        == name('bicubic')
+        == 'bicubic'
+    )
+    assert name('tiny', 'mine') == 'mine'

@@ -1,0 +1,167 @@
+import importlib.util
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MessageHub
+
+from star.utils import compat
+
+has_full_mmcv = importlib.util.find_spec('mmcv._ext') is not None
+has_mmagic = importlib.util.find_spec('mmagic') is not None
+
+
+class Stranger:
+    """Something that has no place in a checkpoint."""
+
+
+@pytest.fixture
+def own_allow_list():
+    """Start from an empty allow-list and put the old one back."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+
+
+def python(code: str) -> str:
+    """Run code in an interpreter of its own; its output."""
+    command = [sys.executable, '-c', code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def saved(content: dict) -> io.BytesIO:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    buffer.seek(0)
+    return buffer
+
+
+def test_require_gives_the_module():
+    assert compat.require('json.decoder', 'metrics').__name__ == 'json.decoder'
+
+
+def test_require_names_the_extra_in_one_line():
+    with pytest.raises(ImportError) as caught:
+        compat.require('no_such_package.part', 'metrics')
+    message = str(caught.value)
+    assert '`no_such_package` is not installed' in message
+    assert 'pip install "star-vsr[metrics]"' in message
+    assert '\n' not in message
+
+
+def test_require_does_not_hide_what_an_installed_module_misses(
+    tmp_path, monkeypatch
+):
+    (tmp_path / 'star_broken.py').write_text('import no_such_package')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        compat.require('star_broken', 'metrics')
+    assert caught.value.name == 'no_such_package'
+
+
+def test_torchvision_imports_after_the_registry():
+    code = 'import star.registry, torchvision; print(torchvision.__name__)'
+    assert python(code) == 'torchvision'
+
+
+def test_torchvision_aid_is_applied_once():
+    compat.allow_missing_torchvision_operators()
+    count = len(compat._libraries)
+    compat.allow_missing_torchvision_operators()
+    assert len(compat._libraries) == count <= 1
+
+
+def test_torchvision_aid_does_nothing_without_torchvision(monkeypatch):
+    monkeypatch.setattr(compat, '_libraries', [])
+    monkeypatch.setattr(compat, '_is_missing', lambda module: True)
+    compat.allow_missing_torchvision_operators()
+    assert compat._libraries == []
+
+
+def test_mmengine_state_loads_with_weights_only(own_allow_list):
+    hub = MessageHub('test_compat')
+    for step in range(3):
+        hub.update_scalar('train/loss', torch.tensor(0.5 + step))
+        hub.update_scalar('train/lr', 1e-4, count=2)
+    hub.update_info('iter', 3)
+    checkpoint = {'message_hub': hub.state_dict()}
+    with pytest.raises(Exception, match='Weights only load failed'):
+        torch.load(saved(checkpoint), weights_only=True)
+
+    compat.allow_mmengine_resume()
+    state = torch.load(saved(checkpoint), weights_only=True)['message_hub']
+
+    values, counts = state['log_scalars']['train/loss'].data
+    np.testing.assert_array_equal(values, [0.5, 1.5, 2.5])
+    assert state['log_scalars']['train/lr'].mean() == pytest.approx(5e-5)
+    np.testing.assert_array_equal(counts, [1, 1, 1])
+    assert state['runtime_info']['iter'] == 3
+
+
+def test_allow_list_still_refuses_strangers(own_allow_list):
+    compat.allow_mmengine_resume()
+    with pytest.raises(Exception, match='Stranger'):
+        torch.load(saved({'x': Stranger()}), weights_only=True)
+
+
+def test_numpy_bool8_is_there_again(monkeypatch):
+    monkeypatch.delattr(np, 'bool8', raising=False)
+    compat._restore_numpy_bool8()
+    assert np.bool8 is np.bool_
+    monkeypatch.delattr(np, 'bool8', raising=False)
+
+
+@pytest.mark.skipif(has_full_mmcv, reason='mmcv has its operators here')
+def test_mmcv_operators_import_and_raise_when_called():
+    output = python(
+        'import torch\n'
+        'from star.utils import compat\n'
+        'compat._allow_missing_mmcv_operators()\n'
+        'from mmcv.ops import nms\n'
+        'boxes, scores = torch.rand(2, 4), torch.rand(2)\n'
+        'try:\n'
+        '    nms(boxes, scores, 0.5)\n'
+        'except RuntimeError as error:\n'
+        '    print(error)\n'
+    )
+    assert '`nms` is a compiled operator of mmcv' in output
+
+
+def test_old_diffusers_modules_are_found_again():
+    output = python(
+        'from star.utils import compat\n'
+        'compat.allow_missing_torchvision_operators()\n'
+        'compat._restore_diffusers_modules()\n'
+        'compat._restore_diffusers_modules()\n'
+        'import diffusers.pipelines.paint_by_example as old\n'
+        'from diffusers.models.unet_2d_condition import UNet2DConditionModel\n'
+        'from diffusers import UNet2DConditionModel as new\n'
+        'print(UNet2DConditionModel is new, '
+        'hasattr(old, "PaintByExampleImageEncoder"))\n'
+    )
+    assert output.endswith('True True')
+
+
+@pytest.mark.skipif(has_mmagic, reason='mmagic is installed')
+def test_missing_mmagic_is_named_with_its_extra():
+    with pytest.raises(ImportError, match=r'`mmagic`.*star-vsr\[baselines\]'):
+        compat.import_mmagic()
+
+
+@pytest.mark.skipif(not has_mmagic, reason='no mmagic (extra "baselines")')
+def test_mmagic_imports_and_runs():
+    output = python(
+        'import torch\n'
+        'from star.utils import compat\n'
+        'net = compat.import_mmagic().RealBasicVSRNet(8, 1, 1).eval()\n'
+        'with torch.no_grad():\n'
+        '    print(tuple(net(torch.rand(1, 2, 3, 64, 64)).shape))\n'
+    )
+    assert output.endswith('(1, 2, 3, 256, 256)')
