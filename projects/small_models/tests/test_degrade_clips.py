@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from star.datasets import PairArrays
+from projects.small_models.pair_arrays import PairArrays
 from tests.test_tools.test_restore import load_tool
 
 CONFIG = """

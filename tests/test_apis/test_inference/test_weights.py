@@ -5,7 +5,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from star.apis import weights
+from star.apis.inference import weights
 from star.apis.inference.weights import find_weights
 
 CONTENT = b'heavy weights'

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from star.apis import training_plan
+from star.apis.train import plan as training_plan
 from star.apis.inference.build import load_config
 from star.apis.train.plan import (
     ClipSize,

@@ -1,4 +1,4 @@
-"""What every baseline of configs/baselines does, whatever its method."""
+"""What every baseline of the configs does, whatever its method."""
 
 from functools import lru_cache
 
@@ -14,9 +14,14 @@ from star.models.restoration.options import RestoreOptions
 from star.structures import VideoSample
 from star.utils.paths import config_root
 
-FOLDER = config_root() / 'baselines'
-NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
-NAMES.remove('saved_results')  # reads files: test_saved_results.py
+OTHER = {'_base_', 'ablations', 'star'}  # these are no baselines
+OTHER.add('saved_results')  # reads files: test_saved_results.py
+PATHS = {
+    path.stem: path
+    for path in sorted(config_root().glob('*/*.py'))
+    if path.parent.name not in OTHER
+}
+NAMES = sorted(PATHS)
 SMALL = {  # its frames are at least 64 x 64
     'RealBasicVSR': {'num_blocks': 2, 'num_cleaning_blocks': 2},
 }
@@ -25,7 +30,7 @@ every_baseline = pytest.mark.parametrize('name', NAMES)
 
 def make(name: str) -> Baseline:
     """Build a config's model, its weights not yet filled."""
-    settings = load_config(FOLDER / f'{name}.py')
+    settings = load_config(PATHS[name])
     settings.model.update(SMALL.get(settings.model.type, {}))
     try:
         return build_model(settings).eval()

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from star.models.backbones import unet_blocks
+from star.models.backbones.i2vgen import blocks as unet_blocks
 from star.models.backbones.i2vgen.encoder import time_sinusoid
 from star.registry import MODELS
 from tests.test_models.networks import (
