@@ -1,15 +1,157 @@
-"""JSON files that are whole or not there, and numbers that JSON lacks."""
+"""Files and folders that appear in one piece, their SHA-256, JSON records.
 
+Everything is written under a temporary name beside its target and renamed
+when it is complete. A killed process leaves the earlier target as it was, and
+perhaps a file under a temporary name, which `remove_temporary` removes.
+"""
+
+import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_BLOCK = 1 << 20  # bytes
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Replace a file in one step, or leave it as it was.
+
+    The file gets the permissions of a normally created one, whatever the
+    body's writer gives it.
+
+    Args:
+        path: the file; its folder is made if need be.
+
+    Yields:
+        An empty file beside `path` for the body to write to. It takes the
+        name `path` when the body ends, and is removed when the body fails.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode
+    try:
+        yield temporary
+        temporary.chmod(mode)
+        move(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
+    """Create a folder with its files in one step, or leave nothing.
+
+    Args:
+        path: the folder; the one above it is made if need be.
+        replace: replace an existing folder, which keeps its name until the
+            new one is complete.
+
+    Yields:
+        An empty folder beside `path` for the body to fill. It takes the name
+        `path` when the body ends, and is removed when the body fails.
+
+    Raises:
+        FileExistsError: `path` exists, and `replace` is False.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    _refuse_existing(path, replace)
+    temporary.mkdir()
+    try:
+        yield temporary
+        _refuse_existing(path, replace)
+        move(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def temporary_path(path: Path, keep_suffix: bool = False) -> Path:
+    """Choose a name beside a path that `remove_temporary` recognises.
+
+    Args:
+        path: what is to be written.
+        keep_suffix: end the name with the suffix of `path`, for writers that
+            choose the format by it. It then also matches `*.suffix`.
+    """
+    stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, '')
+    return path.with_name(f'.{stem}.part-{secrets.token_hex(4)}{suffix}')
+
+
+def move(temporary: Path, path: Path) -> None:
+    """Give a complete file or folder its name, lasting a loss of power.
+
+    Args:
+        temporary: the file or folder, on the same file system as `path`.
+        path: its new name; a file or folder that has it is replaced.
+    """
+    _sync_all(temporary)
+    if not (path.is_dir() and temporary.is_dir()):
+        temporary.replace(path)
+        _sync(path.absolute().parent)
+        return
+    old = set_aside(path)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    _sync(path.absolute().parent)
+    shutil.rmtree(old)
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder that is to be removed, as removing files takes longer.
+
+    Returns:
+        Its new name, which `remove_temporary` recognises.
+    """
+    return folder.rename(temporary_path(folder))
+
+
+def remove_temporary(folder: str | Path, name: str = '*') -> None:
+    """Remove what killed processes left unfinished in a folder.
+
+    Args:
+        folder: where they wrote; no other process may write there now.
+        name: pattern for the names of the files and folders they wrote.
+    """
+    for path in list(Path(folder).glob(f'.{name}.part-*')):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file in one step; its folder is made if need be."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in one step; its folder is made if need be.
+
+    Args:
+        path: the file.
+        text: its content, written in UTF-8 with line ends as they are.
+    """
+    write_bytes(path, text.encode('utf-8'))
+
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a file in one step; its folder is made if need be.
+    """Write a JSON file in one step; its folder is made if need be.
 
     Args:
         path: the file.
@@ -20,37 +162,72 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, text + '\n')
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in one step; its folder is made if need be.
-
-    Args:
-        path: the file.
-        text: what is to be in it.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part-{os.getpid()}')
-    with open(part, 'w', encoding='utf-8', newline='') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
 def read_json(path: str | Path) -> Any:
-    """Read a file.
+    """Read a JSON file.
 
     Args:
         path: the file.
 
     Raises:
-        ValueError: it is missing, or no JSON.
+        ValueError: it is missing, or not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f'{path} cannot be read: {reason}') from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """Compute the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def verify_sha256(path: str | Path, expected: str) -> None:
+    """Refuse a file with another SHA-256.
+
+    Args:
+        path: the file.
+        expected: its SHA-256 in hexadecimal, or the beginning of it.
+
+    Raises:
+        ValueError: the file's SHA-256 begins otherwise.
+    """
+    actual = sha256_of(path)
+    if not actual.startswith(expected.lower()):
+        raise ValueError(
+            f'{path}: SHA-256 is {actual}, expected {expected}: the file is '
+            'damaged or another version'
+        )
+
+
+def _refuse_existing(path: Path, replace: bool) -> None:
+    if path.exists() and not (replace and path.is_dir()):
+        raise FileExistsError(f'{path} exists already')
+
+
+def _sync_all(path: Path) -> None:
+    """Wait until a file, or a folder and its files, is on the disk."""
+    if path.is_symlink():  # what it points to is not ours
+        return
+    if path.is_dir():
+        for item in path.iterdir():
+            _sync_all(item)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    if os.name == 'nt' and path.is_dir():
+        return  # folders cannot be opened there
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _plain(value: Any) -> Any:
