@@ -1,9 +1,23 @@
 import json
 import math
+import os
+import stat
+from pathlib import Path
 
 import pytest
 
-from star.utils.files import read_json, write_json, write_text
+from star.utils.files import (
+    atomic_folder,
+    atomic_path,
+    read_json,
+    remove_temporary,
+    set_aside,
+    sha256_of,
+    temporary_path,
+    verify_sha256,
+    write_json,
+    write_text,
+)
 
 
 def test_numbers_that_json_lacks(tmp_path):
@@ -36,3 +50,144 @@ def test_no_json(tmp_path, text):
     with pytest.raises(ValueError, match=r'a\.json cannot be read') as caught:
         read_json(path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+class Stop(Exception):
+    pass
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def umask():
+    old = os.umask(0o027)
+    yield
+    os.umask(old)
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / 'new' / 'a.bin'
+    with atomic_path(path) as temporary:
+        assert temporary.parent == path.parent
+        temporary.write_bytes(b'one')
+        assert not path.exists()
+    assert path.read_bytes() == b'one' and names(path.parent) == ['a.bin']
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b'two')
+        assert path.read_bytes() == b'one'
+    assert path.read_bytes() == b'two' and names(path.parent) == ['a.bin']
+
+
+@pytest.mark.parametrize('error', [Stop, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file(tmp_path, error):
+    path = tmp_path / 'a.bin'
+    path.write_bytes(b'old')
+    with pytest.raises(error), atomic_path(path) as temporary:
+        temporary.write_bytes(b'ne')
+        raise error
+    assert path.read_bytes() == b'old' and names(tmp_path) == ['a.bin']
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='no permission bits')
+def test_permissions_are_those_of_a_created_file(tmp_path, umask):
+    path = tmp_path / 'a.safetensors'
+    with atomic_path(path) as temporary:
+        temporary.unlink()
+        temporary.write_bytes(b'private')
+        temporary.chmod(0o600)
+    with atomic_folder(tmp_path / 'folder') as temporary:
+        (temporary / 'a').touch()
+    assert mode_of(path) == 0o640
+    assert mode_of(tmp_path / 'folder') == 0o750
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / 'new' / 'iter_1'
+    with atomic_folder(path) as temporary:
+        (temporary / 'a').write_text('1')
+        assert not path.exists()
+    assert names(path) == ['a'] and names(path.parent) == ['iter_1']
+
+
+def test_a_folder_is_replaced_only_on_demand(tmp_path):
+    path = tmp_path / 'set'
+    path.mkdir()
+    (path / 'old').touch()
+    with pytest.raises(FileExistsError), atomic_folder(path):
+        pytest.fail('the body was entered')
+    with pytest.raises(Stop), atomic_folder(path, replace=True) as temporary:
+        (temporary / 'new').touch()
+        raise Stop
+    assert names(tmp_path) == ['set'] and names(path) == ['old']
+    with atomic_folder(path, replace=True) as temporary:
+        (temporary / 'new').touch()
+        assert names(path) == ['old']
+    assert names(tmp_path) == ['set'] and names(path) == ['new']
+
+
+def test_a_folder_that_appears_meanwhile_stays(tmp_path):
+    path = tmp_path / 'set'
+    with pytest.raises(FileExistsError), atomic_folder(path) as temporary:
+        (temporary / 'ours').touch()
+        path.mkdir()
+        (path / 'theirs').touch()
+    assert names(tmp_path) == ['set'] and names(path) == ['theirs']
+
+
+def test_a_folder_keeps_its_name_when_the_new_one_cannot_take_it(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / 'set'
+    path.mkdir()
+    (path / 'old').touch()
+    rename = Path.rename
+
+    def fail(self, target):
+        if target == path and (self / 'new').exists():
+            raise OSError('no')
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, 'rename', fail)
+    with (
+        pytest.raises(OSError, match='no'),
+        atomic_folder(path, replace=True) as temporary,
+    ):
+        (temporary / 'new').touch()
+    assert names(tmp_path) == ['set'] and names(path) == ['old']
+
+
+def test_temporary_names_are_found_again(tmp_path):
+    for name in 'a.json', 'b.mp4':
+        temporary_path(tmp_path / name).write_text('half')
+        temporary_path(tmp_path / name, keep_suffix=True).write_text('half')
+    set_aside_folder = tmp_path / 'iter_1'
+    set_aside_folder.mkdir()
+    (set_aside_folder / 'file').touch()
+    set_aside(set_aside_folder)
+    (tmp_path / 'kept.part-1').touch()
+    assert [p.name for p in tmp_path.glob('*.json')] == [
+        p.name for p in tmp_path.glob('.a.part-*.json')
+    ]
+    remove_temporary(tmp_path, 'b*')
+    assert len(names(tmp_path)) == 4
+    remove_temporary(tmp_path)
+    assert names(tmp_path) == ['kept.part-1']
+
+
+def test_sha256(tmp_path):
+    path = tmp_path / 'a'
+    path.write_bytes(b'abc')  # FIPS 180-2, appendix B.1
+    expected = (
+        'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+    )
+    assert sha256_of(path) == expected
+    verify_sha256(path, expected)
+    verify_sha256(path, expected[:8].upper())
+    with pytest.raises(ValueError, match=rf'{path}.*{expected}'):
+        verify_sha256(path, '0' * 64)
