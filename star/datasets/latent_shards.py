@@ -6,7 +6,6 @@ and each can be read without the others.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from star.datasets.fingerprints import difference, plain
 from star.structures import VideoSample
+from star.utils.files import remove_temporary, write_bytes, write_text
 
 FORMAT = 1
 DTYPES = {
@@ -137,9 +137,10 @@ def start_cache(root: str | Path, index: CacheIndex) -> None:
                 f'be less, got {index.num_items}'
             )
     root.mkdir(parents=True, exist_ok=True)
+    remove_temporary(root)  # only one process may write a cache
     content = {**asdict(index), 'key': index.key()}
     text = json.dumps(content, indent=1, sort_keys=True)
-    _write_atomically(root / 'index.json', text.encode())
+    write_text(root / 'index.json', text)
 
 
 def missing_shards(root: str | Path, index: CacheIndex) -> list[int]:
@@ -198,7 +199,7 @@ def write_shard(
         items.append(_facts(sample, prompts.index(sample.prompt)))
     # one entry: of several the order, and so the file, would be random
     cache = json.dumps({'key': index.key(), 'items': items})
-    _write_atomically(path, save(tensors, {'cache': cache}))
+    write_bytes(path, save(tensors, {'cache': cache}))
 
 
 class Shard:
@@ -273,28 +274,3 @@ def _cast(tensor: Tensor, dtype: torch.dtype, name: str) -> Tensor:
             'bfloat16 or float32, or look into the clip'
         )
     return rounded.clone()  # safetensors refuses shared memory
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole, even after a loss of power.
-
-    What a killed run leaves is overwritten by the one that goes on: only one
-    process may write a cache.
-    """
-    part = path.with_name(f'.{path.name}.tmp')
-    with open(part, 'wb') as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != 'posix':  # elsewhere folders cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,8 +1,8 @@
 """Prepares a test set, clip by clip; interrupted at any moment, it goes on."""
 
+import glob
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from star.datasets.test_set_clips import (
     write_lossless,
 )
 from star.datasets.transforms.degradation import VERSION
-from star.utils.files import write_json
+from star.utils.files import atomic_folder, remove_temporary, write_json
 from star.video.io import list_images
 
 _NUMBER = '%08d'
@@ -223,12 +223,11 @@ def take_files(
         return target, None
     images = list_images(source)
     suffix = images[0].suffix
-    part = target.with_name(f'.{target.name}.part')
-    part.mkdir()
-    for i, image in enumerate(images):
-        name = _NUMBER % i + image.suffix  # one other suffix is a difference
-        _take_file(image, part / name, link)
-    os.replace(part, target)
+    with atomic_folder(target) as temporary:
+        for i, image in enumerate(images):
+            # a second suffix counts as a difference
+            name = _NUMBER % i + image.suffix
+            _take_file(image, temporary / name, link)
     return target, _NUMBER + suffix
 
 
@@ -243,12 +242,12 @@ def remove_clip(folder: Path, name: str) -> None:
     """Remove a clip from a folder of clips, with what is left unfinished."""
     if not folder.is_dir():
         return
+    remove_temporary(folder, glob.escape(name))
     for path in folder.iterdir():
-        unfinished = path.name.startswith(f'.{name}.part')
         if path.is_dir() and not path.is_symlink():
-            if unfinished or path.name == name:
+            if path.name == name:
                 shutil.rmtree(path)
-        elif unfinished or path.stem == name:
+        elif path.stem == name:
             path.unlink()
 
 

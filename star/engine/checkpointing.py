@@ -4,20 +4,26 @@ In the run's folder lie `iter_N/` with `weights.safetensors`, `training.pt` and
 perhaps `ema.safetensors`, and `last_checkpoint`, which names one of them.
 """
 
-import os
 import pickle
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+
+from star.utils.files import (
+    atomic_folder,
+    remove_temporary,
+    set_aside,
+    write_text,
+)
+from star.utils.tensor_files import save_tensors
 
 WEIGHTS = 'weights.safetensors'
 EMA = 'ema.safetensors'
@@ -25,7 +31,6 @@ STATE = 'training.pt'
 LAST = 'last_checkpoint'  # mmengine's name
 
 _NAME = re.compile(r'iter_(\d+)')
-_LEFTOVER = re.compile(r'\.(iter_\d+\.(tmp|old)|last_checkpoint\.tmp)-\d+')
 
 
 def save_checkpoint(
@@ -55,13 +60,13 @@ def save_checkpoint(
         OSError: the disk is full, say; the earlier checkpoints stay.
     """
     folder = Path(work_dir) / f'iter_{iteration}'
-    writers: dict[str, Callable[[Path], None]] = {
-        WEIGHTS: partial(_write_tensors, weights),
-        STATE: partial(torch.save, plain(state)),
-    }
-    if ema is not None:
-        writers[EMA] = partial(_write_tensors, ema)
-    _write_folder(folder, writers)
+    state = plain(state)
+    # one may be there of a process that was killed before it pointed to it
+    with atomic_folder(folder, replace=True) as temporary:
+        save_tensors(_copy(weights), temporary / WEIGHTS)
+        torch.save(state, temporary / STATE)
+        if ema is not None:
+            save_tensors(_copy(ema), temporary / EMA)
     point_to(folder)
     return folder
 
@@ -69,12 +74,7 @@ def save_checkpoint(
 def point_to(folder: Path) -> None:
     """Let `last_checkpoint` name a complete checkpoint beside it."""
     assert is_complete(folder), folder
-    last = folder.parent / LAST
-    part = last.with_name(f'.{LAST}.tmp-{os.getpid()}')
-    part.write_text(folder.name, encoding='utf-8')
-    _sync(part)
-    part.replace(last)
-    _sync(last.parent)
+    write_text(folder.parent / LAST, folder.name)
 
 
 def find_last(work_dir: str | Path) -> Path | None:
@@ -198,14 +198,13 @@ def remove_old(work_dir: str | Path, max_keep: int) -> None:
     )
     for folder in folders[:-max_keep]:
         if folder != last:
-            shutil.rmtree(_set_aside(folder))
+            shutil.rmtree(set_aside(folder))
 
 
 def remove_leftovers(work_dir: str | Path) -> None:
     """Remove what a killed process was writing or removing."""
-    for path in Path(work_dir).iterdir():
-        if _LEFTOVER.fullmatch(path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    remove_temporary(work_dir, 'iter_*')
+    remove_temporary(work_dir, LAST)
 
 
 def plain(value: Any, where: str = 'state') -> Any:
@@ -231,52 +230,14 @@ def plain(value: Any, where: str = 'state') -> Any:
     raise TypeError(f'{where} cannot be saved: it is a {type(value).__name__}')
 
 
-def _write_folder(
-    target: Path, writers: Mapping[str, Callable[[Path], None]]
-) -> None:
-    part = target.with_name(f'.{target.name}.tmp-{os.getpid()}')
-    part.mkdir(parents=True)
-    try:
-        for name, write in writers.items():
-            write(part / name)
-            _sync(part / name)
-        _sync(part)
-    except BaseException:
-        shutil.rmtree(part)
-        raise
-    # of a process that was killed before it could point to it
-    old = _set_aside(target) if target.exists() else None
-    part.rename(target)
-    _sync(target.parent)
-    if old is not None:
-        shutil.rmtree(old)
-
-
-def _set_aside(folder: Path) -> Path:
-    """Take a folder's name away at once: removing its files takes longer."""
-    return folder.rename(folder.with_name(f'.{folder.name}.old-{os.getpid()}'))
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file's or a folder's content is on the disk."""
-    if os.name == 'nt' and path.is_dir():
-        return  # cannot be opened there
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def _copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # clone: the format refuses tensors that share their memory
-    own = {
+    return {
         name: tensor.detach()
         .cpu()
         .clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    save_file(own, path, metadata={'format': 'pt'})
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """Writes what a sweep found: tables, a page, plots and their numbers."""
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from star.sweep import plots, tables
 from star.sweep.locking import locked
 from star.sweep.plan import Run
 from star.sweep.results import Results, gather
-from star.utils.files import write_text
+from star.utils.files import write_bytes, write_text
 
 PAGE = 'index.html'
 
@@ -43,7 +42,7 @@ def _write(results: Results, runs: Sequence[Run], folder: Path) -> None:
         stem = re.sub(r'[^\w.-]+', '_', f'{key.split(".")[-1]}_{dataset}')
         png = plots.draw(key, dataset, points)
         pictures[f'{dataset}: {key}'] = png
-        _write_bytes(folder / f'{stem}.png', png)
+        write_bytes(folder / f'{stem}.png', png)
         write_text(folder / f'{stem}.csv', plots.to_csv(points))
     texts = {
         'table.csv': tables.to_csv(results, settings),
@@ -53,9 +52,3 @@ def _write(results: Results, runs: Sequence[Run], folder: Path) -> None:
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    part = path.with_name(f'.{path.name}.part-{os.getpid()}')
-    part.write_bytes(content)
-    part.replace(path)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from star.user_study.charts import draw_bars, draw_pies
 from star.user_study.statistics import Interval
 from star.user_study.store import Store, Vote
 from star.user_study.summary import ALL, Share, counted, summarise
+from star.utils.files import write_bytes
 
 _SUMMARY = (
     *('set', 'question', 'method', 'votes', 'total', 'share', 'participants'),
@@ -44,10 +44,10 @@ def export_study(
     shares = summarise(valid, store.methods, seed)
     whole = [share for share in shares if share.dataset == ALL]
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / 'votes.csv', _table_of_votes(votes))
-    _write(out / 'summary.csv', _table_of_shares(shares))
-    _write(out / 'pies.png', draw_pies(whole))
-    _write(out / 'bars.png', draw_bars(whole))
+    write_bytes(out / 'votes.csv', _table_of_votes(votes))
+    write_bytes(out / 'summary.csv', _table_of_shares(shares))
+    write_bytes(out / 'pies.png', draw_pies(whole))
+    write_bytes(out / 'bars.png', draw_bars(whole))
     return shares
 
 
@@ -86,9 +86,3 @@ def _csv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
     writer.writerow(head)
     writer.writerows(rows)
     return file.getvalue().encode('utf-8')
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f'.{path.name}.part-{os.getpid()}')
-    part.write_bytes(data)
-    part.replace(path)

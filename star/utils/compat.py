@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
@@ -77,6 +78,39 @@ def allow_mmengine_resume() -> None:
     stays on and anything else in a checkpoint is still refused.
     """
     torch.serialization.add_safe_globals(mmengine_state_types())
+
+
+def allow_star_configs() -> None:
+    """Let a config name ours as its base: `_base_ = 'star::star/tiny.py'`.
+
+    mmengine takes such names from OpenMMLab's own packages only. It looks
+    for their folders with `pkg_resources`, which setuptools 82 dropped;
+    without it the import system is asked.
+    """
+    from mmengine.config import config, utils
+
+    utils.MODULE2PACKAGE.setdefault('star', 'star')
+    if _is_missing('pkg_resources'):
+        config.is_installed = _is_package
+        config.get_installed_path = _package_folder
+
+
+def _is_package(name: str) -> bool:
+    return not _is_missing(_module_of(name))
+
+
+def _package_folder(name: str) -> str:
+    spec = importlib.util.find_spec(_module_of(name))
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f'`{name}` is not installed', name=name)
+    return str(Path(spec.origin).parent)
+
+
+def _module_of(distribution: str) -> str:
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    modules = {name: module for module, name in MODULE2PACKAGE.items()}
+    return modules.get(distribution, distribution)
 
 
 def mmengine_state_types() -> list[Any]:

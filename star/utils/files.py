@@ -5,13 +5,15 @@ when it is complete. A killed process leaves the earlier target as it was, and
 perhaps a file under a temporary name, which `remove_temporary` removes.
 """
 
+import csv
 import hashlib
+import io
 import json
 import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,14 +122,14 @@ def set_aside(folder: Path) -> Path:
     return folder.rename(temporary_path(folder))
 
 
-def remove_temporary(folder: str | Path, name: str = '*') -> None:
+def remove_temporary(folder: str | Path, pattern: str = '*') -> None:
     """Remove what killed processes left unfinished in a folder.
 
     Args:
         folder: where they wrote; no other process may write there now.
-        name: pattern for the names of the files and folders they wrote.
+        pattern: glob pattern for the names of what they wrote.
     """
-    for path in list(Path(folder).glob(f'.{name}.part-*')):
+    for path in list(Path(folder).glob(f'.{pattern}.part-*')):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -160,6 +162,13 @@ def write_json(path: str | Path, value: Any) -> None:
     """
     text = json.dumps(_plain(value), indent=1, allow_nan=False)
     write_text(path, text + '\n')
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    return text.getvalue()
 
 
 def read_json(path: str | Path) -> Any:
@@ -215,7 +224,7 @@ def _sync_all(path: Path) -> None:
     if path.is_symlink():  # what it points to is not ours
         return
     if path.is_dir():
-        for item in path.iterdir():
+        for item in sorted(path.iterdir()):
             _sync_all(item)
     _sync(path)
 

@@ -6,9 +6,17 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def config_root() -> Path:
-    """Find the folder of configs: the installed one, or the checkout's."""
-    installed = _PACKAGE / 'configs'
-    return installed if installed.is_dir() else _PACKAGE.parent / 'configs'
+    """Find the folder of configs.
+
+    Returns:
+        The folder in `star/.mim`, which mim and mmengine read too: a copy in
+        an installed package, a symbolic link in a checkout. Where a checkout
+        has no symbolic links, the folder beside the package.
+    """
+    configs = _PACKAGE / '.mim' / 'configs'
+    if not configs.is_dir():
+        configs = _PACKAGE.parent / 'configs'
+    return configs.resolve()
 
 
 def config_path(name: str) -> Path:
@@ -27,7 +35,7 @@ def config_path(name: str) -> Path:
 
 
 def asset_path(name: str) -> Path:
-    """Find a file of `star/assets`, such as 'star_tiny.safetensors'.
+    """Find a file of `star/assets`, such as 'star_tiny_compact.safetensors'.
 
     Args:
         name: the file's name.

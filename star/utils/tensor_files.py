@@ -1,8 +1,6 @@
 """Files of tensors larger than memory: read and written one by one."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +9,10 @@ from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
+
+from star.utils.files import atomic_path
 
 _KINDS = {
     torch.float32: 'F32',
@@ -98,16 +99,24 @@ def write_safetensors(
     Raises:
         OSError: the file cannot be written; nothing is left of it.
     """
-    handle, part = tempfile.mkstemp(suffix='.part', dir=path.parent)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(_header(tensors, dtype))
-            for tensor in tensors.values():
-                _write_one(file, tensor, dtype)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
+        file.write(_header(tensors, dtype))
+        for tensor in tensors.values():
+            _write_one(file, tensor, dtype)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors that are in memory; the file appears when complete.
+
+    Args:
+        tensors: by name, contiguous; no two share their memory.
+        path: what to write; replaced if it exists.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left of it.
+    """
+    with atomic_path(path) as temporary:
+        save_file(dict(tensors), temporary, metadata={'format': 'pt'})
 
 
 def check_target(src: Path, dst: Path, overwrite: bool) -> None:

@@ -1,6 +1,5 @@
 """Where a writer's frames go: a video, a folder of PNGs, or one image."""
 
-import os
 import re
 import shutil
 from contextlib import suppress
@@ -122,8 +121,6 @@ class VideoSink:
             ]
             self._copier.close()
         self._output.close()
-        with open(self._part, 'rb+') as file:
-            os.fsync(file.fileno())
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
@@ -217,8 +214,6 @@ def _write_image(path: Path, image: np.ndarray) -> None:
         raise VideoError(f'{path.suffix}: the image cannot be encoded')
     with open(path, 'xb') as file:
         file.write(data.tobytes())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _losses(source: VideoInfo | None, what: str) -> list[str]:

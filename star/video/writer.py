@@ -1,8 +1,6 @@
 """Write frames to a video with its sound, to a folder of PNGs, or an image."""
 
-import itertools
 import os
-import shutil
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +8,7 @@ from types import TracebackType
 import av
 import numpy as np
 
+from star.utils.files import move, temporary_path
 from star.video.encoder import plan_encoding
 from star.video.info import IMAGE_SUFFIXES, VideoError, VideoInfo, explain
 from star.video.sinks import (
@@ -21,7 +20,6 @@ from star.video.sinks import (
 )
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
-_serial = itertools.count()
 
 
 class VideoWriter:
@@ -68,9 +66,7 @@ class VideoWriter:
         self.num_frames = 0
         self._notes: list[str] = []
         self._check(source)
-        serial = f'{os.getpid()}-{next(_serial)}'
-        name = f'.{self.path.stem}.part-{serial}{self.path.suffix}'
-        self._part = self.path.with_name(name)
+        self._part = temporary_path(self.path, keep_suffix=True)
         self._sink: Sink
         if kind == 'video':
             encoding, notes = plan_encoding(
@@ -111,7 +107,7 @@ class VideoWriter:
                 raise VideoError(f'{self.path}: no frame to write')
             self._sink.finish()
             self._check(None)
-            _move(self._part, self.path)
+            move(self._part, self.path)
         except BaseException as failure:
             self._sink.discard()
             self._raise_failure(failure)
@@ -185,26 +181,3 @@ def _check_folder(path: Path, overwrite: bool) -> None:
             f'{path}: the folder holds other files, such as {foreign[0]}, '
             'and is not replaced'
         )
-
-
-def _move(part: Path, path: Path) -> None:
-    """Give a finished result its name, in one step where it is a file."""
-    if not path.is_dir():
-        os.replace(part, path)
-        _sync_folder(path.absolute().parent)
-        return
-    old = part.with_name(f'{part.name}.old')
-    os.rename(path, old)
-    os.rename(part, path)
-    shutil.rmtree(old)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power failure, where the system can."""
-    if os.name == 'nt':
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

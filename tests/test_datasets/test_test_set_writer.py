@@ -151,7 +151,7 @@ def test_leavings_of_a_killed_run(tmp_path):
     for clip in 'ab':
         (root / 'records' / f'{clip}.json').unlink()
     (root / 'set.json').unlink()
-    (root / 'gt' / '.a.part').mkdir()
+    (root / 'gt' / '.a.part-77').mkdir()
     (root / 'lq' / '.a.part-77-0').mkdir()
     (root / 'lq' / 'b' / '00000007.png').unlink()
     (root / 'records' / '.a.json.part').write_text('{')
@@ -174,10 +174,10 @@ def test_other_folders_and_options_are_refused(tmp_path):
 
 
 def test_removing_leaves_others(tmp_path):
-    for name in ('a', 'ab', '.a.part', '.ab.part'):
+    for name in ('a', 'ab', '.a.part-1', '.ab.part-1'):
         (tmp_path / name).mkdir()
     for name in ('a.mkv', 'a.b.mkv', '.a.part-1-0.mkv'):
         (tmp_path / name).write_bytes(b'')
     remove_clip(tmp_path, 'a')
-    assert sorted(os.listdir(tmp_path)) == ['.ab.part', 'a.b.mkv', 'ab']
+    assert sorted(os.listdir(tmp_path)) == ['.ab.part-1', 'a.b.mkv', 'ab']
     remove_clip(tmp_path / 'none', 'a')

@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from star.engine import checkpointing
 from star.engine.checkpointing import (
     find_last,
     load_ema,
@@ -67,6 +66,7 @@ def test_order_of_events(tmp_path, monkeypatch):
     save(tmp_path, 1)
     events = []
     fsync, rename, replace = os.fsync, Path.rename, Path.replace
+    monkeypatch.setattr('star.utils.files.secrets.token_hex', lambda _: 'x')
 
     def traced_fsync(descriptor):
         events.append(('sync', os.readlink(f'/proc/self/fd/{descriptor}')))
@@ -84,18 +84,22 @@ def test_order_of_events(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, 'replace', traced(replace))
     save(tmp_path, 2)
     remove_old(tmp_path, 1)
-    pid, top = os.getpid(), str(tmp_path)
-    part, last = f'{top}/.iter_2.tmp-{pid}', f'{top}/last_checkpoint'
+    top = str(tmp_path)
+    part, last = f'{top}/.iter_2.part-x', f'{top}/last_checkpoint'
+    weights = f'{part}/weights.safetensors'
     assert events == [
-        ('sync', f'{part}/weights.safetensors'),
+        ('sync', f'{part}/.weights.safetensors.part-x'),
+        (f'{part}/.weights.safetensors.part-x', weights),
+        ('sync', part),
         ('sync', f'{part}/training.pt'),
+        ('sync', weights),
         ('sync', part),
         (part, f'{top}/iter_2'),
         ('sync', top),
-        ('sync', f'{top}/.last_checkpoint.tmp-{pid}'),
-        (f'{top}/.last_checkpoint.tmp-{pid}', last),
+        ('sync', f'{top}/.last_checkpoint.part-x'),
+        (f'{top}/.last_checkpoint.part-x', last),
         ('sync', top),
-        (f'{top}/iter_1', f'{top}/.iter_1.old-{pid}'),
+        (f'{top}/iter_1', f'{top}/.iter_1.part-x'),
     ]
     assert visible(tmp_path) == ['iter_2', 'last_checkpoint']
 
@@ -106,7 +110,7 @@ def test_failing_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(checkpointing, '_sync', full)
+    monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(OSError, match='No space left'):
         save(tmp_path, 2)
     assert visible(tmp_path) == ['iter_1', 'last_checkpoint']
@@ -138,13 +142,19 @@ def test_removes_the_oldest(tmp_path):
 
 def test_removes_what_a_killed_process_left(tmp_path):
     save(tmp_path, 1)
-    for name in ('.iter_2.tmp-12', '.iter_1.old-3'):
+    for name in ('.iter_2.part-12', '.iter_1.part-3'):
         (tmp_path / name).mkdir()
         (tmp_path / name / 'training.pt').touch()
-    (tmp_path / '.last_checkpoint.tmp-7').touch()
+    (tmp_path / '.last_checkpoint.part-7').touch()
     (tmp_path / '.mine').touch()
+    (tmp_path / '.mine.part-1').touch()
     remove_leftovers(tmp_path)
-    assert visible(tmp_path) == ['.mine', 'iter_1', 'last_checkpoint']
+    assert visible(tmp_path) == [
+        '.mine',
+        '.mine.part-1',
+        'iter_1',
+        'last_checkpoint',
+    ]
 
 
 def test_a_moved_folder_is_found(tmp_path):

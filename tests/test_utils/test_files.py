@@ -174,7 +174,8 @@ def test_temporary_names_are_found_again(tmp_path):
     assert [p.name for p in tmp_path.glob('*.json')] == [
         p.name for p in tmp_path.glob('.a.part-*.json')
     ]
-    remove_temporary(tmp_path, 'b*')
+    remove_temporary(tmp_path, 'a')  # not the one that was for a.json
+    remove_temporary(tmp_path, 'b.mp4')
     assert len(names(tmp_path)) == 4
     remove_temporary(tmp_path)
     assert names(tmp_path) == ['kept.part-1']

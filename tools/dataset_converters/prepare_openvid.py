@@ -17,7 +17,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from star.datasets.openvid_table import (
     COLUMNS,
@@ -27,6 +26,7 @@ from star.datasets.openvid_table import (
     read_rows,
 )
 from star.datasets.windows import IndexedVideo
+from star.utils.files import atomic_path
 from star.video.io import VideoError, count_frames
 
 _PERIOD = 5.0  # seconds between lines of progress
@@ -228,7 +228,12 @@ def write_tables(
     """Write the verified clips and the rejected ones; count them."""
     counts = Counter[str]()
     rejected = args.dst.with_name(f'{args.dst.stem}.rejected.tsv')
-    with AtomicFile(args.dst) as good, AtomicFile(rejected) as bad:
+    with (
+        atomic_path(args.dst) as good_path,
+        atomic_path(rejected) as bad_path,
+        open(good_path, 'w', newline='', encoding='utf-8') as good,
+        open(bad_path, 'w', newline='', encoding='utf-8') as bad,
+    ):
         writer = csv.writer(good)
         writer.writerow([*COLUMNS, *SIZE_COLUMNS])
         for row in read_rows(args.csv):
@@ -255,27 +260,6 @@ def verified_row(row: dict[str, str], record: dict) -> list:
         row.update(fps=record['fps'], seconds=seconds)
     sizes = [record[name] for name in SIZE_COLUMNS]
     return [*(row[name] for name in COLUMNS), *sizes]
-
-
-class AtomicFile:
-    """A text file that appears under its name only when it is complete."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.part = path.with_name(f'{path.name}.part')
-
-    def __enter__(self) -> TextIO:
-        self.file = open(self.part, 'w', newline='', encoding='utf-8')
-        return self.file
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        if kind is None:
-            os.replace(self.part, self.path)
-        else:
-            self.part.unlink()
 
 
 def report(args: argparse.Namespace, counts: Counter[str]) -> None:

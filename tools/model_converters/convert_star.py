@@ -1,13 +1,10 @@
 """Convert official STAR or VEnhancer v2 weights to our safetensors."""
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -21,7 +18,7 @@ from star.models.backbones.i2vgen.checkpoints import (
     verify_sha256,
 )
 from star.models.controlnets import UNetControlNet
-from star.utils.tensor_files import check_target
+from star.utils.tensor_files import check_target, save_tensors
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -44,26 +41,14 @@ def convert(src: Path, dst: Path, sha256: str | None = None) -> None:
     if sha256:
         verify_sha256(src, sha256)
     torch.manual_seed(0)  # LIEM of VEnhancer is drawn
-    save_atomically(star_state(checkpoint, expected_state()), dst)
+    state = star_state(checkpoint, expected_state())
+    save_tensors({k: v.contiguous() for k, v in state.items()}, dst)
 
 
 def expected_state() -> StateDict:
     """Give our names at the official size, on meta."""
     with torch.device('meta'):
         return network_state(I2VGenUNet(), UNetControlNet())
-
-
-def save_atomically(state: StateDict, dst: Path) -> None:
-    """Write to a temporary name beside DST, then rename."""
-    state = {k: v.contiguous() for k, v in state.items()}
-    handle, name = tempfile.mkstemp(suffix='.part', dir=dst.parent)
-    os.close(handle)
-    try:
-        save_file(state, name, metadata={'format': 'pt'})
-        os.chmod(name, 0o644)
-        os.replace(name, dst)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from star.engine.checkpointing import load_ema, load_weights, resume_path
@@ -13,6 +12,7 @@ from star.models.backbones.i2vgen.checkpoints import (
     unwrap,
 )
 from star.utils.compat import allow_mmengine_resume
+from star.utils.tensor_files import save_tensors
 
 
 def parse_args() -> argparse.Namespace:
@@ -79,10 +79,7 @@ def publish(args: argparse.Namespace) -> int:
             state['autoencoder.vae.' + name] = tensor
     if args.half:
         state = {name: tensor.half() for name, tensor in state.items()}
-    part = args.dst.with_name(args.dst.name + '.part')
-    save_file(state, part)
-    part.chmod(0o644)  # safetensors lets the owner alone read it
-    part.replace(args.dst)
+    save_tensors(state, args.dst)
     return sum(tensor.numel() for tensor in state.values())
 
 

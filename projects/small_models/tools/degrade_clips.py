@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 import star.datasets  # noqa: F401 (registers)
 from star.apis.inference.build import load_config
 from star.registry import DATASETS
+from star.utils.files import atomic_folder
 
 NAMES = ('gt', 'lq')
 
@@ -55,12 +56,11 @@ def to_frames(clip: Tensor) -> np.ndarray:
 
 
 def write(dataset: Dataset, dst: Path, count: int) -> None:
-    """Write all pairs; the files get their names when they are complete."""
+    """Write all pairs."""
     first = read_pair(dataset, 0)
-    parts = {name: dst / f'{name}.npy.part' for name in NAMES}
     arrays = {
         name: open_memmap(
-            parts[name], 'w+', np.uint8, (count, *first[name].shape)
+            dst / f'{name}.npy', 'w+', np.uint8, (count, *first[name].shape)
         )
         for name in NAMES
     }
@@ -72,17 +72,14 @@ def write(dataset: Dataset, dst: Path, count: int) -> None:
             print(f'{draw + 1} of {count}', flush=True)
     for name in NAMES:
         arrays[name].flush()
-        parts[name].rename(dst / f'{name}.npy')
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
-        if args.dst.exists():
-            raise ValueError(f'{args.dst} exists already')
         dataset = build_dataset(args.config, args.data_root)
-        args.dst.mkdir(parents=True)
-        write(dataset, args.dst, args.count)
+        with atomic_folder(args.dst) as folder:
+            write(dataset, folder, args.count)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

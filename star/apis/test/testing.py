@@ -37,9 +37,9 @@ from star.apis.test.sets import ClipSets
 from star.apis.train.training import start_processes
 from star.registry import HOOKS
 from star.structures import VideoSample
+from star.utils.files import remove_temporary
 
 _FAILURES = (MemoryError, OSError, RuntimeError, ValueError)
-_LEFTOVERS = ('clips/*/.*.part-*', 'restored/*/.*.part-*')
 # nothing of a training takes part
 _NO_HOOKS = (
     'checkpoint',
@@ -184,9 +184,9 @@ def remaining(
 def _claim(run: TestRun) -> dict:
     """Make the folder this run's; remove what killed processes left."""
     facts = claim_folder(run.work_dir, {**run.facts, 'save': run.save})
-    for pattern in _LEFTOVERS:
-        for path in run.work_dir.glob(pattern):
-            _remove(path)
+    for pattern in 'clips/*', 'restored/*':
+        for folder in run.work_dir.glob(pattern):
+            remove_temporary(folder)
     return facts
 
 
@@ -278,15 +278,6 @@ def _share(group: Any, work: Callable[[], dict]) -> dict:
     if outcome[1] is not None:
         raise ValueError(outcome[1])
     return outcome[0]
-
-
-def _remove(path: Path) -> None:
-    for inner in path.iterdir() if path.is_dir() else ():
-        inner.unlink()
-    if path.is_dir():
-        path.rmdir()
-    else:
-        path.unlink()
 
 
 def _one_line(error: BaseException) -> str:

@@ -210,7 +210,7 @@ def run_until(step, *args, **options):
 
 
 def test_killed_before_each_change_of_a_file(tmp_path, places):
-    """A clip has six changes: two images, their folder, and its record."""
+    """Changes of images, of their folder, and of a clip's record."""
     options = {'places': places, 'save': 'png', 'shift': measure_shift}
     expected = run(tmp_path / 'whole', **options)
     work_dir, written, reached = tmp_path / 'w', {}, []
@@ -230,7 +230,8 @@ def test_killed_before_each_change_of_a_file(tmp_path, places):
         written = times
         reached.append(len(written))
     assert len(reached) > 9
-    assert reached[0] == 0 and 0 < reached[8] < reached[-1]
+    assert reached[0] == 0
+    assert any(0 < number < reached[-1] for number in reached)
     results = run(work_dir, **options)
     for clip in [*results['clips'], *expected['clips']]:
         del clip['seconds'], clip['peak_memory']
