@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Made from the pinned set alone, without a build environment of its own, so
 # that the same versions are installed whenever this runs.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
-SOURCES := star configs tools tests projects setup.py
+SOURCES := star configs tools tests projects
 # The interpreter that makes .venv, e.g. `make test PYTHON=/opt/bin/python3.12`.
 PYTHON ?=
 ARGS ?=
@@ -52,7 +52,7 @@ $(VENV)/.python:
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh .ci/make_venv
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.python setup.cfg setup.py constraints.txt
+$(VENV)/.installed: $(VENV)/.python setup.cfg constraints.txt
 	$(INSTALL) pip setuptools
 	$(INSTALL) --editable .
 	@touch $@

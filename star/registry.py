@@ -6,7 +6,7 @@ from mmengine.registry import Registry
 from star.utils import compat
 
 compat.allow_missing_torchvision_operators()
-
+compat.allow_star_configs()
 
 # Parts of the Runner that the project uses as they are: without children of
 # its own mmengine warns for each that scope `star` is not to be found.
@@ -38,7 +38,11 @@ TRANSFORMS = _child('transform', parent.TRANSFORMS, 'star.datasets.transforms')
 METRICS = _child('metric', parent.METRICS, 'star.evaluation')
 HOOKS = _child('hook', parent.HOOKS, 'star.engine')
 
+# nothing is registered in these; a location keeps mmengine from looking for
+# `star.utils.register_all_modules`
 STOCK = {
-    name: _child(getattr(parent, name).name, getattr(parent, name))
+    name: _child(
+        getattr(parent, name).name, getattr(parent, name), 'star.registry'
+    )
     for name in _STOCK
 }
