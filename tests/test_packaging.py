@@ -1,9 +1,13 @@
-"""What is installed: the wheel's files, and the pinned dependencies."""
+"""What is installed: the wheel's files, what it imports, what is pinned."""
 
+import ast
 import configparser
+import os
 import shutil
 import subprocess
 import sys
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -13,7 +17,20 @@ from packaging.utils import canonicalize_name
 
 from tests.paths import ROOT
 
-SOURCES = ['setup.cfg', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE']
+FOLDERS = ['star', 'configs', 'tools']
+FILES = ['setup.cfg', 'pyproject.toml', 'MANIFEST.in', 'model-index.yml']
+FILES += ['README.md', 'LICENSE']
+# what mim and mmengine look for inside an installed package
+MIM = ['configs', 'tools', 'model-index.yml']
+LARGEST_WHEEL = 6 * 10**6
+# distributions that are not named as their module
+DISTRIBUTIONS = {
+    'cv2': 'opencv-python',
+    'mmcv': 'mmcv-lite',
+    'PIL': 'pillow',
+    'werkzeug': 'flask',
+    'yaml': 'pyyaml',
+}
 
 
 def lines(text: str) -> list[str]:
@@ -21,14 +38,23 @@ def lines(text: str) -> list[str]:
     return [row for row in rows if row and not row.startswith('#')]
 
 
-def requirements() -> list[Requirement]:
-    """Read every dependency that setup.cfg names, extras included."""
+def read_config() -> configparser.ConfigParser:
     config = configparser.ConfigParser()
     config.read(ROOT / 'setup.cfg', encoding='utf-8')
+    return config
+
+
+def requirements() -> list[Requirement]:
+    """Read every dependency that setup.cfg names, extras included."""
+    config = read_config()
     rows = lines(config['options']['install_requires'])
     for text in config['options.extras_require'].values():
         rows += lines(text)
     return [Requirement(row) for row in rows]
+
+
+def declared(text: str) -> set[str]:
+    return {canonicalize_name(Requirement(row).name) for row in lines(text)}
 
 
 def pins() -> list[Requirement]:
@@ -36,57 +62,194 @@ def pins() -> list[Requirement]:
     return [Requirement(line) for line in lines(text)]
 
 
+def run(*command: str | Path, **options) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, **options
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def files_below(folder: Path) -> set[str]:
+    """List files but what the interpreter leaves."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
 @pytest.fixture(scope='module')
-def installed(tmp_path_factory) -> Path:
-    """Build the wheel from a copy of the sources and unpack it."""
-    folder = tmp_path_factory.mktemp('wheel')
+def sdist(tmp_path_factory) -> Path:
+    """Make the source distribution from a copy and unpack it."""
+    folder = tmp_path_factory.mktemp('sdist')
     source = folder / 'source'
     skip = shutil.ignore_patterns('__pycache__')
-    for name in ('star', 'configs'):
-        shutil.copytree(ROOT / name, source / name, ignore=skip)
-    for name in SOURCES:
-        if (ROOT / name).is_file():
-            shutil.copy(ROOT / name, source)
-    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-index']
-    command += ['--no-build-isolation', '--wheel-dir', folder, source]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = folder.glob('star_vsr-*-py3-none-any.whl')
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=skip)
+    for name in FILES:
+        shutil.copy(ROOT / name, source)
+    build = 'from setuptools import build_meta as build\n'
+    build += f'build.build_sdist({str(folder)!r})'
+    run(sys.executable, '-c', build, cwd=source)
+    (archive,) = folder.glob('star_vsr-*.tar.gz')
+    with tarfile.open(archive) as file:
+        file.extractall(folder / 'unpacked', filter='data')
+    (unpacked,) = (folder / 'unpacked').iterdir()
+    return unpacked
+
+
+@pytest.fixture(scope='module')
+def wheel(sdist: Path) -> Path:
+    """Build the wheel from the source distribution."""
+    target = sdist.parent / 'wheel'
+    run(
+        *(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-index'),
+        *('--no-build-isolation', '--wheel-dir', target, sdist),
+    )
+    (file,) = target.glob('star_vsr-*-py3-none-any.whl')
+    return file
+
+
+@pytest.fixture(scope='module')
+def installed(wheel: Path) -> Path:
+    """Unpack the wheel as pip does."""
+    target = wheel.parent / 'site'
     with ZipFile(wheel) as archive:
-        archive.extractall(folder / 'site')
-    return folder / 'site'
+        archive.extractall(target)
+    return target
 
 
-def test_wheel_holds_the_package_its_configs_and_assets(installed: Path):
-    for folder, pattern in [
-        ('star', '*.py'),
-        ('configs', '*.py'),
-        ('star/assets', '*.*'),
-        ('star/report', '*.[cj]s*'),
-    ]:
-        expected = {
-            path.relative_to(ROOT / folder)
-            for path in (ROOT / folder).rglob(pattern)
-        }
-        target = installed / folder.replace('configs', 'star/configs')
-        found = {path.relative_to(target) for path in target.rglob(pattern)}
-        assert expected <= found, folder
+def python(installed: Path, folder: Path, code: str) -> str:
+    """Run code outside the checkout, with the installed package."""
+    environment = {**os.environ, 'PYTHONPATH': str(installed)}
+    return run(sys.executable, '-c', code, cwd=folder, env=environment)
+
+
+def test_wheel_holds_the_package_its_configs_and_tools(installed: Path):
+    package = ROOT / 'star'
+    expected = {f for f in files_below(package) if not f.startswith('.mim/')}
+    for name in MIM[:2]:
+        expected |= {f'.mim/{name}/{f}' for f in files_below(ROOT / name)}
+    expected.add('.mim/model-index.yml')
+    assert files_below(installed / 'star') == expected
 
 
 def test_wheel_holds_nothing_else(installed: Path):
     tops = {path.name.split('-')[0] for path in installed.iterdir()}
     assert tops == {'star', 'star_vsr'}
+    # by this mim finds the package of a distribution
+    (names,) = installed.glob('*.dist-info/top_level.txt')
+    assert names.read_text().split() == ['star']
 
 
-def test_installed_package_finds_its_configs(installed: Path):
-    # from its folder, so that this `star` is found before any other
-    code = 'from star import paths; print(paths.config_path("star/tiny.py"))'
-    command = [sys.executable, '-c', code]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, cwd=installed
+def test_source_distribution_holds_copies_not_links(sdist: Path):
+    for name in MIM:
+        path = sdist / 'star' / '.mim' / name
+        assert path.exists() and not path.is_symlink()
+    assert not {'tests', 'projects'} & {path.name for path in sdist.iterdir()}
+
+
+def test_wheel_is_small(wheel: Path):
+    assert wheel.stat().st_size <= LARGEST_WHEEL
+
+
+def test_installed_package_finds_its_configs(installed: Path, tmp_path: Path):
+    code = 'from star.utils import paths\n'
+    code += 'print(paths.config_path("star/tiny.py"))'
+    expected = installed / 'star' / '.mim' / 'configs' / 'star' / 'tiny.py'
+    assert python(installed, tmp_path, code) == str(expected)
+
+
+def test_config_of_somebody_else_starts_from_ours(
+    installed: Path, tmp_path: Path
+):
+    config = tmp_path / 'mine.py'
+    config.write_text(
+        "_base_ = 'star::star/i2vgen.py'\n"
+        'model = dict(losses=dict(frequency=dict(beta=2)))\n'
     )
-    expected = installed / 'star' / 'configs' / 'star' / 'tiny.py'
-    assert done.stdout.strip() == str(expected), done.stderr
+    code = (
+        'import star.registry\n'
+        'from mmengine import Config\n'
+        'config = Config.fromfile("mine.py")\n'
+        'print(config.model.losses.frequency.beta, config.model.type,'
+        ' config.train_cfg.max_iters, star.__file__)'
+    )
+    found = python(installed, tmp_path, code).split()
+    package = installed / 'star' / '__init__.py'
+    assert found == ['2', 'STARModel', '15000', str(package)]
+
+
+def type_checking(tree: ast.AST) -> set[ast.AST]:
+    """Collect what only a type checker reads."""
+    return {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        and ast.unparse(node.test) == 'TYPE_CHECKING'
+        for inner in ast.walk(node)
+    }
+
+
+def top_modules(tree: ast.AST) -> Iterator[str]:
+    """List top-level modules that import statements name."""
+    for node in {*ast.walk(tree)} - type_checking(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition('.')[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition('.')[0]
+
+
+def required_modules(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """List calls of `compat.require`: top-level module and extra."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or len(node.args) != 2:
+            continue
+        if ast.unparse(node.func) in ('require', 'compat.require'):
+            module, extra = map(ast.literal_eval, node.args)
+            yield module.partition('.')[0], extra
+
+
+def distribution(module: str) -> str:
+    return canonicalize_name(DISTRIBUTIONS.get(module, module))
+
+
+@pytest.fixture(scope='module')
+def trees() -> dict[str, ast.AST]:
+    paths = (ROOT / 'star').rglob('*.py')
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(
+            path.read_text(encoding='utf-8')
+        )
+        for path in paths
+    }
+
+
+def test_every_imported_package_is_required(trees: dict[str, ast.AST]):
+    core = declared(read_config()['options']['install_requires'])
+    own = {'star', *sys.stdlib_module_names}
+    missing = {
+        (path, module)
+        for path, tree in trees.items()
+        for module in {*top_modules(tree)} - own
+        if distribution(module) not in core
+    }
+    assert not missing
+
+
+def test_every_optional_package_is_in_its_extra(trees: dict[str, ast.AST]):
+    config = read_config()
+    core = declared(config['options']['install_requires'])
+    calls = {
+        (path, *call)
+        for path, tree in trees.items()
+        for call in required_modules(tree)
+    }
+    assert calls
+    for path, module, extra in calls:
+        known = declared(config['options.extras_require'][extra]) | core
+        assert distribution(module) in known, (path, module, extra)
 
 
 def test_constraints_pin_every_dependency():
