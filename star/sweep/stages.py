@@ -1,7 +1,7 @@
 """The two stages of a run, training and testing, as commands and on disk.
 
-    WORK_DIR/runs/NAME/seed_S/train/   what tools/train.py writes
-    WORK_DIR/runs/NAME/seed_S/test/    what tools/test.py writes
+    WORK_DIR/runs/NAME/seed_S/train/   what `star train` writes
+    WORK_DIR/runs/NAME/seed_S/test/    what `star test` writes
     .../train.log, .../test.log        what they print
 
 Each stage's folder has a `sweep.json` with the settings that it was begun with
@@ -26,30 +26,30 @@ _SHOWN = 3  # differences that a message names
 
 
 @dataclass(frozen=True)
-class Options:
+class SweepOptions:
     """What all runs of a sweep share.
 
     Args:
-        tools: folder of train.py and test.py.
         work_dir: of the sweep.
         train: train before testing.
         common: KEY=VALUE changes of every config.
-        train_args: further words for tools/train.py.
-        test_args: further words for tools/test.py.
+        train_args: further words for `star train`.
+        test_args: further words for `star test`.
         seeded: whether the models draw random numbers when they restore.
+        star: arguments of Python that run the command `star`.
     """
 
-    tools: Path
     work_dir: Path
     train: bool = True
     common: tuple[str, ...] = ()
     train_args: tuple[str, ...] = ()
     test_args: tuple[str, ...] = ()
     seeded: bool = True
+    star: tuple[str, ...] = ('-m', 'star')
 
 
 @dataclass(frozen=True)
-class Stage:
+class RunStage:
     """One command of a run.
 
     Args:
@@ -93,7 +93,7 @@ def run_folder(work_dir: Path, run: Run) -> Path:
     return work_dir / 'runs' / run.name
 
 
-def all_changes(run: Run, options: Options) -> list[str]:
+def all_changes(run: Run, options: SweepOptions) -> list[str]:
     """List KEY=VALUE of what a run changes in its config.
 
     Without training the seed is that of the restoration, where it has one.
@@ -106,8 +106,8 @@ def all_changes(run: Run, options: Options) -> list[str]:
 
 
 def make_stages(
-    run: Run, options: Options, config: Mapping[str, Any]
-) -> list[Stage]:
+    run: Run, options: SweepOptions, config: Mapping[str, Any]
+) -> list[RunStage]:
     """List the commands of a run, in order.
 
     Args:
@@ -121,28 +121,28 @@ def make_stages(
     tail = ['--cfg-options', *changes] if changes else []
     stages = []
     if options.train:
-        words = [str(options.tools / 'train.py'), run.setting.config]
+        words = [*options.star, 'train', run.setting.config]
         words += [*options.train_args, '--seed', str(run.seed)]
         words += ['--work-dir', str(folder / 'train'), *tail]
         settings = {**flat, 'train_args': ' '.join(options.train_args)}
-        stages.append(Stage('train', folder / 'train', (*words,), settings))
-    words = [str(options.tools / 'test.py'), run.setting.config]
+        stages.append(RunStage('train', folder / 'train', (*words,), settings))
+    words = [*options.star, 'test', run.setting.config]
     words += [_CHECKPOINT] if options.train else []
     words += [*options.test_args, '--name', run.setting.name]
     words += ['--work-dir', str(folder / 'test'), *tail]
     settings = {**flat, 'test_args': ' '.join(options.test_args)}
     settings['trained'] = str(options.train)
-    stages.append(Stage('test', folder / 'test', (*words,), settings))
+    stages.append(RunStage('test', folder / 'test', (*words,), settings))
     return stages
 
 
-def is_done(stage: Stage) -> bool:
+def is_done(stage: RunStage) -> bool:
     """Tell whether a stage was finished."""
     path = stage.folder / MARKER
     return path.is_file() and bool(read_json(path).get('done'))
 
 
-def check_stage(stage: Stage) -> None:
+def check_stage(stage: RunStage) -> None:
     """Refuse a folder whose stage was begun with other settings.
 
     Raises:
@@ -170,7 +170,7 @@ def check_stage(stage: Stage) -> None:
         )
 
 
-def mark_stage(stage: Stage, seconds: float | None = None) -> None:
+def mark_stage(stage: RunStage, seconds: float | None = None) -> None:
     """Write down that a stage begins, or that it is done.
 
     Args:

@@ -1,17 +1,23 @@
-"""Stand-ins for tools/train.py and tools/test.py that take moments."""
+"""Stand-ins for `star train` and `star test` that take moments."""
 
 import signal
 import sys
 from pathlib import Path
 
 from star.sweep.plan import Run, expand
-from star.sweep.pool import Work
-from star.sweep.stages import Options, make_stages, run_folder
-from tests.paths import ROOT
+from star.sweep.pool import PlannedRun
+from star.sweep.stages import SweepOptions, make_stages, run_folder
 
 CONFIG = 'star/i2vgen.py'
 ALPHA = 'model.losses.frequency.alpha'
 
+_STAR = """
+import runpy, sys
+from pathlib import Path
+tool = Path(__file__).with_name(f'{sys.argv[1]}.py')
+sys.argv = [str(tool), *sys.argv[2:]]
+runpy.run_path(str(tool), run_name='__main__')
+"""
 _COMMON = """
 import argparse, json, os, sys, time
 from pathlib import Path
@@ -78,19 +84,13 @@ results = {
 """
 
 
-def write_tools(folder: Path) -> Path:
-    """Write the two commands."""
+def write_star(folder: Path) -> tuple[str, ...]:
+    """Write train.py and test.py; return how Python runs the stand-in."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'train.py').write_text(_COMMON + _TRAIN)
     (folder / 'test.py').write_text(_COMMON + _TEST)
-    return folder
-
-
-def use_real_tools(folder: Path) -> None:
-    """Put links to the project's own commands in the place of the stubs."""
-    for name in ('train.py', 'test.py'):
-        (folder / name).unlink()
-        (folder / name).symlink_to(ROOT / 'tools' / name)
+    (folder / 'star.py').write_text(_STAR)
+    return (str(folder / 'star.py'),)
 
 
 def make_runs(alphas: str = '0.5,1', seeds: int = 2) -> list[Run]:
@@ -101,11 +101,11 @@ def make_runs(alphas: str = '0.5,1', seeds: int = 2) -> list[Run]:
 
 def make_works(
     folder: Path, runs: list[Run], pause: float = 0.0, fail: str = ''
-) -> list[Work]:
+) -> list[PlannedRun]:
     """Make the work of runs with the stubs.
 
     Args:
-        folder: tools and results go there.
+        folder: commands and results go there.
         runs: to do.
         pause: seconds of a step.
         fail: name of a run, then of the stage of it that fails.
@@ -114,30 +114,30 @@ def make_works(
     works = []
     for run in runs:
         name, _, stage = fail.partition(' ')
-        options = Options(
-            tools=write_tools(folder / 'tools'),
+        options = SweepOptions(
             work_dir=folder / 'work',
             common=(f'fail={stage}',) if name == run.name else (),
             train_args=words,
             test_args=words,
+            star=write_star(folder / 'tools'),
         )
         stages = make_stages(run, options, {'alpha': run.setting.changes})
         place = run_folder(options.work_dir, run)
-        works.append(Work(run.name, place, stages))
+        works.append(PlannedRun(run.name, place, stages))
     return works
 
 
 def sweep(folder: Path, pause: float) -> None:
     """Do a sweep of four runs, two at once, and write its tables."""
     from star.sweep.pool import Pool, list_devices
-    from star.sweep.progress import Progress
+    from star.sweep.progress import SweepProgress
     from star.sweep.results import gather
     from star.sweep.tables import to_runs_csv
 
     runs = make_runs()
     works = make_works(folder, runs, pause)
     done = sum(work.done for work in works)
-    progress = Progress(len(works), done, 2, sys.stderr)
+    progress = SweepProgress(len(works), done, 2, sys.stderr)
     failures = Pool(works, list_devices([], 2, 2), progress).run()
     assert not failures, failures
     table = to_runs_csv(gather(runs, folder / 'work'))

@@ -7,7 +7,7 @@ import pytest
 
 from star.sweep.plan import Run, make_setting
 from star.sweep.stages import (
-    Options,
+    SweepOptions,
     check_stage,
     flatten,
     is_done,
@@ -20,7 +20,7 @@ RUN = Run(make_setting('c.py', {'model.a': '1'}), 3)
 
 
 def stages(folder: Path, config=None, **options):
-    given = Options(tools=Path('tools'), work_dir=folder, **options)
+    given = SweepOptions(work_dir=folder, **options)
     return make_stages(RUN, given, config or {'model': {'a': 1}})
 
 
@@ -35,14 +35,15 @@ def test_commands(tmp_path, monkeypatch):
     folder = tmp_path / 'runs' / 'c-a=1' / 'seed_3'
     options = ['--cfg-options', 'x=2', 'model.a=1']
     assert train.command() == [
-        *('py', 'tools/train.py', 'c.py', '--amp', '--seed', '3'),
+        *('py', '-m', 'star', 'train', 'c.py', '--amp', '--seed', '3'),
         *('--work-dir', str(folder / 'train'), *options),
     ]
     (folder / 'train').mkdir(parents=True)
     (folder / 'train' / 'last_checkpoint').write_text('iter_5\n')
     assert train.command()[-1] == '--resume'
     assert test.command() == [
-        *('py', 'tools/test.py', 'c.py', str(folder / 'train' / 'iter_5')),
+        *('py', '-m', 'star', 'test', 'c.py'),
+        str(folder / 'train' / 'iter_5'),
         *('--ema', '--set', 'A=b c', '--name', 'c-a=1'),
         *('--work-dir', str(folder / 'test'), *options),
     ]
@@ -53,7 +54,7 @@ def test_commands_without_training(tmp_path, monkeypatch):
     monkeypatch.delenv('PYTHON', raising=False)
     (test,) = stages(tmp_path, train=False)
     command = test.command()
-    assert command[:3] == [sys.executable, 'tools/test.py', 'c.py']
+    assert command[:5] == [sys.executable, '-m', 'star', 'test', 'c.py']
     assert command[-1] == 'model.restore_options.seed=3'
     (test,) = stages(tmp_path, train=False, seeded=False)
     assert test.command()[-1] == 'model.a=1'

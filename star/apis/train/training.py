@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,24 +49,25 @@ _WRONG_SETTING = re.compile(
 )
 
 
-class ChangesAction(DictAction):
-    """Reads KEY=VALUE pairs; refuses in one line what cannot be read."""
+def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read what --cfg-options gives.
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        """Add the pairs to the option's dict."""
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except (AssertionError, RecursionError, ValueError):
-            parser.error(
-                f'{option_string} takes KEY=VALUE pairs of numbers, words and '
-                f'[lists], got {" ".join(map(str, values))}'
-            )
+    Args:
+        pairs: `KEY=VALUE`, with numbers, words, lists and tuples as values.
+
+    Raises:
+        ValueError: one of them is no such pair.
+    """
+    found = argparse.Namespace()
+    action = DictAction([], 'changes')
+    try:
+        action(argparse.ArgumentParser(), found, list(pairs))
+    except (AssertionError, RecursionError, ValueError) as error:
+        raise ValueError(
+            '--cfg-options takes KEY=VALUE pairs of numbers, words and '
+            f'[lists], got {" ".join(pairs)}'
+        ) from error
+    return found.changes
 
 
 @dataclass(frozen=True)
@@ -351,7 +352,7 @@ def _check_torchrun() -> None:
     if missing:
         raise ValueError(
             "`launcher` 'pytorch' is for processes that torchrun starts "
-            f'({", ".join(missing)} not set): use tools/dist_train.sh'
+            f'({", ".join(missing)} not set): use --gpus N'
         )
     count, rank = torch.cuda.device_count(), int(os.environ['LOCAL_RANK'])
     if torch.cuda.is_available() and rank >= count:

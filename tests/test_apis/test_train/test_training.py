@@ -1,16 +1,14 @@
-import argparse
-
 import pytest
 import torch
 
 from star.apis.inference.build import load_config
 from star.apis.train.training import (
-    ChangesAction,
     RunOptions,
     apply_changes,
     build_runner,
     check_training,
     config_error,
+    read_changes,
     run_config,
     start_files,
     start_processes,
@@ -57,15 +55,13 @@ def test_misspelt_change(config, changes, line):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_changes_of_the_command_line(capsys):
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--set', nargs='+', action=ChangesAction)
-    args = parser.parse_args(['--set', 'a.b=1', 'c=[1,2]', 'd=None'])
-    assert args.set == {'a.b': 1, 'c': [1, 2], 'd': None}
+def test_changes_of_the_command_line():
+    changes = read_changes(['a.b=1', 'c=[1,2]', 'd=None'])
+    assert changes == {'a.b': 1, 'c': [1, 2], 'd': None}
+    assert read_changes([]) == {}
     for wrong in ('a', 'a=dict(b=1,c=2)'):
-        with pytest.raises(SystemExit):
-            parser.parse_args(['--set', wrong])
-        assert '--set takes KEY=VALUE' in capsys.readouterr().err
+        with pytest.raises(ValueError, match='--cfg-options takes KEY=VALUE'):
+            read_changes([wrong])
 
 
 def test_amp(config):
@@ -87,7 +83,7 @@ def test_launcher_without_its_processes(config, monkeypatch):
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE'):
         monkeypatch.delenv(name, raising=False)
     config.launcher = 'pytorch'
-    with pytest.raises(ValueError, match=r'dist_train\.sh'):
+    with pytest.raises(ValueError, match=r'use --gpus N'):
         start_processes(config)
 
 

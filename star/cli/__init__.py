@@ -1,0 +1,1 @@
+"""The command `star`: a file for each subcommand, its options in `options`."""

@@ -1,0 +1,97 @@
+"""The command `star`: finds the subcommand, reads its options, runs it."""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from star import __version__
+from star.cli.common import Parser, execute
+
+# Of two words, a group and its command. The function of the last word in
+# star/cli/options/GROUP.py adds the options; its docstring is the help.
+COMMANDS = (
+    'restore',
+    'demo',
+    'train',
+    'test',
+    'benchmark',
+    'sweep',
+    'study serve',
+    'study export',
+    'convert star',
+    'convert star-cogvideox',
+    'convert lpips',
+    'convert publish',
+    'prepare openvid',
+    'prepare test-sets',
+    'prepare cache-latents',
+    'doctor',
+)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        words: without the name `star`; None for those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 something was not, 2 wrong use, 130
+        interrupted.
+    """
+    words = sys.argv[1:] if words is None else list(words)
+    name = next(
+        (n for n in COMMANDS if n.split() == words[: len(n.split())]), None
+    )
+    if name is None:
+        _explain(words)
+    rest = words[len(name.split()) :]
+    args = make_parser(name).parse(rest)
+    args.words = rest
+    module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
+    return execute(lambda args: import_module(module).run(args), args)
+
+
+def make_parser(name: str) -> Parser:
+    """Make the parser of a command.
+
+    Args:
+        name: one of `COMMANDS`.
+    """
+    add_options = _options_of(name)
+    parser = Parser(f'star {name}', inspect.getdoc(add_options))
+    add_options(parser)
+    return parser
+
+
+def _options_of(name: str) -> Callable[[Parser], None]:
+    group, *_, last = [*name.split(), *name.split()]
+    module = import_module(f'star.cli.options.{group}')
+    return getattr(module, last.replace('-', '_'))
+
+
+def _explain(words: Sequence[str]) -> NoReturn:
+    """Answer --help and --version; refuse a command that does not exist."""
+    group = words[0] if words and _members(words[0]) else ''
+    names = _members(group) or list(COMMANDS)
+    width = max(map(len, names))
+    lines = [
+        f'  {name:{width}}  {str(_options_of(name).__doc__).splitlines()[0]}'
+        for name in names
+    ]
+    head = 'Restore videos; train, test and compare the methods that do.'
+    parser = Parser(
+        f'star {group}'.strip(), '\n'.join([head, '', 'Commands:', *lines])
+    )
+    parser.usage = 'star COMMAND [options]; star COMMAND --help explains one'
+    version = f'star {__version__}'
+    parser.add_argument('--version', action='version', version=version)
+    parser.parse_known_args(words[1:] if group else words)
+    given = ' '.join(words) or 'no command'
+    parser.error(f'{given!r}: must be one of {", ".join(names)}')
+
+
+def _members(group: str) -> list[str]:
+    return [name for name in COMMANDS if name.startswith(f'{group} ')]

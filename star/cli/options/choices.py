@@ -1,0 +1,29 @@
+"""Names that options choose from, as the library knows them.
+
+Written down a second time so that --help need not import torch; a test
+compares each with what it mirrors.
+"""
+
+DTYPES = ('float32', 'fp32', 'bfloat16', 'bf16', 'float16', 'fp16')
+SAMPLERS = ('dpmpp_2m_sde', 'ddim', 'heun', 'cogvideox_dpmpp_2m')
+COLOR_FIXES = ('adain', 'wavelet', 'detail', 'none')
+MODES = ('fast', 'normal')
+BLENDS = ('smooth', 'cut')
+UPSAMPLINGS = ('bicubic', 'bilinear')
+COMPATS = ('none', 'official')
+LAUNCHERS = ('none', 'pytorch', 'slurm')
+CACHE_DTYPES = ('float16', 'bfloat16', 'float32')
+CONVERTED_DTYPES = ('fp32', 'bf16')
+PRESETS = ('star', 'realesrgan', 'realbasicvsr', 'light')
+# name on the command line: name, number of clips, frames of each
+PUBLISHED_SETS = {
+    'udm10': ('UDM10', 10, 32),
+    'reds30': ('REDS30', 30, 100),
+    'videolq': ('VideoLQ', 50, 100),
+}
+# the paper's own sets: name, number of clips, frames of each, crop
+OPENVID_SETS: dict[str, tuple[str, int, int, tuple[int, int] | None]] = {
+    'openvid30': ('OpenVid30', 30, 100, None),
+    'openvid10': ('OpenVid10', 10, 25, (480, 720)),
+}
+STUDY_CRF = 12  # quality of the files that a user study shows

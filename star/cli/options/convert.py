@@ -1,0 +1,97 @@
+"""Options of `star convert`."""
+
+from pathlib import Path
+
+from star.cli.common import Parser
+from star.cli.options import choices
+
+
+def star(parser: Parser) -> None:
+    """Convert official STAR or VEnhancer v2 weights to our safetensors."""
+    _add_files(parser, '.pt or .safetensors')
+    _add_sha256(parser)
+
+
+def star_cogvideox(parser: Parser) -> None:
+    """Convert weights of STAR on CogVideoX, or of its base model.
+
+        star convert star-cogvideox SRC DST.safetensors [options]
+
+    SRC is the released file, mp_rank_00_model_states.pt, or the same tensors
+    as .safetensors: LoRA is merged, the text encoder and the autoencoder are
+    left out. Or SRC is the folder `transformer` of CogVideoX-2b or -5b as
+    diffusers has it, to train from: its patch embedding is widened by zeros,
+    the local gates are drawn at random. Tensors are read and written one by
+    one, so a file may be larger than memory. An unknown name is refused.
+    """
+    _add_files(parser, '.pt, .safetensors, or a folder')
+    _add_sha256(parser)
+    add = parser.add_argument
+    add(
+        '--dtype',
+        choices=choices.CONVERTED_DTYPES,
+        default='fp32',
+        help='number format of DST: fp32 (22 GB for 5B) to train from, bf16 '
+        '(11 GB) to restore with; default: fp32',
+    )
+    add(
+        '--lora-alpha',
+        type=float,
+        default=1,
+        metavar='A',
+        help='LoRA updates are multiplied by A over their rank; default: 1, '
+        'as in the official training',
+    )
+    add(
+        '--drop',
+        nargs='+',
+        default=[],
+        metavar='PREFIX',
+        help='leave out names that begin so, besides the known ones',
+    )
+
+
+def lpips(parser: Parser) -> None:
+    """Convert LPIPS-SqueezeNet from ONNX to a state dict of package lpips.
+
+    The converted file holds trunk and heads, so no network is needed
+    afterwards: `lpips.LPIPS(net='squeeze')` downloads its trunk.
+    """
+    _add_files(parser, 'complete LPIPS graph, .onnx')
+
+
+def publish(parser: Parser) -> None:
+    """Write the weights of a training checkpoint as safetensors."""
+    _add_files(
+        parser,
+        'checkpoint folder iter_N, the folder of a training for its last '
+        'checkpoint, .pth or .safetensors',
+    )
+    add = parser.add_argument
+    add('--ema', action='store_true', help='the averaged weights')
+    add(
+        '--base',
+        type=Path,
+        help='file with the weights that the training kept frozen',
+    )
+    add(
+        '--prefix',
+        default='',
+        help='keep only names that begin so, and remove the prefix',
+    )
+    add('--vae', type=Path, help='replace the autoencoder by this file')
+    add('--half', action='store_true', help='write float16')
+
+
+def _add_files(parser: Parser, source: str) -> None:
+    parser.add_argument('src', type=Path, metavar='SRC', help=source)
+    parser.add_argument(
+        'dst', type=Path, metavar='DST', help='.safetensors to write'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace DST')
+
+
+def _add_sha256(parser: Parser) -> None:
+    parser.add_argument(
+        '--sha256', metavar='HEX', help='refuse SRC unless it has this hash'
+    )

@@ -1,0 +1,166 @@
+"""Options of `star prepare`."""
+
+import argparse
+import os
+from pathlib import Path
+
+from star.cli.common import Parser, number, sizes
+from star.cli.options import choices
+from star.cli.options.train import add_config_options
+
+
+def openvid(parser: Parser) -> None:
+    """Check the videos of OpenVid-1M and list those that can be read.
+
+    Writes a table with the sizes of the readable videos, for the data set
+    `OpenVid`. After an interruption the same command continues; after more
+    videos have been added, only the new ones are read.
+    Exit code: 0 done, 1 no video can be read, 2 wrong use, 130 interrupted.
+    """
+    parser.set_defaults(resumable=True)
+    add = parser.add_argument
+    add('csv', type=Path, help="OpenVid-1M's own table")
+    add('videos', type=Path, help='folder of the videos')
+    add('dst', type=Path, help='table of the readable videos (.csv)')
+    add(
+        '--workers',
+        type=number(int, 1),
+        default=os.cpu_count(),
+        help='processes; default: one for each CPU',
+    )
+    add(
+        '--full',
+        action='store_true',
+        help='decode every frame, not only the first, middle and last one',
+    )
+
+
+def test_sets(parser: Parser) -> None:
+    """Prepare test sets for the data set `VideoFolder`.
+
+        star prepare test-sets SET SRC DST
+        star prepare test-sets verify DST
+
+    DST gets the clips (gt/, lq/), the degradation of each clip (records/)
+    and set.json with counts, sizes and hashes. The low-quality clips of
+    synthetic sets are made once; the degradation of a clip depends on the
+    seed and its name only. After an interruption the same command continues.
+    `verify DST` decodes every clip and compares it with set.json.
+    Exit code: 0 done, 1 `verify` found differences, 2 wrong use, 130
+    interrupted.
+    """
+    parser.set_defaults(resumable=True)
+    commands = parser.add_subparsers(dest='set', required=True, metavar='SET')
+    for key, (name, count, frames) in choices.PUBLISHED_SETS.items():
+        text = f'{name}: {count} clips of {frames} frames'
+        command = commands.add_parser(key, help=text)
+        _add_set_options(command)
+        command.add_argument(
+            '--as-is',
+            action='store_true',
+            help='accept counts or sizes other than the published ones',
+        )
+    for key, (_, count, frames, _) in choices.OPENVID_SETS.items():
+        text = f'{count} clips of OpenVid-1M, {frames} frames'
+        _add_openvid(commands.add_parser(key, help=text), frames, count)
+    command = commands.add_parser('folder', help='any clips')
+    command.add_argument('name', help='of the set')
+    _add_set_options(command)
+    command.add_argument(
+        '--source', default='a folder of clips', help='for the manifest'
+    )
+    command.add_argument(
+        '--real',
+        action='store_true',
+        help='clips of SRC are low-quality inputs, not ground truth; ignored '
+        'where SRC has gt/ or lq/',
+    )
+    command = commands.add_parser('verify', help='decode and compare a set')
+    command.add_argument('dst', type=Path)
+
+
+def cache_latents(parser: Parser) -> None:
+    """Encode the training clips of a config once.
+
+    The items 0 to N - 1 of the training data set, with their crops,
+    degradation and prompts, become latents and text embeddings, which the
+    data set `CachedLatents` reads. After an interruption the same command
+    continues. Where the autoencoder samples its posterior, one sample is
+    kept, drawn by the seed of the item.
+    """
+    parser.set_defaults(resumable=True)
+    add = parser.add_argument
+    add('config', help='file or name of a training config')
+    add('cache', type=Path, help='folder of the cache')
+    add('--num-items', type=int, required=True, help='items to encode')
+    add('--dtype', choices=choices.CACHE_DTYPES, default='float16')
+    add(
+        '--shard-size',
+        type=int,
+        default=64,
+        help='items of a file; they are in memory at once',
+    )
+    add(
+        '--keep-gt',
+        action='store_true',
+        help='keep the pixels of the ground truth as well, for losses that '
+        'compare with them',
+    )
+    add(
+        '--weights',
+        help='file of the whole model, or a folder; default: the weights that '
+        'the config names',
+    )
+    add('--device', help='default: a GPU if there is one')
+    add(
+        '--workers',
+        type=number(int, 0),
+        default=1,
+        help='processes that load items; default: 1',
+    )
+    add_config_options(parser)
+
+
+def _add_openvid(
+    command: argparse.ArgumentParser, frames: int, count: int
+) -> None:
+    _add_set_options(command, frames)
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        '--list',
+        type=Path,
+        help='text file with the name of a video on each line; without it and '
+        f'--table, SRC must hold exactly {count}',
+    )
+    which.add_argument(
+        '--table',
+        type=Path,
+        help='table of `star prepare openvid`, or OpenVid-1M.csv: chooses '
+        'among the videos held out from training',
+    )
+
+
+def _add_set_options(
+    command: argparse.ArgumentParser, frames: int | None = None
+) -> None:
+    add = command.add_argument
+    add('src', type=Path, help="the owner's files, unpacked")
+    add('dst', type=Path, help='folder of the prepared set')
+    add(
+        '--frames',
+        type=int,
+        default=frames,
+        help=f'the first N of each clip; default: {frames or "all"}',
+    )
+    add(
+        '--size',
+        type=sizes('HxW'),
+        metavar='HxW',
+        help='cut out the centre',
+    )
+    add('--clips', nargs='+', metavar='NAME', help='these clips only')
+    add('--preset', choices=choices.PRESETS, default='star')
+    add('--scale', type=int, default=4, help='size of gt/ over that of lq/')
+    add('--seed', type=int, default=0, help='of the degradation')
+    add('--ffv1', action='store_true', help='write .mkv instead of PNGs')
+    add('--link', action='store_true', help='link unchanged files')

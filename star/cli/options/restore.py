@@ -1,0 +1,146 @@
+"""Options of `star restore`."""
+
+import argparse
+from pathlib import Path
+
+from star.cli.common import Parser, number, sizes
+from star.cli.options import choices
+
+
+def restore(parser: Parser) -> None:
+    """Restore a video, a folder of images or a folder of videos.
+
+        star restore SRC DST [options]
+
+    SRC is a video, an image, a folder of images (one clip) or a folder of
+    videos; for a folder of videos, DST is a folder. A folder with videos and
+    images counts as a folder of videos.
+    Exit code: 0 all restored, 1 some clips failed, 2 wrong use.
+    """
+    parser.add_argument('src', type=Path, metavar='SRC')
+    parser.add_argument('dst', type=Path, metavar='DST')
+    _add_model_options(parser)
+    _add_sampling_options(parser)
+    _add_size_options(parser)
+    _add_file_options(parser)
+
+
+def _add_model_options(parser: Parser) -> None:
+    add = parser.add_argument_group('model').add_argument
+    add(
+        '--config',
+        help='file or name of a config, such as i2vgen or bicubic; default: '
+        'the model that ships with the package',
+    )
+    add(
+        '--weights',
+        help='file, folder, a word that the config knows (heavy, light), or '
+        'random; default: the weights that the config names',
+    )
+    add('--device', help='cuda, mps, cpu ...; default: a GPU if there is one')
+    add(
+        '--dtype',
+        choices=choices.DTYPES,
+        help='default: bfloat16 on CUDA, float32 elsewhere and for baselines',
+    )
+
+
+def _add_sampling_options(parser: Parser) -> None:
+    group = parser.add_argument_group('restoration; defaults: the config')
+    add = group.add_argument
+    positive = number(float, 0, above=True)
+    add('--scale', type=positive, help='output size over input size')
+    add(
+        '--mode',
+        choices=choices.MODES,
+        help='fast: 14 fixed evaluations; normal: --steps evaluations',
+    )
+    add('--steps', type=number(int, 1), help='implies --mode normal')
+    add('--sampler', choices=choices.SAMPLERS)
+    add(
+        '--guidance-scale',
+        type=number(float, 0),
+        help='1: no guidance; with an exponent: 0',
+    )
+    add(
+        '--guidance-exponent',
+        type=number(int, 0),
+        help='how guidance changes from step to step; 0: not at all',
+    )
+    add('--guidance-rescale', type=number(float, 0, 1))
+    add(
+        '--strength',
+        type=number(float, 0, 1, above=True),
+        help='noise added to the input; less stays closer to the input',
+    )
+    add('--seed', type=number(int, 0, 2**32 - 1))
+    add('--prompt', help='what the video shows')
+    add('--negative-prompt', help='what to avoid')
+    add('--color-fix', choices=choices.COLOR_FIXES)
+    add('--upsample', choices=choices.UPSAMPLINGS)
+    add('--compat', choices=choices.COMPATS)
+
+
+def _add_size_options(parser: Parser) -> None:
+    group = parser.add_argument_group('windows and tiles')
+    add = group.add_argument
+    add(
+        '--window',
+        '--chunk',
+        type=number(int, 1),
+        help='frames that the model sees at once',
+    )
+    add(
+        '--overlap',
+        type=number(int, 0),
+        help='frames that neighbouring windows share',
+    )
+    add('--blend', choices=choices.BLENDS, help='how windows are joined')
+    add(
+        '--tile',
+        type=tile_size,
+        metavar='N or HxW',
+        help='side, or height and width, in output pixels; 0: no tiles',
+    )
+    add(
+        '--tile-overlap',
+        type=number(int, 0),
+        help='output pixels that neighbouring tiles share',
+    )
+
+
+def _add_file_options(parser: Parser) -> None:
+    add = parser.add_argument_group('files').add_argument
+    add('--frames', type=number(int, 1), help='the first N only')
+    add(
+        '--codec',
+        default='libx264',
+        help="FFmpeg's name of the encoder; png: folders of images; default: "
+        'libx264',
+    )
+    add(
+        '--crf',
+        type=number(float, 0, 63),
+        default=17,
+        help='less is better; default: 17',
+    )
+    add('--pix-fmt', help='default: yuv420p')
+    add('--overwrite', action='store_true', help='replace DST')
+    add(
+        '--allow-partial',
+        action='store_true',
+        help='restore the frames of a damaged file that can be decoded',
+    )
+    add('--json', action='store_true', help='print the report as JSON')
+
+
+def tile_size(text: str) -> int | tuple[int, ...]:
+    """Read a side, or a height and a width with an x between."""
+    if 'x' in text:
+        return sizes('HxW')(text)
+    try:
+        return int(number(int, 0)(text))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f'must be a whole number, or two as in 480x720, got {text!r}'
+        ) from None

@@ -1,0 +1,1 @@
+"""The commands `star study serve` and `star study export`."""
