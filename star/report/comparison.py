@@ -4,15 +4,16 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from star.report.runs import Run
+from star.report.results import MethodResults
 from star.report.statistics import (
-    Estimate,
-    estimate,
+    ClipMean,
+    mean_over_clips,
     paired_difference,
     ranks,
 )
 
 T = TypeVar('T', bound=Hashable)
+Scores = dict[str, dict[str, float]]  # of one metric: by method and clip
 
 # digits printed after the decimal point, by the first part of a metric's name
 DIGITS = {
@@ -27,24 +28,24 @@ DIGITS = {
 
 
 def digits_of(metric: str) -> int:
-    """Say how many digits of a metric are printed."""
+    """Return the digits of a metric that are printed after the point."""
     return DIGITS.get(metric.split('_')[0], 4)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one method reaches in one metric on one set.
+    """One method's score in one metric on one set.
 
     Args:
-        estimate: over the clips that all methods share.
-        rank: 1 for the best; None where ranking would not be fair.
+        mean: over the clips that all methods have.
+        rank: 1 for the best; None where a rank would not be fair.
         difference: to the reference, over the clips that both have; None for
-            the reference itself and without shared clips.
+            the reference itself, and without such clips.
     """
 
-    estimate: Estimate
+    mean: ClipMean
     rank: int | None
-    difference: Estimate | None
+    difference: ClipMean | None
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,21 @@ class SetComparison:
 
     Args:
         name: of the set.
-        methods: in the order given, those that have clips of it.
-        metrics: those with at least one score.
-        shared: by metric, the clips that all methods with that metric have.
+        methods: those that have clips of it, in the order given.
+        shared: clips that all methods with a metric have, by metric; metrics
+            without a score are absent.
         cells: by method and metric.
     """
 
     name: str
     methods: list[str]
-    metrics: list[str]
     shared: dict[str, list[str]]
     cells: dict[tuple[str, str], Cell]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metrics with at least one score."""
+        return list(self.shared)
 
 
 @dataclass(frozen=True)
@@ -71,14 +76,14 @@ class Comparison:
     """Several methods on several sets.
 
     Args:
-        runs: by method.
+        results: by method.
         reference: method that differences are taken to.
         sets: in order of appearance.
         higher_is_better: by metric.
         seed: of the bootstrap.
     """
 
-    runs: dict[str, Run]
+    results: dict[str, MethodResults]
     reference: str
     sets: list[SetComparison]
     higher_is_better: dict[str, bool]
@@ -86,63 +91,67 @@ class Comparison:
 
 
 def compare(
-    runs: list[Run], reference: str | None = None, seed: int = 0
+    results: list[MethodResults], reference: str | None = None, seed: int = 0
 ) -> Comparison:
-    """Compare runs.
+    """Compare the results of methods.
 
     Args:
-        runs: of distinct names, at least one.
-        reference: name of one; None for the first.
+        results: of distinct names, at least one.
+        reference: name of a method; None for the first.
         seed: of the bootstrap.
 
     Raises:
-        ValueError: unknown reference, nothing that two runs share, or runs
-            that disagree on what is better.
+        ValueError: the reference is unknown, no two methods share a clip, or
+            two results disagree on whether a higher score is better.
     """
-    by_name = {run.name: run for run in runs}
-    reference = runs[0].name if reference is None else reference
+    by_name = {each.name: each for each in results}
+    reference = results[0].name if reference is None else reference
     if reference not in by_name:
         known = ', '.join(by_name)
         raise ValueError(
             f'`reference` must be one of {known}, got {reference!r}'
         )
-    higher = _directions(runs)
-    names = unique(dataset for run in runs for dataset, _ in run.clips)
+    higher = _directions(results)
+    names = unique(dataset for each in results for dataset, _ in each.clips)
     sets = [
-        _compare_set(name, runs, reference, higher, seed) for name in names
+        _compare_set(name, results, reference, higher, seed) for name in names
     ]
-    if len(runs) > 1 and not any(_is_shared(table, runs) for table in sets):
-        listed = ', '.join(by_name)
-        raise ValueError(f'{listed}: no clip is scored alike in two of them')
+    if len(results) > 1 and not any(_is_shared(t, results) for t in sets):
+        raise ValueError(
+            f'{", ".join(by_name)}: no two methods have a score of the same '
+            'clip in the same metric'
+        )
     return Comparison(by_name, reference, sets, higher, seed)
 
 
 def unique(values: Iterable[T]) -> list[T]:
-    """Keep the first of equals."""
+    """Return the values without later repetitions."""
     return list(dict.fromkeys(values))
 
 
-def _directions(runs: list[Run]) -> dict[str, bool]:
+def _directions(results: list[MethodResults]) -> dict[str, bool]:
+    """Return by metric whether higher is better."""
     higher: dict[str, bool] = {}
-    for run in runs:
-        for metric in run.protocol['metrics']:
+    for each in results:
+        for metric in each.protocol['metrics']:
             name, better = metric['name'], bool(metric['higher_is_better'])
             if higher.setdefault(name, better) != better:
                 raise ValueError(
-                    f'{run.folder}: {name} is better '
-                    f'{"higher" if better else "lower"}, unlike before'
+                    f'{each.folder}: {name} is better '
+                    f'{"higher" if better else "lower"}, unlike in the '
+                    'results before'
                 )
     return higher
 
 
 def _compare_set(
     name: str,
-    runs: list[Run],
+    results: list[MethodResults],
     reference: str,
     higher: dict[str, bool],
     seed: int,
 ) -> SetComparison:
-    members = [r for r in runs if any(key[0] == name for key in r.clips)]
+    members = [r for r in results if any(key[0] == name for key in r.clips)]
     cells: dict[tuple[str, str], Cell] = {}
     shared: dict[str, list[str]] = {}
     for metric, better in higher.items():
@@ -151,52 +160,53 @@ def _compare_set(
         if not found:
             continue
         shared[metric] = _in_all(found)
-        means = _estimates(found, shared[metric], seed)
-        order = _ranks(means, metric, better, runs if shared[metric] else [])
+        means = _means(found, shared[metric], seed)
+        ranked = results if shared[metric] else []
+        order = _ranks(means, metric, better, ranked)
         base = found.get(reference, {})
         for method, mean in means.items():
             difference = None
             if method != reference:
                 difference = paired_difference(found[method], base, seed)
             cells[method, metric] = Cell(mean, order.get(method), difference)
-    methods = [run.name for run in members]
-    return SetComparison(name, methods, list(shared), shared, cells)
+    methods = [each.name for each in members]
+    return SetComparison(name, methods, shared, cells)
 
 
-def _in_all(found: dict[str, dict[str, float]]) -> list[str]:
+def _in_all(found: Scores) -> list[str]:
     first, *others = found.values()
     return [name for name in first if all(name in s for s in others)]
 
 
-def _estimates(
-    found: dict[str, dict[str, float]], shared: list[str], seed: int
-) -> dict[str, Estimate]:
+def _means(found: Scores, shared: list[str], seed: int) -> dict[str, ClipMean]:
     """Average over the shared clips; over a method's own if there are none."""
     return {
-        method: estimate([scores[n] for n in shared or scores], seed)
+        method: mean_over_clips([scores[n] for n in shared or scores], seed)
         for method, scores in found.items()
     }
 
 
 def _ranks(
-    means: dict[str, Estimate], metric: str, better: bool, runs: list[Run]
+    means: dict[str, ClipMean],
+    metric: str,
+    better: bool,
+    results: list[MethodResults],
 ) -> dict[str, int]:
-    """Rank what is trained, if there is more than one to rank."""
+    """Rank the methods with trained weights, if there are several."""
     values = {
-        run.name: means[run.name].mean
-        for run in runs
-        if run.name in means and not run.random
+        each.name: means[each.name].value
+        for each in results
+        if each.name in means and not each.random
     }
     if len(values) < 2:
         return {}
     return ranks(values, better, digits_of(metric))
 
 
-def _is_shared(table: SetComparison, runs: list[Run]) -> bool:
-    """Whether two methods have a score of one clip."""
+def _is_shared(table: SetComparison, results: list[MethodResults]) -> bool:
+    """Return whether two methods have a score of one clip in one metric."""
     for metric in table.metrics:
-        owners = [list(run.scores(table.name, metric)) for run in runs]
-        names = [name for names in owners for name in names]
+        names = [n for r in results for n in r.scores(table.name, metric)]
         if len(names) > len(set(names)):
             return True
     return False

@@ -1,22 +1,22 @@
-"""Scores over the frames of a clip as a drawing (SVG)."""
+"""Curves of scores over the frames of a clip, as SVG."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from star.report.runs import Parts
+from star.report.results import FrameScores
 
 _WIDTH, _HEIGHT = 360, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 10, 24
-COLOURS = 8  # that the page's style knows
+COLOURS = 8  # of lines in page.css
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where values lie on the drawing."""
+    """Maps values to a coordinate of the drawing."""
 
     low: float
     high: float
@@ -30,31 +30,33 @@ class _Scale:
 
 def draw_curves(
     title: str,
-    series: Mapping[str, Parts],
+    series: Mapping[str, FrameScores],
     colours: Mapping[str, int],
     digits: int,
 ) -> str:
     """Draw one line for each method.
 
     Args:
-        title: what is drawn, for those who do not see it.
+        title: of the drawing, for screen readers.
         series: by method; missing and infinite values leave a gap.
-        colours: number of each method's line in the page's style.
-        digits: after the decimal point, of the numbers on the axis.
+        colours: number of each method's line in page.css.
+        digits: printed after the decimal point on the axis.
 
     Returns:
-        An svg element, or '' where there is no value at all.
+        An svg element, or '' without a value.
     """
-    lines = {name: _segments(parts) for name, parts in series.items()}
-    points = [p for segments in lines.values() for s in segments for p in s]
+    lines = {name: _pieces(scores) for name, scores in series.items()}
+    points = [
+        p for pieces in lines.values() for piece in pieces for p in piece
+    ]
     if not points:
         return ''
-    across = _span([x for x, _ in points], _LEFT, _WIDTH - _RIGHT)
-    up = _span([y for _, y in points], _HEIGHT - _BOTTOM, _TOP)
+    across = _scale([x for x, _ in points], _LEFT, _WIDTH - _RIGHT)
+    up = _scale([y for _, y in points], _HEIGHT - _BOTTOM, _TOP)
     marks = [
-        _path(segment, across, up, colours[name] % COLOURS)
-        for name, segments in lines.items()
-        for segment in segments
+        _line(piece, across, up, colours[name] % COLOURS)
+        for name, pieces in lines.items()
+        for piece in pieces
     ]
     spoken = escape(f'{title}: {_describe(lines, digits)}', quote=True)
     return (
@@ -64,18 +66,18 @@ def draw_curves(
     )
 
 
-def _segments(parts: Parts) -> list[list[Point]]:
+def _pieces(scores: FrameScores) -> list[list[Point]]:
     """Cut a curve where values are missing."""
-    segments: list[list[Point]] = [[]]
-    for frame, value in zip(parts.frames, parts.values, strict=True):
+    pieces: list[list[Point]] = [[]]
+    for frame, value in zip(scores.frames, scores.values, strict=True):
         if value is not None and math.isfinite(value):
-            segments[-1].append((frame, value))
-        elif segments[-1]:
-            segments.append([])
-    return [segment for segment in segments if segment]
+            pieces[-1].append((frame, value))
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
 
 
-def _span(values: list[float], start: float, end: float) -> _Scale:
+def _scale(values: list[float], start: float, end: float) -> _Scale:
     low, high = min(values), max(values)
     margin = (high - low) / 20 or abs(high) / 20 or 1
     if start < end:  # frames: from the first to the last
@@ -83,7 +85,7 @@ def _span(values: list[float], start: float, end: float) -> _Scale:
     return _Scale(low - margin, high + margin, start, end)
 
 
-def _path(points: list[Point], across: _Scale, up: _Scale, i: int) -> str:
+def _line(points: list[Point], across: _Scale, up: _Scale, i: int) -> str:
     spots = [(across(x), up(y)) for x, y in points]
     if len(spots) == 1:
         x, y = spots[0]
@@ -93,7 +95,7 @@ def _path(points: list[Point], across: _Scale, up: _Scale, i: int) -> str:
 
 
 def _axes(across: _Scale, up: _Scale, digits: int) -> str:
-    """Draw three lines across with their values, and the frames' numbers."""
+    """Draw three horizontal lines with their values, and frame numbers."""
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     drawn = []
     for share in (0.1, 0.5, 0.9):
@@ -115,10 +117,11 @@ def _axes(across: _Scale, up: _Scale, digits: int) -> str:
 
 
 def _describe(lines: dict[str, list[list[Point]]], digits: int) -> str:
-    told = []
-    for name, segments in lines.items():
-        values = [y for segment in segments for _, y in segment]
+    """Return each method's lowest and highest value as text."""
+    ranges = []
+    for name, pieces in lines.items():
+        values = [y for piece in pieces for _, y in piece]
         if values:
             low, high = min(values), max(values)
-            told.append(f'{name} {low:.{digits}f} to {high:.{digits}f}')
-    return '; '.join(told)
+            ranges.append(f'{name} {low:.{digits}f} to {high:.{digits}f}')
+    return '; '.join(ranges)

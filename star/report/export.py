@@ -1,14 +1,13 @@
-"""A comparison as data: JSON, and a table of one score a row."""
+"""A comparison as JSON, and as CSV with one score a row."""
 
-import csv
-import io
 import math
 from typing import Any
 
 from star.report.comparison import Cell, Comparison, SetComparison
 from star.report.published import load_published, published_method
 from star.report.remarks import Remark
-from star.report.statistics import Estimate
+from star.report.statistics import ClipMean
+from star.utils.files import csv_text
 
 FORMAT = 'star-report/1'
 COLUMNS = (
@@ -16,14 +15,11 @@ COLUMNS = (
     *('difference', 'difference_low', 'difference_high', 'difference_clips'),
     *('seconds_per_frame', 'peak_memory', 'published'),
 )
+Value = float | str | None  # infinity is the text 'inf', as in results.json
 
 
 def to_json(comparison: Comparison, remarks: list[Remark]) -> dict[str, Any]:
-    """Collect everything that the tables show.
-
-    Returns:
-        What JSON can hold: infinity is the string 'inf'.
-    """
+    """Return the content of all tables as JSON's types."""
     return {
         'format': FORMAT,
         'reference': comparison.reference,
@@ -31,62 +27,57 @@ def to_json(comparison: Comparison, remarks: list[Remark]) -> dict[str, Any]:
         'higher_is_better': comparison.higher_is_better,
         'methods': {
             name: {
-                'folder': str(run.folder),
-                'method': run.method,
-                'protocol': run.protocol,
+                'folder': str(results.folder),
+                'method': results.method,
+                'protocol': results.protocol,
             }
-            for name, run in comparison.runs.items()
+            for name, results in comparison.results.items()
         },
-        'rows': rows(comparison),
-        'shared_clips': {p.name: p.shared for p in comparison.sets},
+        'rows': [
+            dict(zip(COLUMNS, row, strict=True)) for row in _rows(comparison)
+        ],
+        'shared_clips': {
+            table.name: table.shared for table in comparison.sets
+        },
         'warnings': [{'level': r.level, 'text': r.text} for r in remarks],
     }
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Write one line for each set, method and metric."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows(comparison))
-    return text.getvalue()
+    """Return one line for each set, method and metric."""
+    return csv_text([COLUMNS, *_rows(comparison)])
 
 
-def rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """List the scores, one dict of `COLUMNS` each."""
+def _rows(comparison: Comparison) -> list[list[Value]]:
+    """Return the scores, each row with a value for each of `COLUMNS`."""
     return [
-        _row(comparison, part, method, metric, cell)
-        for part in comparison.sets
-        for (method, metric), cell in part.cells.items()
+        _row(comparison, table, method, metric, cell)
+        for table in comparison.sets
+        for (method, metric), cell in table.cells.items()
     ]
 
 
 def _row(
     comparison: Comparison,
-    part: SetComparison,
+    table: SetComparison,
     method: str,
     metric: str,
     cell: Cell,
-) -> dict[str, Any]:
-    run = comparison.runs[method]
-    printed = load_published().get(part.name, {})
-    scores = printed.get(published_method(run) or '', {})
-    values = [
-        *(part.name, method, metric, *_ends(cell.estimate), cell.rank),
-        *_ends(cell.difference),
-        *run.cost(part.name),
+) -> list[Value]:
+    results = comparison.results[method]
+    printed = load_published().get(table.name, {})
+    scores = printed.get(published_method(results) or '', {})
+    return [
+        *(table.name, method, metric, *_values(cell.mean), cell.rank),
+        *_values(cell.difference),
+        *results.cost(table.name),
         scores.get(metric),
     ]
-    return dict(zip(COLUMNS, values, strict=True))
 
 
-def _ends(found: Estimate | None) -> list[float | str | None]:
-    if found is None:
+def _values(mean: ClipMean | None) -> list[Value]:
+    if mean is None:
         return [None] * 4
-    ends = [_safe(v) for v in (found.mean, found.low, found.high)]
-    return [*ends, found.count]
-
-
-def _safe(value: float | None) -> float | str | None:
-    infinite = value is not None and math.isinf(value)
-    return str(value) if infinite else value
+    numbers = (mean.value, mean.low, mean.high)
+    texts = [str(v) if v and math.isinf(v) else v for v in numbers]
+    return [*texts, mean.count]

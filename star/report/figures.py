@@ -1,17 +1,15 @@
-"""Figures of one look, each written in one piece, its numbers beside it."""
+"""Style of the figures, and files of figures and their numbers."""
 
-import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from star.utils.files import write_text
+from star.utils.files import csv_text, write_bytes, write_text
 
-# Okabe and Ito's, told apart also by those who see fewer colours
+# Okabe and Ito's, which colour-blind people can tell apart
 COLOURS = (
     *('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'),
     '#000000',
@@ -28,9 +26,9 @@ def new_figure(
 
     Args:
         columns: of panels, >= 1.
-        rows: likewise.
+        rows: of panels, >= 1.
         width: of a panel in inches.
-        height: likewise.
+        height: of a panel in inches.
 
     Returns:
         The figure and its panels, row by row.
@@ -44,48 +42,35 @@ def new_figure(
 
 
 def check_png(path: Path) -> None:
-    """Refuse a name under which no figure can be written.
+    """Refuse a path that is a folder or does not end in .png.
 
     Raises:
-        ValueError: it is a folder, or does not end in .png.
+        ValueError: it is such a path.
     """
     if path.suffix.lower() != '.png' or path.is_dir():
         raise ValueError(f'`out` must be a file that ends in .png, got {path}')
 
 
 def to_png(figure: Figure) -> bytes:
-    """Draw a figure as a PNG file; equal figures give equal bytes."""
+    """Return a figure as PNG; equal figures give equal bytes."""
     file = io.BytesIO()
     figure.savefig(file, format='png', dpi=DPI, metadata={'Software': None})
     return file.getvalue()
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG file; its folder is made if need be.
-
-    Args:
-        figure: equal figures give equal files.
-        path: of the file.
-    """
-    data = to_png(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part-{os.getpid()}')
-    part.write_bytes(data)
-    part.replace(path)
+    """Write a figure as a PNG file; its folder is made if need be."""
+    write_bytes(path, to_png(figure))
 
 
 def save_numbers(
     path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    """Write the numbers of a figure as CSV; None leaves a field empty.
+    """Write the numbers of a figure as CSV.
 
     Args:
         path: of the file.
         columns: their names.
-        rows: as many values each.
+        rows: one value for each column; None is an empty cell.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([columns, *rows]))

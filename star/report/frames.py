@@ -1,4 +1,4 @@
-"""Choose clips and read the frames that the page shows."""
+"""Choice of the clips, frames and crops that the page shows."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from star.report.comparison import Comparison, unique
-from star.report.runs import Key
+from star.report.results import Key
 from star.video.io import VideoReader
 
 GROUND_TRUTH = 'ground truth'
@@ -43,12 +43,12 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Source:
-    """One version of a clip.
+class ClipVersion:
+    """A clip as one method restored it, its input or its ground truth.
 
     Args:
-        name: method, or one of the two names above.
-        path: file or folder of frames.
+        name: of the method, or one of the two names above.
+        path: video, or folder of frames.
     """
 
     name: str
@@ -62,68 +62,73 @@ def choose_clips(
 
     Args:
         comparison: of the methods.
-        per_set: how many of each set, evenly spread over its list.
+        per_set: number of clips of each set, evenly spread over its list.
         wanted: SET/NAME of clips to show instead.
 
     Raises:
-        ValueError: a clip that no run has.
+        ValueError: no method has a clip of `wanted`.
     """
-    runs = comparison.runs.values()
-    keys = unique(key for run in runs for key in run.clips)
+    methods = comparison.results.values()
+    keys = unique(key for each in methods for key in each.clips)
     if wanted:
         known = {'/'.join(key): key for key in keys}
         unknown = [name for name in wanted if name not in known]
         if unknown:
-            raise ValueError(f'no run has the clip {unknown[0]!r} (SET/NAME)')
+            raise ValueError(
+                f'no method has the clip {unknown[0]!r} (SET/NAME)'
+            )
         return [known[name] for name in wanted]
     chosen = []
-    for part in comparison.sets:
-        names = [key for key in keys if key[0] == part.name]
+    for table in comparison.sets:
+        names = [key for key in keys if key[0] == table.name]
         count = min(per_set, len(names))
         chosen += [names[i * len(names) // count] for i in range(count)]
     return chosen
 
 
-def find_sources(
+def find_versions(
     comparison: Comparison, key: Key
-) -> tuple[list[Source], list[Source]]:
-    """List the versions of a clip.
+) -> tuple[list[ClipVersion], list[ClipVersion]]:
+    """Find the files of all versions of a clip.
 
     Returns:
-        Those whose files are still there, and the input and the ground truth
-        if they are not.
+        The versions whose files exist, and those of input and ground truth
+        whose files are missing.
     """
     clips = {
-        name: run.clips[key]
-        for name, run in comparison.runs.items()
-        if key in run.clips
+        name: results.clips[key]
+        for name, results in comparison.results.items()
+        if key in results.clips
     }
-    found, gone = [], []
+    found, missing = [], []
     for name, kind in ((LOW_QUALITY, 'lq'), (GROUND_TRUTH, 'gt')):
         paths = [c.files[kind] for c in clips.values() if kind in c.files]
-        there = [path for path in paths if path.exists()]
-        found += [Source(name, path) for path in there[:1]]
-        gone += [Source(name, path) for path in paths[:1] if not there]
+        existing = [path for path in paths if path.exists()]
+        found += [ClipVersion(name, path) for path in existing[:1]]
+        if not existing:
+            missing += [ClipVersion(name, path) for path in paths[:1]]
     for name, clip in clips.items():
         path = clip.files.get('pred')
         if path is not None and path.exists():
-            found.append(Source(name, path))
-    return found, gone
+            found.append(ClipVersion(name, path))
+    return found, missing
 
 
-def read_frames(path: Path, size: Size, most: int) -> Iterator[Image.Image]:
+def read_frames(
+    path: Path, size: Size, num_frames: int
+) -> Iterator[Image.Image]:
     """Read a clip's first frames.
 
     Args:
-        path: file or folder.
-        size: of the frames given; others are resized (bicubic).
-        most: how many at most.
+        path: video, or folder of frames.
+        size: frames of another size are resized to this one (bicubic).
+        num_frames: at most.
 
     Raises:
-        ValueError: it cannot be read.
+        VideoError: the clip cannot be read.
     """
     height, width = size
-    with VideoReader(path, num_frames=most) as reader:
+    with VideoReader(path, num_frames=num_frames) as reader:
         for frame in reader:
             image = Image.fromarray(frame.image)
             if image.size != (width, height):
@@ -131,13 +136,13 @@ def read_frames(path: Path, size: Size, most: int) -> Iterator[Image.Image]:
             yield image
 
 
-def liveliest(image: Image.Image, side: int) -> Crop:
+def most_detailed(image: Image.Image, side: int) -> Crop:
     """Find the square with the highest variance of luma.
 
     Args:
         image: a frame.
-        side: of the square; less where the frame is smaller. Places are
-            tried at steps of an eighth of it.
+        side: of the square, at most that of the frame. The search goes in
+            steps of an eighth of it.
     """
     luma = np.asarray(image.convert('L'), dtype=np.float64)
     height, width = luma.shape
@@ -150,10 +155,10 @@ def liveliest(image: Image.Image, side: int) -> Crop:
 
 
 def fit(crop: Crop, size: Size) -> Crop:
-    """Cut a crop to a frame.
+    """Return the part of a crop that lies in a frame.
 
     Raises:
-        ValueError: it lies outside.
+        ValueError: all of the crop lies outside.
     """
     height, width = size
     if crop.left >= width or crop.top >= height:
@@ -169,15 +174,15 @@ def fit(crop: Crop, size: Size) -> Crop:
     )
 
 
-def reduced(size: Size, most: int) -> Size:
-    """Reduce a size until its longer side is at most `most`."""
-    factor = min(1.0, most / max(size))
+def reduced(size: Size, longest: int) -> Size:
+    """Return a size in the same proportion, no side over `longest`."""
+    factor = min(1.0, longest / max(size))
     height, width = (max(1, math.floor(side * factor)) for side in size)
     return height, width
 
 
 def _box_sums(values: np.ndarray, side: int) -> np.ndarray:
-    """Sum over every square of a side."""
+    """Sum over every square of this side."""
     total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rows = total[side:] - total[:-side]
     return rows[:, side:] - rows[:, :-side]

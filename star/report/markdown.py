@@ -4,14 +4,9 @@ import re
 
 from star.report.comparison import Comparison
 from star.report.remarks import Remark
-from star.report.tables import (
-    Item,
-    Table,
-    set_tables,
-)
-from star.report.wording import explain
+from star.report.tables import Item, Table, explanation, set_tables
 
-# <ins>: Markdown has no underline, and sites that show it let this tag pass
+# <ins>: Markdown has no underline, and the sites that show it allow this tag
 _MARKS = {
     '': '{}',
     'best': '**{}**',
@@ -23,27 +18,27 @@ _MARKS = {
 
 
 def to_markdown(comparison: Comparison, remarks: list[Remark]) -> str:
-    """Write the tables and what is to be known of them."""
-    blocks = ['# Comparison', explain(comparison)]
+    """Return the explanation, the warnings and the tables."""
+    blocks = ['# Comparison', explanation(comparison)]
     if remarks:
         lines = [f'- {r.level}: {escape(r.text)}.' for r in remarks]
         blocks += ['## Warnings', '\n'.join(lines)]
-    for part in comparison.sets:
-        for i, table in enumerate(set_tables(comparison, part)):
+    for each in comparison.sets:
+        for i, table in enumerate(set_tables(comparison, each)):
             blocks += [f'{"###" if i else "##"} {escape(table.title)}']
             blocks.append(markdown_table(table))
     return '\n\n'.join(blocks) + '\n'
 
 
 def escape(text: str) -> str:
-    """Keep names from being read as Markdown or HTML."""
+    """Return text on one line that is neither Markdown nor HTML."""
     text = ' '.join(text.split())
     text = text.replace('&', '&amp;').replace('<', '&lt;')
     return re.sub(r'([\\`*_\[\]|>#])', r'\\\1', text)
 
 
 def markdown_table(table: Table) -> str:
-    """Write a table as Markdown."""
+    """Return a table as Markdown."""
     lines = [[escape(title) for title in table.head]]
     lines.append(['---', *['---:'] * (len(table.head) - 1)])
     lines += [[_cell(item) for item in row] for row in table.rows]

@@ -1,7 +1,7 @@
 'use strict';
 
-// Each viewer comes as pictures side by side. This adds a slider between any
-// two of them; zoom and place are the same for all pictures of a viewer.
+// Adds to each viewer, whose pictures stand side by side, a slider between any
+// two of them. All pictures of a viewer share zoom and position.
 
 const MAX_ZOOM = 16;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -29,7 +29,7 @@ class Viewer {
     this.images = new Map(
       [...this.panes.querySelectorAll('figure')].map(
         (figure) => [figure.dataset.name, figure.querySelector('img')]));
-    this.zoom = 1; // x, y: what lies at the upper left corner, in shares
+    this.zoom = 1; // x, y: upper left corner in shares of the picture
     this.x = 0;
     this.y = 0;
     this.fingers = new Map();
@@ -105,7 +105,7 @@ class Viewer {
   show(mode) {
     const slides = mode === 'slider';
     this.panes.hidden = slides;
-    for (const part of [this.both, ...this.labels]) part.hidden = !slides;
+    for (const each of [this.both, ...this.labels]) each.hidden = !slides;
     for (const made of this.modes) {
       made.setAttribute('aria-pressed', String(made.textContent === mode));
     }
@@ -211,7 +211,7 @@ class Viewer {
       else this.scale(4, x, y);
     });
     area.addEventListener('wheel', (event) => {
-      // the wheel alone scrolls the page, unless the viewer was clicked
+      // without Ctrl the wheel scrolls the page, until the viewer is clicked
       if (!event.ctrlKey && document.activeElement !== this.stage) return;
       event.preventDefault();
       this.scale(event.deltaY < 0 ? 1.2 : 1 / 1.2, ...this.place(event, area));

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else."""
+"""A comparison as one HTML page that needs no other file."""
 
 from dataclasses import dataclass
 from html import escape
@@ -6,37 +6,36 @@ from importlib import resources
 
 from star.report.comparison import Comparison, SetComparison, digits_of
 from star.report.curves import COLOURS, draw_curves
-from star.report.frames import Crop
 from star.report.pictures import ClipPictures, Picture
 from star.report.remarks import Remark
-from star.report.runs import Key
+from star.report.results import Key
 from star.report.tables import (
     Item,
     Table,
     clip_table,
+    explanation,
     set_tables,
 )
-from star.report.wording import explain
 
-# nothing is loaded from anywhere, whatever a file's name says
+# the browser loads nothing else, whatever a file's name contains
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'"
 )
 _NO_PICTURES = (
-    'No pictures: the restored clips were not kept. tools/test.py keeps them '
-    'with --save png.'
+    'No pictures: the restored clips were not kept. `star test --save png` '
+    'keeps them.'
 )
 
 
 @dataclass(frozen=True)
-class ClipPart:
-    """A clip that the page shows.
+class ClipSection:
+    """A clip on the page.
 
     Args:
         key: of the clip.
         pictures: None where there are none.
-        problem: why there are none, if not for lack of restored clips.
+        problem: reason for that, other than a lack of restored clips.
     """
 
     key: Key
@@ -45,28 +44,28 @@ class ClipPart:
 
 
 def to_page(
-    comparison: Comparison, remarks: list[Remark], clips: list[ClipPart]
+    comparison: Comparison, remarks: list[Remark], clips: list[ClipSection]
 ) -> str:
-    """Write the page.
+    """Return the page.
 
     Args:
         comparison: of the methods.
-        remarks: what a reader must know first.
-        clips: to show, in this order.
+        remarks: shown above the tables.
+        clips: shown below the tables, in this order.
     """
-    title = f'Comparison of {", ".join(comparison.runs)}'
-    body = [f'<h1>Comparison</h1><p>{escape(explain(comparison))}</p>']
+    title = f'Comparison of {", ".join(comparison.results)}'
+    body = [f'<h1>Comparison</h1><p>{escape(explanation(comparison))}</p>']
     body += [_remarks(remarks)] if remarks else []
-    body += [_set(comparison, part) for part in comparison.sets]
+    body += [_set(comparison, each) for each in comparison.sets]
     if clips:
         body.append('<h2>Clips</h2>')
-        body += [_clip(comparison, part) for part in clips]
+        body += [_clip(comparison, section) for section in clips]
     body.append(_methods(comparison))
     return html_page(title, ''.join(body))
 
 
 def html_page(title: str, body: str) -> str:
-    """Put a body of HTML into a page that loads nothing.
+    """Return a page that loads no other file.
 
     Args:
         title: plain text.
@@ -99,19 +98,19 @@ def _remarks(remarks: list[Remark]) -> str:
     )
 
 
-def _set(comparison: Comparison, part: SetComparison) -> str:
+def _set(comparison: Comparison, set_: SetComparison) -> str:
     body = []
-    for table in set_tables(comparison, part):
+    for table in set_tables(comparison, set_):
         text = html_table(table)
         if table.folded:
             title = escape(table.title)
             text = f'<details><summary>{title}</summary>{text}</details>'
         body.append(text)
-    return f'<section><h2>{escape(part.name)}</h2>{"".join(body)}</section>'
+    return f'<section><h2>{escape(set_.name)}</h2>{"".join(body)}</section>'
 
 
 def html_table(table: Table) -> str:
-    """Write a table that scrolls sideways where the window is narrow."""
+    """Return a table that scrolls sideways in a narrow window."""
     head = ''.join(f'<th scope="col">{escape(h)}</th>' for h in table.head)
     rows = ''.join(
         f'<tr><th scope="row">{_cell(row[0])}</th>'
@@ -140,17 +139,17 @@ def _cell(item: Item) -> str:
     return f'{text} <small>{escape(item.note)}</small>' if item.note else text
 
 
-def _clip(comparison: Comparison, part: ClipPart) -> str:
-    title = escape('/'.join(part.key))
-    scores = clip_table(comparison, part.key)
-    pieces = [] if scores is None else [html_table(scores)]
-    if part.pictures is None:
-        reason = escape(part.problem or _NO_PICTURES)
-        pieces.append(f'<p class="missing">{reason}</p>')
+def _clip(comparison: Comparison, section: ClipSection) -> str:
+    title = escape('/'.join(section.key))
+    scores = clip_table(comparison, section.key)
+    body = [] if scores is None else [html_table(scores)]
+    if section.pictures is None:
+        reason = escape(section.problem or _NO_PICTURES)
+        body.append(f'<p class="missing">{reason}</p>')
     else:
-        pieces += _pictures(part.pictures)
-    pieces.append(_curves(comparison, part.key))
-    return f'<section class="clip"><h3>{title}</h3>{"".join(pieces)}</section>'
+        body += _pictures(section.pictures)
+    body.append(_curves(comparison, section.key))
+    return f'<section class="clip"><h3>{title}</h3>{"".join(body)}</section>'
 
 
 def _pictures(made: ClipPictures) -> list[str]:
@@ -164,7 +163,8 @@ def _pictures(made: ClipPictures) -> list[str]:
         *(f'<p class="missing">{escape(note)}.</p>' for note in made.problems),
         f'<h4>Frame {made.frame}, {width}x{height}{scaled}</h4>',
         _viewer(made.whole, f'{clip}, frame {made.frame}'),
-        f'<h4>Crop of {_place(crop)}</h4>',
+        f'<h4>Crop of {crop.width}x{crop.height} at column {crop.left}, row '
+        f'{crop.top}</h4>',
         _grid(made.crops, f'{clip}, crop', 'crops'),
         f'<h4>Row {made.row} over time, columns {start} to '
         f'{start + count - 1}; time runs downwards</h4>',
@@ -172,12 +172,8 @@ def _pictures(made: ClipPictures) -> list[str]:
     ]
 
 
-def _place(crop: Crop) -> str:
-    return f'{crop.width}x{crop.height} at column {crop.left}, row {crop.top}'
-
-
 def _viewer(pictures: list[Picture], title: str) -> str:
-    """Write the pictures side by side; the script adds the slider."""
+    """Return the pictures side by side; page.js adds the slider."""
     grid = _grid(pictures, title, 'panes')
     return f'<div class="viewer" data-title="{escape(title)}">{grid}</div>'
 
@@ -195,22 +191,21 @@ def _grid(pictures: list[Picture], title: str, kind: str) -> str:
 
 
 def _curves(comparison: Comparison, key: Key) -> str:
-    """Draw every metric of a clip that has scores of frames or pairs."""
+    """Draw the metrics of a clip that have scores of frames or pairs."""
     clips = {
-        name: run.clips[key]
-        for name, run in comparison.runs.items()
-        if key in run.clips
+        name: results.clips[key]
+        for name, results in comparison.results.items()
+        if key in results.clips
     }
+    # a method has the same colour in all drawings
+    colours = {name: i for i, name in enumerate(comparison.results)}
     drawn = []
     for metric, better in comparison.higher_is_better.items():
-        # every method keeps its colour, with or without this metric
         series = {
-            name: clip.parts[metric]
+            name: clip.frame_scores[metric]
             for name, clip in clips.items()
-            if metric in clip.parts
+            if metric in clip.frame_scores
         }
-        ranks = {name: i for i, name in enumerate(comparison.runs)}
-        colours = {name: ranks[name] for name in series}
         svg = draw_curves(metric, series, colours, digits_of(metric))
         if svg:
             way = 'higher' if better else 'lower'
@@ -222,10 +217,9 @@ def _curves(comparison: Comparison, key: Key) -> str:
         return ''
     legend = ''.join(
         f'<li><svg viewBox="0 0 30 8" aria-hidden="true"><polyline '
-        f'class="l{i % COLOURS}" points="1,4 29,4"/></svg>'
+        f'class="l{colours[name] % COLOURS}" points="1,4 29,4"/></svg>'
         f'{escape(name)}</li>'
-        for i, name in enumerate(comparison.runs)
-        if name in clips
+        for name in clips
     )
     return (
         f'<h4>Frame by frame</h4><ul class="legend">{legend}</ul>'
@@ -234,14 +228,13 @@ def _curves(comparison: Comparison, key: Key) -> str:
 
 
 def _methods(comparison: Comparison) -> str:
-    """Say what ran, and how it was scored."""
+    """Return a table of the methods, their weights and their protocols."""
     rows = []
-    for name, run in comparison.runs.items():
-        protocol = run.protocol
+    for name, results in comparison.results.items():
+        method, protocol = results.method, results.protocol
         values = [
-            run.method.get('config'),
-            run.method.get('checkpoint')
-            or ', '.join(run.method.get('weights') or {}),
+            method.get('config'),
+            method.get('checkpoint') or ', '.join(method.get('weights') or {}),
             protocol.get('input'),
             protocol.get('decoder'),
             protocol.get('device'),
@@ -250,6 +243,6 @@ def _methods(comparison: Comparison) -> str:
         cells = [Item('' if v is None else str(v)) for v in values]
         rows.append([Item(name), *cells])
     head = ['method', 'config', 'weights', 'scored', 'decoder', 'device']
-    table = Table('What ran', [*head, 'protocol'], rows)
+    table = Table('Methods', [*head, 'protocol'], rows)
     body = f'<h2>Methods</h2>{html_table(table)}'
     return f'<section class="methods">{body}</section>'

@@ -1,4 +1,4 @@
-"""What a clip looks like: one frame, a crop, and one row over time."""
+"""Pictures of a clip: one frame, a crop, and a row of pixels over time."""
 
 import base64
 import io
@@ -10,40 +10,40 @@ from PIL import Image
 from star.report.comparison import Comparison
 from star.report.frames import (
     GROUND_TRUTH,
+    ClipVersion,
     Crop,
     Size,
-    Source,
-    find_sources,
+    find_versions,
     fit,
-    liveliest,
+    most_detailed,
     read_frames,
     reduced,
 )
-from star.report.runs import Clip, Key
+from star.report.results import ClipResult, Key
 from star.video.io import VideoError
 
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """How pictures are made.
+    """Options of the pictures.
 
     Args:
-        crop: same for all clips; None for the liveliest square of each.
+        crop: of all clips; None for the most detailed square of each.
         crop_side: pixels of that square.
-        longest: side of a whole frame on the page, at most; larger frames
-            are shown reduced.
-        quality: of the JPEG files, 1 to 95, whole frames; crops take 95.
-        most_frames: of the row over time.
+        longest: largest side of a whole frame on the page, in pixels; larger
+            frames are reduced.
+        quality: of whole frames as JPEG, 1 to 95; crops have 95.
+        max_frames: of the row over time.
     """
 
     crop: Crop | None = None
     crop_side: int = 96
     longest: int = 1280
     quality: int = 85
-    most_frames: int = 200
+    max_frames: int = 200
 
     def __post_init__(self) -> None:
-        for name in ('crop_side', 'longest', 'quality', 'most_frames'):
+        for name in ('crop_side', 'longest', 'quality', 'max_frames'):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f'`{name}` must be >= 1, got {getattr(self, name)}'
@@ -52,13 +52,13 @@ class PictureOptions:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of one version.
+    """A picture of one version of a clip.
 
     Args:
         name: of the version.
-        url: data URL, JPEG.
-        width: pixels of the file.
-        height: likewise.
+        url: data URL of a JPEG file.
+        width: of the file, in pixels.
+        height: of the file, in pixels.
     """
 
     name: str
@@ -73,16 +73,16 @@ class ClipPictures:
 
     Args:
         key: of the clip.
-        frame: index of the frame shown.
+        frame: index of the frame in the pictures.
         size: of the frames, height and width.
-        crop: that is shown enlarged.
+        crop: that is enlarged.
         count: frames of the row over time.
-        row: that is shown over time.
-        columns: first of those that are shown over time, and how many.
-        whole: whole frames, by version.
-        crops: by version.
-        profiles: rows over time, by version.
-        problems: what is missing or is not shown as it is, a line each.
+        row: index of the row over time.
+        columns: first column of the row over time, and their number.
+        whole: whole frame of each version.
+        crops: crop of each version.
+        profiles: row over time of each version.
+        problems: missing and resized versions, a line each.
     """
 
     key: Key
@@ -101,62 +101,64 @@ class ClipPictures:
 def make_pictures(
     comparison: Comparison, key: Key, options: PictureOptions
 ) -> ClipPictures | None:
-    """Make the pictures of a clip from the files that are still there.
+    """Make the pictures of a clip from the files that exist.
 
     Returns:
-        None where no method's restored clip is there.
+        None if no method's restored clip exists.
 
     Raises:
-        ValueError: the crop lies outside.
+        ValueError: the crop lies outside the frame.
         VideoError: the file that the crop is chosen from cannot be read.
     """
-    sources, gone = find_sources(comparison, key)
-    shown = [s for s in sources if s.name in comparison.runs]
-    if not shown:
+    versions, missing = find_versions(comparison, key)
+    restored = [v for v in versions if v.name in comparison.results]
+    if not restored:
         return None
-    clip = comparison.runs[shown[0].name].clips[key]
-    truth = [s for s in sources if s.name == GROUND_TRUTH]
-    made = _plan(key, [*truth, *shown][0], clip, options)
-    made.problems += [f'{s.name}: {s.path} is not there' for s in gone]
-    made.problems += _absences(comparison, shown, made)
-    for source in sources:
+    clip = comparison.results[restored[0].name].clips[key]
+    truth = [v for v in versions if v.name == GROUND_TRUTH]
+    pictures = _plan(key, [*truth, *restored][0], clip, options)
+    pictures.problems += [f'{v.name}: {v.path} is missing' for v in missing]
+    pictures.problems += _find_problems(comparison, restored, pictures)
+    for version in versions:
         try:
-            _add(made, source, options)
+            _add(pictures, version, options)
         except (VideoError, OSError) as error:
-            made.problems.append(f'{source.name}: {error}')
-    return made
+            pictures.problems.append(f'{version.name}: {error}')
+    return pictures
 
 
-def _absences(
-    comparison: Comparison, shown: list[Source], made: ClipPictures
+def _find_problems(
+    comparison: Comparison,
+    restored: list[ClipVersion],
+    pictures: ClipPictures,
 ) -> list[str]:
-    """Name the methods that are not shown, or not at their own size."""
-    names = [source.name for source in shown]
-    absent = [name for name in comparison.runs if name not in names]
-    told = []
+    """Name the methods without a restored clip, or with a resized one."""
+    names = [version.name for version in restored]
+    absent = [name for name in comparison.results if name not in names]
+    problems = []
     if absent:
-        told.append(
-            f'No pictures of {", ".join(absent)}: restored clips are not '
-            'there (--save png of tools/test.py keeps them)'
+        problems.append(
+            f'No pictures of {", ".join(absent)}: the restored clips were not '
+            'kept (`star test --save png` keeps them)'
         )
     for name in names:
-        height, width = comparison.runs[name].clips[made.key].size
-        if (height, width) != made.size:
-            told.append(f'{name}: resized from {width}x{height}')
-    return told
+        height, width = comparison.results[name].clips[pictures.key].size
+        if (height, width) != pictures.size:
+            problems.append(f'{name}: resized from {width}x{height}')
+    return problems
 
 
 def _plan(
-    key: Key, base: Source, clip: Clip, options: PictureOptions
+    key: Key, base: ClipVersion, clip: ClipResult, options: PictureOptions
 ) -> ClipPictures:
-    """Decide what is shown, by the ground truth if there is one."""
+    """Choose the frame, the crop and the row, by the version `base`."""
     size = clip.size
-    # input and ground truth may go on after the last restored frame
-    count = min(clip.num_frames, options.most_frames)
+    # input and ground truth may be longer than the restored clip
+    count = min(clip.num_frames, options.max_frames)
     frame = count // 2
     if options.crop is None:
         image = list(read_frames(base.path, size, frame + 1))[-1]
-        crop = liveliest(image, options.crop_side)
+        crop = most_detailed(image, options.crop_side)
     else:
         crop = fit(options.crop, size)
     width = min(size[1], 4 * options.crop_side)
@@ -167,37 +169,39 @@ def _plan(
     return ClipPictures(key, frame, size, crop, count, row, columns)
 
 
-def _add(made: ClipPictures, source: Source, options: PictureOptions) -> None:
+def _add(
+    pictures: ClipPictures, version: ClipVersion, options: PictureOptions
+) -> None:
     """Read a version once and make its three pictures."""
-    start, width = made.columns
-    box = (start, made.row, start + width, made.row + 1)
+    start, width = pictures.columns
+    box = (start, pictures.row, start + width, pictures.row + 1)
     rows, whole = [], None
-    frames = read_frames(source.path, made.size, made.count)
+    frames = read_frames(version.path, pictures.size, pictures.count)
     for i, image in enumerate(frames):
         rows.append(np.asarray(image.crop(box)))
-        if i <= made.frame:
+        if i <= pictures.frame:
             whole = image
-    assert whole is not None  # a video has a frame
-    crop = made.crop
+    assert whole is not None, 'a video has a frame'
+    crop = pictures.crop
     corner = (crop.left + crop.width, crop.top + crop.height)
     small = whole.crop((crop.left, crop.top, *corner))
-    height, width = reduced(made.size, options.longest)
+    height, width = reduced(pictures.size, options.longest)
     if whole.size != (width, height):
         whole = whole.resize((width, height), Image.Resampling.LANCZOS)
-    name = source.name
-    made.whole.append(_picture(name, whole, options.quality))
-    made.crops.append(_picture(name, small, 95))
-    made.profiles.append(_picture(name, _profile(rows), 95))
+    name = version.name
+    pictures.whole.append(_picture(name, whole, options.quality))
+    pictures.crops.append(_picture(name, small, 95))
+    pictures.profiles.append(_picture(name, _profile(rows), 95))
 
 
 def _profile(rows: list[np.ndarray]) -> Image.Image:
-    """Put rows below one another, each as high as fills about 96 pixels."""
+    """Stack rows, each repeated so that all are about 96 pixels high."""
     high = max(1, 96 // len(rows))
     return Image.fromarray(np.repeat(np.concatenate(rows), high, axis=0))
 
 
 def _picture(name: str, image: Image.Image, quality: int) -> Picture:
-    """Encode; without subsampling, since colours are compared too."""
+    """Encode as JPEG without subsampling: readers compare colours too."""
     file = io.BytesIO()
     image.save(file, 'JPEG', quality=quality, subsampling=0, optimize=True)
     code = base64.b64encode(file.getvalue()).decode('ascii')

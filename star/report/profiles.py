@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -18,13 +18,13 @@ _COLUMN = 1.8  # that a column over time takes
 
 @dataclass(frozen=True)
 class Line:
-    """A piece of a row or of a column of a frame.
+    """Consecutive pixels of a row or a column of a frame.
 
     Args:
-        vertical: a column; otherwise a row.
+        vertical: take a column instead of a row.
         index: of the row or column, from 0 at the top or left.
-        start: first pixel on it.
-        length: pixels on it, >= 1; None for all up to the edge.
+        start: first pixel.
+        length: number of pixels, >= 1; None for all up to the border.
     """
 
     vertical: bool
@@ -33,13 +33,13 @@ class Line:
     length: int | None = None
 
     def fit(self, size: Size) -> 'Line':
-        """Set the length to what lies in a frame.
+        """Return the line with its length in a frame.
 
         Args:
             size: height and width of the frame.
 
         Raises:
-            ValueError: the line lies outside.
+            ValueError: the line lies outside the frame.
         """
         across, along = size[::-1] if self.vertical else size
         name = 'column' if self.vertical else 'row'
@@ -73,21 +73,20 @@ def read_profile(
 
     Args:
         path: video or folder of frames.
-        size: height and width that the line belongs to; frames of another
-            size are resized (bicubic).
+        size: height and width of the frame that the line lies in; frames of
+            another size are resized (bicubic).
         line: fitted to this size.
-        num_frames: how many at most.
+        num_frames: at most.
 
     Returns:
-        uint8 RGB; of a row (T, length, 3), time runs down, of a column
-        (length, T, 3), time runs to the right.
+        uint8 RGB; of a row (T, length, 3), of a column (length, T, 3).
 
     Raises:
         VideoError: the file cannot be read.
     """
     frames = read_frames(path, size, num_frames)
-    pieces = [np.asarray(image.crop(line.box)) for image in frames]
-    return np.concatenate(pieces, axis=1 if line.vertical else 0)
+    lines = [np.asarray(image.crop(line.box)) for image in frames]
+    return np.concatenate(lines, axis=1 if line.vertical else 0)
 
 
 def draw_profiles(
@@ -98,28 +97,28 @@ def draw_profiles(
     Args:
         frame: of the first clip.
         line: fitted to its size.
-        profiles: as of `read_profile`, by what they are called.
+        profiles: from `read_profile`, by name.
     """
     draw = _draw_columns if line.vertical else _draw_rows
-    figure, place, panels = draw(len(profiles), frame.height / frame.width)
-    place.imshow(frame)
+    figure, first, panels = draw(len(profiles), frame.height / frame.width)
+    first.imshow(frame)
     left, top, right, bottom = line.box
-    place.plot(
+    first.plot(
         [left, left if line.vertical else right - 1],
         [top, bottom - 1 if line.vertical else top],
         color=COLOURS[1],
         linewidth=2,
     )
     name = 'column' if line.vertical else 'row'
-    place.set_title(f'{name} {line.index}', fontsize='medium')
-    place.set_axis_off()
-    place.set_anchor('N')
+    first.set_title(f'{name} {line.index}', fontsize='medium')
+    first.set_axis_off()
+    first.set_anchor('N')
     for panel, (label, profile) in zip(panels, profiles.items(), strict=True):
         _profile(panel, label, profile, line)
     return figure
 
 
-def _draw_rows(count: int, ratio: float) -> tuple[Figure, Any, list[Any]]:
+def _draw_rows(count: int, ratio: float) -> tuple[Figure, Axes, list[Axes]]:
     """Lay out profiles below one another, to the right of the frame."""
     height = max(_FRAME * ratio + 0.4, 1.25 * count)
     figure = Figure(figsize=(2.6 * _FRAME, height), layout='constrained')
@@ -128,7 +127,7 @@ def _draw_rows(count: int, ratio: float) -> tuple[Figure, Any, list[Any]]:
     return figure, figure.add_subplot(grid[:, 0]), panels
 
 
-def _draw_columns(count: int, ratio: float) -> tuple[Figure, Any, list[Any]]:
+def _draw_columns(count: int, ratio: float) -> tuple[Figure, Axes, list[Axes]]:
     """Lay out profiles beside one another, to the right of the frame."""
     size = (_FRAME + _COLUMN * count, max(2.0, _FRAME * ratio + 0.6))
     figure = Figure(figsize=size, layout='constrained')
@@ -138,14 +137,14 @@ def _draw_columns(count: int, ratio: float) -> tuple[Figure, Any, list[Any]]:
     return figure, figure.add_subplot(grid[0, 0]), panels
 
 
-def _profile(panel: Any, label: str, profile: np.ndarray, line: Line) -> None:
-    """Draw one profile; its pixels are stretched, never blurred."""
+def _profile(panel: Axes, label: str, profile: np.ndarray, line: Line) -> None:
+    """Draw one profile, enlarged without interpolation."""
     times = profile.shape[1 if line.vertical else 0]
     assert line.length is not None
     across = (line.start - 0.5, line.start + line.length - 0.5)
-    span = (-0.5, times - 0.5)
+    along = (-0.5, times - 0.5)
     extent = (
-        (*span, *across[::-1]) if line.vertical else (*across, *span[::-1])
+        (*along, *across[::-1]) if line.vertical else (*across, *along[::-1])
     )
     panel.imshow(
         profile, aspect='auto', interpolation='nearest', extent=extent

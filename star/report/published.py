@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import PurePosixPath
 
-from star.report.runs import Run
+from star.report.results import MethodResults
 
-# configs of ours that are the very method of a row
+# configs that are a method of tables 1 and 6
 _CONFIGS = {
     'star/i2vgen': 'STAR (I2VGen-XL)',
     'star/i2vgen_fsdp': 'STAR (I2VGen-XL)',
@@ -15,7 +15,7 @@ _CONFIGS = {
     'star/cogvideox_5b': 'STAR (CogVideoX-5B)',
 }
 
-# configs of `configs/ablations` and the rows of tables 3, 4, 5 and 7 they are
+# configs of `configs/ablations` and their rows in tables 3, 4, 5 and 7
 _ABLATIONS = {
     'liem_none': [(3, 'none')],
     'liem_spatial': [(3, 'position i, spatial')],
@@ -39,19 +39,19 @@ _ABLATIONS = {
     'beta_1p5': [(7, 'beta 1.5')],
     'beta_2': [(7, 'beta 2.0')],
 }
-# the paper does not name the set of tables 3, 4, 5 and 7; the row of the
-# model itself has the scores of this set in table 1
+# the paper does not name the set of tables 3, 4, 5 and 7; their row of the
+# full model has the scores that table 1 has for this set
 ABLATION_SET = 'UDM10'
 _COMPARISONS = ('1', '6')
 _MODEL = 'star/i2vgen'
 _ALPHA, _BETA = (f'model.losses.frequency.{n}' for n in ('alpha', 'beta'))
 
 Published = dict[str, dict[str, dict[str, float]]]
-Place = tuple[int, str]  # of a row: table, setting
+PaperRow = tuple[int, str]  # number of the table, setting
 
 
 def load_published() -> Published:
-    """Read tables 1 and 6: scores by set, method and metric."""
+    """Return tables 1 and 6: scores by set, method and metric."""
     table: Published = {}
     for row in _rows():
         if row['table'] not in _COMPARISONS:
@@ -62,25 +62,26 @@ def load_published() -> Published:
     return table
 
 
-def load_ablations() -> dict[Place, dict[str, float]]:
-    """Read tables 3, 4, 5 and 7: scores by table and setting, and metric."""
-    table: dict[Place, dict[str, float]] = {}
+def load_ablations() -> dict[PaperRow, dict[str, float]]:
+    """Return tables 3, 4, 5 and 7: scores by row and metric."""
+    table: dict[PaperRow, dict[str, float]] = {}
     for row in _rows():
         if row['table'] not in _COMPARISONS:
-            place = int(row['table']), row['method']
-            table.setdefault(place, {})[row['metric']] = float(row['value'])
+            key = int(row['table']), row['method']
+            table.setdefault(key, {})[row['metric']] = float(row['value'])
     return table
 
 
 def published_ablations(
     config: str, changes: Mapping[str, str] | None = None
-) -> list[Place]:
-    """Name the rows of tables 3, 4, 5 and 7 that a setting is.
+) -> list[PaperRow]:
+    """Return the rows of tables 3, 4, 5 and 7 that have this setting.
 
     Args:
-        config: file; one of `configs/ablations` or `star/i2vgen.py`.
-        changes: values of the config that are replaced, as texts by dotted
-            key; one alpha or one beta may be.
+        config: path of a config. Only those of `configs/ablations` and
+            `star/i2vgen.py` have rows.
+        changes: replaced values of the config, as texts by dotted key. Rows
+            exist for one alpha or one beta.
     """
     name, changed = _config_name(config), dict(changes or {})
     if name.startswith('ablations/') and not changed:
@@ -97,7 +98,7 @@ def published_ablations(
 
 
 def _states(setting: str, label: str, text: str) -> bool:
-    """Whether a row's setting ends with a label and this number."""
+    """Return whether a row's setting ends with a label and this number."""
     head, _, value = setting.rpartition(f'{label} ')
     try:
         return head in ('', 'b linear, ') and float(value) == float(text)
@@ -110,20 +111,20 @@ def _rows() -> Iterator[dict[str, str]]:
     yield from csv.DictReader(source.read_text('utf-8').splitlines())
 
 
-def published_method(run: Run) -> str | None:
-    """Name the paper's method that a run is, if it is one.
+def published_method(results: MethodResults) -> str | None:
+    """Return the paper's name of a method; None if the paper lacks it.
 
-    That is a config of the same model, or saved results under the paper's
-    name of the method. realesr-general-x4v3 and realesr-animevideov3 are not
-    the paper's Real-ESRGAN.
+    The paper has a method if the config is that of the same model, or if
+    saved results have the paper's name. realesr-general-x4v3 and
+    realesr-animevideov3 are not the paper's Real-ESRGAN.
     """
-    if run.saved:
+    if results.saved:
         names = {m for rows in load_published().values() for m in rows}
-        return run.name if run.name in names else None
-    return _CONFIGS.get(_config_name(str(run.method.get('config', ''))))
+        return results.name if results.name in names else None
+    return _CONFIGS.get(_config_name(str(results.method.get('config', ''))))
 
 
 def _config_name(config: str) -> str:
-    """Reduce a config's path to its folder and name: star/i2vgen."""
+    """Return a config's folder and name, such as star/i2vgen."""
     path = PurePosixPath(config.replace('\\', '/'))
     return '/'.join(path.with_suffix('').parts[-2:])

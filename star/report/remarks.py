@@ -1,4 +1,4 @@
-"""What keeps the numbers of a comparison from being comparable."""
+"""Warnings and notes about numbers that cannot be compared."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,11 +7,12 @@ from statistics import median
 from typing import Any
 
 from star.report.comparison import Comparison, SetComparison, unique
-from star.report.runs import Clip, Offset, Run
+from star.report.results import ClipResult, MethodResults, Shift
+from star.utils.results_format import ProtocolRecord
 
-LEAST_SHIFT = 0.25  # pixels
-_LEAST_GAIN = 0.05  # dB; blurred clips fit about as well moved a little
-# parts of a protocol that cost or gain time, not quality
+_MIN_SHIFT = 0.25  # pixels
+_MIN_GAIN = 0.05  # dB; a blurred clip fits about as well after a small shift
+# settings that change times, not scores
 _TIMES_ONLY = ('device', 'threads')
 _LOSSLESS = re.compile(
     r'restored in memory|((png|tiff?|bmp|p[bgnp]m)/?)+( frames)?'
@@ -22,11 +23,11 @@ _LOSSLESS = re.compile(
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that a reader of the tables must know.
+    """A warning or note that belongs above the tables.
 
     Args:
-        level: 'warning' where numbers do not compare, else 'note'.
-        text: one sentence.
+        level: 'warning' where scores cannot be compared, else 'note'.
+        text: one sentence without its full stop.
     """
 
     level: str
@@ -34,20 +35,16 @@ class Remark:
 
 
 def find_remarks(comparison: Comparison) -> list[Remark]:
-    """Look for what makes a comparison unfair.
-
-    Returns:
-        Warnings, then notes.
-    """
-    runs = list(comparison.runs.values())
-    found = [*_protocols(runs), *_inputs(runs), *_clips(comparison)]
-    found += [*_random(runs), *_shifts(runs), *_problems(runs)]
+    """Return what makes a comparison unfair: warnings, then notes."""
+    results = list(comparison.results.values())
+    found = [*_protocols(results), *_inputs(results), *_clips(comparison)]
+    found += [*_random(results), *_shifts(results), *_problems(results)]
     return sorted(found, key=lambda remark: remark.level, reverse=True)
 
 
-def _protocols(runs: list[Run]) -> Iterator[Remark]:
-    """Say in which settings runs differ."""
-    flat = {run.name: _flatten(_settings(run.protocol)) for run in runs}
+def _protocols(results: list[MethodResults]) -> Iterator[Remark]:
+    """Name the settings in which protocols differ."""
+    flat = {each.name: _flatten(_settings(each.protocol)) for each in results}
     differing = False
     for key in unique(key for settings in flat.values() for key in settings):
         values: dict[str, list[str]] = {}
@@ -59,33 +56,33 @@ def _protocols(runs: list[Run]) -> Iterator[Remark]:
             timing = key.split('.')[0] in _TIMES_ONLY
             differing |= not timing
             yield _difference(key, values, timing)
-    prints = {run.protocol.get('fingerprint') for run in runs}
-    if len(prints) > 1 and not differing and _same_parts(runs):
+    fingerprints = {each.protocol.get('fingerprint') for each in results}
+    if len(fingerprints) > 1 and not differing and _same_scores(results):
         yield Remark(
             'warning',
-            'the fingerprints of the protocols differ, but no setting that '
-            'is recorded does',
+            'the fingerprints of the protocols differ, but none of the '
+            'recorded settings does',
         )
 
 
 def _applies(key: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a run should have a setting: it has that metric or set."""
-    part = '.'.join(key.split('.')[:2]) + '.'
+    """Return whether settings have the metric or set that a key belongs to."""
+    prefix = '.'.join(key.split('.')[:2]) + '.'
     return not key.startswith(('metrics.', 'sets.')) or any(
-        name.startswith(part) for name in settings
+        name.startswith(prefix) for name in settings
     )
 
 
-def _same_parts(runs: list[Run]) -> bool:
-    """Whether all runs have the same metrics and as many clips of a set."""
-    parts = [
+def _same_scores(results: list[MethodResults]) -> bool:
+    """Return whether all results have the same metrics and clips."""
+    facts = [
         (
-            sorted(metric['name'] for metric in run.protocol['metrics']),
-            sorted((key[0], key[1]) for key in run.clips),
+            sorted(metric['name'] for metric in each.protocol['metrics']),
+            sorted(each.clips),
         )
-        for run in runs
+        for each in results
     ]
-    return all(part == parts[0] for part in parts)
+    return all(each == facts[0] for each in facts)
 
 
 def _difference(
@@ -99,12 +96,12 @@ def _difference(
     return Remark('warning', f'the protocols differ: {key} is {listed}')
 
 
-def _settings(protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what two runs of any methods should have alike."""
-    # what was scored in memory and from lossless files is the same; the
-    # seed is the method's own
-    apart = ('fingerprint', 'input', 'seed')
-    kept = {k: v for k, v in protocol.items() if k not in apart}
+def _settings(protocol: ProtocolRecord) -> dict[str, Any]:
+    """Return the settings that must be equal in a fair comparison."""
+    # clips scored in memory and from lossless files are equal; the seed
+    # belongs to the method
+    ignored = ('fingerprint', 'input', 'seed')
+    kept = {k: v for k, v in protocol.items() if k not in ignored}
     kept['metrics'] = {
         metric['name']: {
             'options': metric.get('options') or {},
@@ -112,7 +109,7 @@ def _settings(protocol: Mapping[str, Any]) -> dict[str, Any]:
         }
         for metric in protocol['metrics']
     }
-    # sets and their clips are compared clip by clip
+    # sets are compared clip by clip
     kept['sets'] = {
         name: {k: v for k, v in entry.items() if k != 'clips'}
         for name, entry in (protocol.get('sets') or {}).items()
@@ -130,27 +127,26 @@ def _flatten(tree: Mapping[str, Any], above: str = '') -> dict[str, Any]:
     return flat
 
 
-def _inputs(runs: list[Run]) -> Iterator[Remark]:
-    for run in runs:
-        sources = str(run.protocol.get('input', '')).split(', ')
-        lossy = [each for each in sources if not _LOSSLESS.fullmatch(each)]
+def _inputs(results: list[MethodResults]) -> Iterator[Remark]:
+    for each in results:
+        sources = str(each.protocol.get('input', '')).split(', ')
+        lossy = [name for name in sources if not _LOSSLESS.fullmatch(name)]
         if lossy:
             yield Remark(
                 'warning',
-                f'{run.name} was scored on {", ".join(lossy)}, which may have '
-                'lost something: the loss counts against the method',
+                f'{each.name} was scored on {", ".join(lossy)}, which may be '
+                'lossy: the loss counts against the method',
             )
 
 
 def _clips(comparison: Comparison) -> Iterator[Remark]:
-    """Name scores and clips that some methods lack, and unequal clips."""
+    """Name missing scores and clips, and clips that differ."""
     for table in comparison.sets:
         for metric in table.metrics:
             yield from _missing(comparison, table, metric)
         yield from _unequal(comparison, table)
-    names = list(comparison.runs)
     for table in comparison.sets:
-        absent = [name for name in names if name not in table.methods]
+        absent = [n for n in comparison.results if n not in table.methods]
         if absent:
             text = f'{table.name}: no results of {", ".join(absent)}'
             yield Remark('note', text)
@@ -159,8 +155,10 @@ def _clips(comparison: Comparison) -> Iterator[Remark]:
 def _missing(
     comparison: Comparison, table: SetComparison, metric: str
 ) -> Iterator[Remark]:
-    runs = [comparison.runs[name] for name in table.methods]
-    scored = {run.name: run.scores(table.name, metric) for run in runs}
+    scored = {
+        name: comparison.results[name].scores(table.name, metric)
+        for name in table.methods
+    }
     without = [name for name, scores in scored.items() if not scores]
     if without:
         text = f'{table.name}: no {metric} of {", ".join(without)}'
@@ -172,93 +170,96 @@ def _missing(
     if listed and shared:
         yield Remark(
             'warning',
-            f'{where}: means are over the {len(shared)} clips that all have; '
-            f'not used are {listed}',
+            f'{where}: means are over the {len(shared)} clips that all '
+            f'methods have; not used are {listed}',
         )
     elif listed:
         yield Remark(
             'warning',
-            f'{where}: no clip is common to all; each mean is over its own '
-            'clips, and nothing is ranked',
+            f'{where}: no clip is common to all methods; each mean is over '
+            "the method's own clips, and there are no ranks",
         )
 
 
 def _unequal(comparison: Comparison, table: SetComparison) -> Iterator[Remark]:
-    """Name clips of one name that are not of one size or length."""
-    runs = [comparison.runs[name] for name in table.methods]
-    unlike: dict[str, list[str]] = {}
-    for name in unique(
-        n for run in runs for d, n in run.clips if d == table.name
-    ):
-        key = table.name, name
-        found = [run.clips[key] for run in runs if key in run.clips]
-        for what, values in _traits(found).items():
+    """Name clips of one name that differ in size or frames."""
+    clips: dict[str, list[ClipResult]] = {}
+    for method in table.methods:
+        for (dataset, name), clip in comparison.results[method].clips.items():
+            if dataset == table.name:
+                clips.setdefault(name, []).append(clip)
+    unequal: dict[str, list[str]] = {}
+    for name, found in clips.items():
+        for trait, values in _traits(found).items():
             if len(values) > 1:
-                unlike.setdefault(what, []).append(name)
-    for what, names in unlike.items():
+                unequal.setdefault(trait, []).append(name)
+    for trait, names in unequal.items():
         yield Remark(
             'warning',
-            f'{table.name}: {what} differ between methods in {len(names)} '
+            f'{table.name}: {trait} differ between methods in {len(names)} '
             f'clips ({_some(names)})',
         )
 
 
-def _traits(clips: list[Clip]) -> dict[str, set]:
-    """Collect what should be one value: by what it is."""
+def _traits(clips: list[ClipResult]) -> dict[str, set]:
+    """Collect the values of what should be equal in all clips."""
     traits: dict[str, set] = {
         'numbers of frames': {clip.num_frames for clip in clips},
         'output sizes': {clip.size for clip in clips},
         'input sizes': {c.lq_size for c in clips if c.lq_size is not None},
     }
     for clip in clips:
-        for metric, parts in clip.parts.items():
-            scored = traits.setdefault(f'frames scored by {metric}', set())
-            scored.add(tuple(parts.frames))
+        for metric, scores in clip.frame_scores.items():
+            frames = traits.setdefault(f'frames scored by {metric}', set())
+            frames.add(tuple(scores.frames))
     return traits
 
 
-def _random(runs: list[Run]) -> Iterator[Remark]:
-    for run in runs:
-        if run.random:
+def _random(results: list[MethodResults]) -> Iterator[Remark]:
+    for each in results:
+        if each.random:
             yield Remark(
                 'warning',
-                f'{run.name} ran with random weights: its numbers say '
-                'nothing of the method, and it is not ranked',
+                f'{each.name} had random weights: its numbers say nothing '
+                'about the method, and it has no rank',
             )
 
 
-def _shifts(runs: list[Run]) -> Iterator[Remark]:
-    """Name methods that lie beside the ground truth."""
-    for run in runs:
-        for dataset in unique(key[0] for key in run.clips):
-            clips = [c for key, c in run.clips.items() if key[0] == dataset]
-            known = [clip.shift for clip in clips if clip.shift is not None]
-            off = [shift for shift in known if _is_off(shift)]
-            if off:
-                where = f'{run.name} in {len(off)} of {len(known)} clips'
-                yield Remark('warning', f'{dataset}: {_describe(off, where)}')
+def _shifts(results: list[MethodResults]) -> Iterator[Remark]:
+    """Name methods whose clips are shifted against the ground truth."""
+    for each in results:
+        shifts: dict[str, list[Shift]] = {}
+        for (dataset, _), clip in each.clips.items():
+            if clip.shift is not None:
+                shifts.setdefault(dataset, []).append(clip.shift)
+        for dataset, known in shifts.items():
+            large = [shift for shift in known if _is_large(shift)]
+            if large:
+                where = f'{each.name} in {len(large)} of {len(known)} clips'
+                text = f'{dataset}: {_describe(large, where)}'
+                yield Remark('warning', text)
 
 
-def _is_off(shift: Offset) -> bool:
-    far = max(abs(shift.rows), abs(shift.columns)) > LEAST_SHIFT
-    return far and shift.gain >= _LEAST_GAIN
+def _is_large(shift: Shift) -> bool:
+    far = max(abs(shift.rows), abs(shift.columns)) > _MIN_SHIFT
+    return far and shift.gain >= _MIN_GAIN
 
 
-def _describe(shifts: list[Offset], where: str) -> str:
+def _describe(shifts: list[Shift], where: str) -> str:
     rows = median(shift.rows for shift in shifts)
     columns = median(shift.columns for shift in shifts)
     gain = sum(shift.gain for shift in shifts) / len(shifts)
     return (
-        f'{where} lies beside the ground truth, by {rows:+.2f} rows and '
-        f'{columns:+.2f} columns (medians); moved back it would gain '
-        f'{gain:.2f} dB of PSNR there. Nothing was moved'
+        f'{where} is shifted against the ground truth, by {rows:+.2f} rows '
+        f'and {columns:+.2f} columns (medians); undoing it would gain '
+        f'{gain:.2f} dB of PSNR there. No clip was moved'
     )
 
 
-def _problems(runs: list[Run]) -> Iterator[Remark]:
-    for run in runs:
-        for line in run.problems:
-            yield Remark('warning', f'{run.name}: {line}')
+def _problems(results: list[MethodResults]) -> Iterator[Remark]:
+    for each in results:
+        for line in each.problems:
+            yield Remark('warning', f'{each.name}: {line}')
 
 
 def _some(names: list[str], most: int = 5) -> str:

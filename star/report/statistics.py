@@ -1,66 +1,68 @@
-"""How far a mean over clips can be trusted, and which mean is the best."""
+"""Means over clips with bootstrap intervals, and ranks of methods."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import bootstrap
 
 RESAMPLES = 10_000
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over clips and the interval that it is known to.
+class ClipMean:
+    """A mean over clips and its confidence interval.
 
     Args:
-        mean: over the clips.
-        low: lower end of the interval; None where there is no interval, for
-            one clip or where a score is not finite.
-        high: upper end, likewise.
-        count: clips.
+        value: the mean.
+        low: lower end of the interval; None for one clip, or where a score
+            is not finite.
+        high: upper end; None where `low` is.
+        count: number of clips.
     """
 
-    mean: float
+    value: float
     low: float | None
     high: float | None
     count: int
 
 
-def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
-    """Average the scores of clips, with a bootstrap interval.
+def mean_over_clips(scores: Sequence[float], seed: int = 0) -> ClipMean:
+    """Average the scores of clips, with a 95 % bootstrap interval.
 
-    Percentile bootstrap: clips are drawn with replacement, as many as there
-    are, 10,000 times; the interval holds the middle 95 % of the means. For
-    few clips it is too narrow, as any interval is that knows only them.
+    The interval is the percentile bootstrap's, from 10,000 resamples. For
+    few clips it is too narrow: it knows no other clips.
 
     Args:
-        values: one score for each clip, at least one.
-        seed: of the draws.
+        scores: one for each clip, at least one.
+        seed: of the bootstrap.
 
     Raises:
-        ValueError: no values.
+        ValueError: no scores.
     """
-    if not values:
-        raise ValueError('`values` must hold at least one score, got none')
-    scores = np.asarray(values, dtype=np.float64)
-    count = len(scores)
-    if count == 1 or not np.isfinite(scores).all():
-        return Estimate(float(np.sum(scores)) / count, None, None, count)
-    draws = np.random.default_rng(seed).integers(
-        count, size=(RESAMPLES, count)
-    )
-    means = scores[draws].mean(1)
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return Estimate(float(scores.mean()), float(low), float(high), count)
+    if not scores:
+        raise ValueError('`scores` must hold at least one score, got none')
+    values = np.asarray(scores, dtype=np.float64)
+    mean, count = float(values.mean()), len(values)
+    if count == 1 or not np.isfinite(values).all():
+        return ClipMean(mean, None, None, count)
+    interval = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=LEVEL,
+        method='percentile',
+        rng=seed,
+    ).confidence_interval
+    return ClipMean(mean, float(interval.low), float(interval.high), count)
 
 
 def paired_difference(
     scores: Mapping[str, float], reference: Mapping[str, float], seed: int = 0
-) -> Estimate | None:
-    """Average what a method gains over another on the clips both have.
+) -> ClipMean | None:
+    """Average a method's gain over another on the clips that both have.
 
     Args:
         scores: of the method, by clip.
@@ -69,28 +71,28 @@ def paired_difference(
 
     Returns:
         Method minus reference; None without a clip that both have, or where
-        the difference is no number (both infinite).
+        both scores of a clip are infinite.
     """
     shared = [name for name in reference if name in scores]
     gains = [scores[name] - reference[name] for name in shared]
     if not gains or any(math.isnan(gain) for gain in gains):
         return None
-    return estimate(gains, seed)
+    return mean_over_clips(gains, seed)
 
 
 def ranks(
-    values: Mapping[str, float], higher_is_better: bool, digits: int
+    means: Mapping[str, float], higher_is_better: bool, digits: int
 ) -> dict[str, int]:
     """Rank methods by their means as they are printed.
 
-    Equal means share a rank and the next one follows without a gap: two best
-    methods leave a second best.
+    Equal means share a rank, and the next rank follows without a gap: there
+    is a second best method beside two best ones.
 
     Args:
-        values: mean by method.
-        higher_is_better: what is best.
-        digits: after the decimal point, of what is printed.
+        means: by method.
+        higher_is_better: of the metric.
+        digits: that are printed after the decimal point.
     """
-    rounded = {name: round(value, digits) for name, value in values.items()}
+    rounded = {name: round(mean, digits) for name, mean in means.items()}
     order = sorted(set(rounded.values()), reverse=higher_is_better)
-    return {name: order.index(value) + 1 for name, value in rounded.items()}
+    return {name: order.index(mean) + 1 for name, mean in rounded.items()}

@@ -1,9 +1,9 @@
-"""Pictures beside one another, in rows with names."""
+"""Pictures in a grid with names for its rows and columns."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -13,11 +13,11 @@ _WIDTH = 1.35  # inches of a picture
 def draw_strips(
     columns: Sequence[str], rows: Mapping[str, Sequence[np.ndarray]]
 ) -> Figure:
-    """Draw pictures as a table, pixel for pixel, without blurring.
+    """Draw pictures in a grid, without interpolation.
 
     Args:
-        columns: what stands above each column.
-        rows: by name, as many pictures as columns, (H, W, 3) uint8 RGB.
+        columns: names of the columns.
+        rows: by name, one picture for each column, (H, W, 3) uint8 RGB.
     """
     height, width = next(iter(rows.values()))[0].shape[:2]
     size = (
@@ -38,7 +38,7 @@ def draw_strips(
     return figure
 
 
-def _picture(panel: Any, picture: np.ndarray) -> None:
+def _picture(panel: Axes, picture: np.ndarray) -> None:
     panel.imshow(picture, interpolation='nearest')
     panel.set_xticks([])
     panel.set_yticks([])

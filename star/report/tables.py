@@ -10,21 +10,21 @@ from star.report.comparison import (
     digits_of,
 )
 from star.report.published import load_published, published_method
-from star.report.runs import Key, Run
-from star.report.statistics import Estimate
+from star.report.results import Key, MethodResults
+from star.report.statistics import RESAMPLES, ClipMean
 
 NOTHING = '\u2013'  # en dash
 
 
 @dataclass(frozen=True)
 class Item:
-    """One cell.
+    """One cell of a table.
 
     Args:
-        text: what stands there.
+        text: the number or name.
         note: the interval beside it, or ''.
-        mark: 'best', 'second', 'better', 'worse', 'printed' (not measured)
-            or ''.
+        mark: 'best', 'second', 'better', 'worse', 'printed' (published, not
+            measured) or ''.
     """
 
     text: str
@@ -38,9 +38,9 @@ class Table:
 
     Args:
         title: one line.
-        head: of the columns.
-        rows: as long as the head; the first cell names the row.
-        folded: whether a page shows it only when asked.
+        head: titles of the columns.
+        rows: one cell for each column; the first one names the row.
+        folded: the page shows the title only, until it is clicked.
     """
 
     title: str
@@ -49,56 +49,73 @@ class Table:
     folded: bool = False
 
 
-def score_table(comparison: Comparison, part: SetComparison) -> Table:
-    """Put the methods' means on a set beside one another.
+def explanation(comparison: Comparison) -> str:
+    """Return a paragraph that explains the tables."""
+    text = (
+        'Means over the clips that all methods have. The arrow of a metric '
+        'points to better. In brackets: 95 % bootstrap intervals of the mean '
+        f'over clips (percentile, {RESAMPLES} resamples, seed '
+        f'{comparison.seed}); for few clips they are too narrow.'
+    )
+    if len(comparison.results) > 1:
+        text += (
+            ' The best is bold, the second best underlined. Differences to '
+            f'{comparison.reference} are taken clip by clip. They are marked '
+            '"better" or "worse" where the interval does not contain 0.'
+        )
+    return text
 
-    Below a method that is one of the paper's stands what the paper printed.
+
+def score_table(comparison: Comparison, set_: SetComparison) -> Table:
+    """Return a table of the methods' means on a set.
+
+    The paper's numbers follow below a method that the paper has.
     """
-    printed = load_published().get(part.name, {})
+    printed = load_published().get(set_.name, {})
     rows = []
-    for method in part.methods:
-        run = comparison.runs[method]
-        name = f'{method} (random weights)' if run.random else method
+    for method in set_.methods:
+        results = comparison.results[method]
+        name = f'{method} (random weights)' if results.random else method
         row = [Item(name)]
-        row += [_score(part, method, metric) for metric in part.metrics]
-        rows.append([*row, *_cost(run, part.name)])
-        original = published_method(run)
+        row += [_score(set_, method, metric) for metric in set_.metrics]
+        rows.append([*row, *_cost(results, set_.name)])
+        original = published_method(results)
         if original in printed:
-            row = _printed_row(original, printed[original], part.metrics)
+            row = _printed_row(original, printed[original], set_.metrics)
             rows.append([*row, Item(NOTHING), Item(NOTHING)])
-    head = ['method', *(_head(comparison, m) for m in part.metrics)]
+    head = ['method', *(_head(comparison, m) for m in set_.metrics)]
     head += ['s per frame', 'peak memory']
-    return Table(f'{part.name} ({_count(part)})', head, rows)
+    return Table(f'{set_.name} ({_count(set_)})', head, rows)
 
 
 def difference_table(
-    comparison: Comparison, part: SetComparison
+    comparison: Comparison, set_: SetComparison
 ) -> Table | None:
-    """Put what each method gains over the reference into a table.
+    """Return a table of the methods' differences to the reference.
 
-    A difference whose interval leaves out 0 is marked better or worse.
+    A difference whose interval does not contain 0 is marked better or worse.
 
     Returns:
-        None where there is nothing to compare with the reference.
+        None where no method can be compared with the reference.
     """
-    others = [m for m in part.methods if m != comparison.reference]
-    if not others or not part.metrics or others == part.methods:
+    others = [m for m in set_.methods if m != comparison.reference]
+    if not others or not set_.metrics or others == set_.methods:
         return None
     rows = []
     for method in others:
         row = [Item(method)]
-        for metric in part.metrics:
-            cell = part.cells.get((method, metric))
+        for metric in set_.metrics:
+            cell = set_.cells.get((method, metric))
             better = comparison.higher_is_better[metric]
             row.append(_gain(cell, digits_of(metric), better))
         rows.append(row)
-    head = ['method', *(_head(comparison, m) for m in part.metrics)]
-    title = f'{part.name}: difference to {comparison.reference}'
+    head = ['method', *(_head(comparison, m) for m in set_.metrics)]
+    title = f'{set_.name}: difference to {comparison.reference}'
     return Table(title, head, rows)
 
 
 def printed_table(name: str) -> Table | None:
-    """Collect what the paper printed for a set; None for another set."""
+    """Return the paper's numbers on a set; None if the paper has none."""
     printed = load_published().get(name)
     if printed is None:
         return None
@@ -108,43 +125,43 @@ def printed_table(name: str) -> Table | None:
     return Table(title, ['method', *metrics], rows, folded=True)
 
 
-def set_tables(comparison: Comparison, part: SetComparison) -> list[Table]:
-    """Make the tables of a set: scores, differences, printed numbers."""
+def set_tables(comparison: Comparison, set_: SetComparison) -> list[Table]:
+    """Return the tables of a set: scores, differences, printed numbers."""
     tables = [
-        score_table(comparison, part),
-        difference_table(comparison, part),
-        printed_table(part.name),
+        score_table(comparison, set_),
+        difference_table(comparison, set_),
+        printed_table(set_.name),
     ]
     return [table for table in tables if table is not None]
 
 
 def clip_table(comparison: Comparison, key: Key) -> Table | None:
-    """Put the scores of one clip beside one another; None without any."""
-    part = next(p for p in comparison.sets if p.name == key[0])
-    if not part.metrics:
+    """Return a table of the scores of one clip; None without a metric."""
+    set_ = next(p for p in comparison.sets if p.name == key[0])
+    if not set_.metrics:
         return None
     rows = []
-    for method in part.methods:
-        clip = comparison.runs[method].clips.get(key)
+    for method in set_.methods:
+        clip = comparison.results[method].clips.get(key)
         if clip is None:
             continue
-        scores = [clip.scores.get(metric) for metric in part.metrics]
-        pairs = zip(scores, part.metrics, strict=True)
+        scores = [clip.scores.get(metric) for metric in set_.metrics]
+        pairs = zip(scores, set_.metrics, strict=True)
         cells = [Item(number(value, digits_of(m))) for value, m in pairs]
         rows.append([Item(method), *cells])
-    head = ['method', *(_head(comparison, m) for m in part.metrics)]
+    head = ['method', *(_head(comparison, m) for m in set_.metrics)]
     return Table('Scores of this clip', head, rows)
 
 
 def number(value: float | None, digits: int) -> str:
-    """Print a score."""
+    """Return a score as text."""
     if value is None or math.isnan(value):
         return NOTHING
     return '∞' if math.isinf(value) else f'{value:.{digits}f}'
 
 
 def memory(size: float | None) -> str:
-    """Print bytes as MiB or GiB."""
+    """Return a number of bytes as text, in MiB or GiB."""
     if size is None:
         return NOTHING
     if size < 2**30:
@@ -156,22 +173,22 @@ def _head(comparison: Comparison, metric: str) -> str:
     return f'{metric} {"↑" if comparison.higher_is_better[metric] else "↓"}'
 
 
-def _count(part: SetComparison) -> str:
-    counts = {len(names) for names in part.shared.values()}
+def _count(set_: SetComparison) -> str:
+    counts = {len(names) for names in set_.shared.values()}
     if not counts:
         return 'no scores'
     shown = ' to '.join(str(n) for n in sorted({min(counts), max(counts)}))
     return f'{shown} {"clip" if shown == "1" else "clips"}'
 
 
-def _score(part: SetComparison, method: str, metric: str) -> Item:
-    cell = part.cells.get((method, metric))
+def _score(set_: SetComparison, method: str, metric: str) -> Item:
+    cell = set_.cells.get((method, metric))
     if cell is None:
         return Item(NOTHING)
     digits = digits_of(metric)
     mark = {1: 'best', 2: 'second'}.get(cell.rank or 0, '')
-    text = number(cell.estimate.mean, digits)
-    return Item(text, _interval(cell.estimate, digits), mark)
+    text = number(cell.mean.value, digits)
+    return Item(text, _interval(cell.mean, digits), mark)
 
 
 def _gain(cell: Cell | None, digits: int, better: bool) -> Item:
@@ -184,15 +201,15 @@ def _gain(cell: Cell | None, digits: int, better: bool) -> Item:
             mark = 'better' if better else 'worse'
         elif gain.high < 0:
             mark = 'worse' if better else 'better'
-    text = _signed(gain.mean, digits)
+    text = _signed(gain.value, digits)
     return Item(text, _interval(gain, digits, signed=True), mark)
 
 
-def _interval(found: Estimate, digits: int, signed: bool = False) -> str:
-    if found.low is None or found.high is None:
+def _interval(mean: ClipMean, digits: int, signed: bool = False) -> str:
+    if mean.low is None or mean.high is None:
         return ''
     show = _signed if signed else number
-    return f'[{show(found.low, digits)}, {show(found.high, digits)}]'
+    return f'[{show(mean.low, digits)}, {show(mean.high, digits)}]'
 
 
 def _signed(value: float, digits: int) -> str:
@@ -200,8 +217,8 @@ def _signed(value: float, digits: int) -> str:
     return f'{sign}{number(abs(value), digits)}'
 
 
-def _cost(run: Run, name: str) -> list[Item]:
-    seconds, peak = run.cost(name)
+def _cost(results: MethodResults, dataset: str) -> list[Item]:
+    seconds, peak = results.cost(dataset)
     shown = NOTHING if seconds is None else f'{seconds:.3g}'
     return [Item(shown), Item(memory(peak))]
 

@@ -1,24 +1,24 @@
-"""One metric against another: what is measured beside what was printed."""
+"""Figure of one metric against another, with the paper's numbers."""
 
 import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from star.report.comparison import compare
 from star.report.figures import COLOURS, SHAPES, new_figure
 from star.report.published import ABLATION_SET, load_ablations
-from star.report.runs import Run
-from star.report.statistics import Estimate
+from star.report.results import MethodResults
+from star.report.statistics import ClipMean
 
 _COLUMNS = ('setting', 'config', 'changes', 'kind', 'set', 'metric', 'mean')
 _HIGHER, _LOWER = ('PSNR', 'SSIM', 'DOVER'), ('LPIPS', 'Ewarp', 'NIQE')
 
-Span = tuple[float, float]  # how far a bar reaches below and above
+Bar = tuple[float, float]  # lengths below and above a mean
 
 
 @dataclass(frozen=True)
@@ -26,33 +26,33 @@ class Mark:
     """A point of the figure.
 
     Args:
-        series: marks of one series are of one look.
-        value: the number that varies within the series; None if there is
-            none, the series is then this mark alone.
-        x: mean of the metric across.
-        y: mean of the metric upwards.
-        x_span: of its bar.
-        y_span: likewise.
-        published: a number that the paper prints.
+        series: points of one series have the same colour and shape.
+        value: number that varies within the series; None if the series has
+            only this point.
+        x: mean of the metric on the x axis.
+        y: mean of the metric on the y axis.
+        x_bar: bar of x.
+        y_bar: bar of y.
+        published: the paper's number, not measured.
     """
 
     series: str
     value: float | None
     x: float
     y: float
-    x_span: Span = (0.0, 0.0)
-    y_span: Span = (0.0, 0.0)
+    x_bar: Bar = (0.0, 0.0)
+    y_bar: Bar = (0.0, 0.0)
     published: bool = False
 
 
 @dataclass(frozen=True)
-class Axes:
-    """What is drawn against what.
+class MetricPair:
+    """The two metrics of the figure.
 
     Args:
         dataset: name of the set; None where there is only one.
-        x: name of the metric across.
-        y: name of the metric upwards.
+        x: metric on the x axis.
+        y: metric on the y axis.
     """
 
     dataset: str | None
@@ -60,54 +60,55 @@ class Axes:
     y: str
 
 
-def marks_of_runs(runs: Sequence[Run], axes: Axes) -> tuple[str, list[Mark]]:
-    """Average the runs of `tools/test.py` over the clips all of them have.
+def marks_of_results(
+    results: Sequence[MethodResults], axes: MetricPair
+) -> tuple[str, list[Mark]]:
+    """Average the results of methods over the clips that all of them have.
 
     Args:
-        runs: at least one.
-        axes: what is wanted.
+        results: at least one.
+        axes: the metrics.
 
     Returns:
-        Name of the set, and a mark for each run that has both metrics; bars
+        Name of the set, and a point for each method with both metrics. Bars
         are the bootstrap intervals of the means over clips.
 
     Raises:
-        ValueError: no such set, or no run has both metrics.
+        ValueError: the set is missing, or no method has both metrics.
     """
-    tables = {table.name: table for table in compare(list(runs)).sets}
+    tables = {table.name: table for table in compare(list(results)).sets}
     dataset = _choose(list(tables), axes)
     cells = tables[dataset].cells
     marks = []
-    for run in runs:
-        pair = [cells.get((run.name, metric)) for metric in (axes.x, axes.y)]
-        found = [cell.estimate for cell in pair if cell is not None]
-        if len(found) == 2:
-            x, y = found
-            spans = (_span(x), _span(y))
-            marks.append(Mark(run.name, None, x.mean, y.mean, *spans))
+    for each in results:
+        x, y = cells.get((each.name, axes.x)), cells.get((each.name, axes.y))
+        if x is not None and y is not None:
+            bars = (_interval(x.mean), _interval(y.mean))
+            means = (x.mean.value, y.mean.value)
+            marks.append(Mark(each.name, None, *means, *bars))
     return dataset, _check(marks, dataset, axes)
 
 
-def marks_of_table(path: Path, axes: Axes) -> tuple[str, list[Mark]]:
+def marks_of_table(path: Path, axes: MetricPair) -> tuple[str, list[Mark]]:
     """Read the means of a sweep from its `table.csv`.
 
     Settings of one config that differ in a plain number are one series.
 
     Args:
-        path: of the file; its published rows are left out.
-        axes: what is wanted.
+        path: of the file; its published rows are not used.
+        axes: the metrics.
 
     Returns:
-        Name of the set and the marks; bars are the standard deviation over
-        seeds, where there is one.
+        Name of the set, and the points. Bars are the standard deviation over
+        seeds, if known.
 
     Raises:
-        ValueError: no table of a sweep, no such set, or no setting has both
-            metrics.
+        ValueError: the file is no table of a sweep, the set is missing, or no
+            setting has both metrics.
     """
     rows = _measured(path)
     dataset = _choose(list(dict.fromkeys(r['set'] for r in rows)), axes)
-    scores: dict[tuple[str, str, str], dict[str, Any]] = {}
+    scores: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
     for row in rows:
         if row['set'] == dataset:
             key = (row['setting'], row['config'], row['changes'])
@@ -119,12 +120,12 @@ def marks_of_table(path: Path, axes: Axes) -> tuple[str, list[Mark]]:
     return dataset, _check(marks, dataset, axes)
 
 
-def published_marks(tables: Iterable[int], axes: Axes) -> list[Mark]:
-    """Collect rows of the paper's tables 3, 4, 5 and 7.
+def published_marks(tables: Iterable[int], axes: MetricPair) -> list[Mark]:
+    """Return the rows of the paper's tables 3, 4, 5 and 7.
 
     Args:
         tables: their numbers.
-        axes: its metrics, 'LPIPS_squeeze' stands for the printed 'LPIPS'.
+        axes: the metrics; 'LPIPS_squeeze' finds the paper's 'LPIPS'.
 
     Raises:
         ValueError: a table is unknown or lacks a metric.
@@ -150,39 +151,39 @@ def published_marks(tables: Iterable[int], axes: Axes) -> list[Mark]:
 
 
 def printed(metric: str) -> str:
-    """Name what the paper prints for a metric of ours."""
+    """Return the paper's name of a metric."""
     return metric.partition('_')[0]
 
 
 def draw_tradeoff(
-    measured: Sequence[Mark], published: Sequence[Mark], axes: Axes
+    measured: Sequence[Mark], published: Sequence[Mark], axes: MetricPair
 ) -> Figure:
-    """Draw marks, what the paper prints hollow.
+    """Draw the points; the paper's are hollow.
 
-    Published marks get a panel of their own unless set and metrics are those
-    of the paper: numbers of other clips are not to be read on one scale.
+    The paper's points have a panel of their own unless set and metrics are
+    the paper's: scores of different clips do not belong on one scale.
 
     Args:
-        measured: from `marks_of_runs` or `marks_of_table`; may be empty.
+        measured: from `marks_of_results` or `marks_of_table`; may be empty.
         published: from `published_marks`; may be empty.
         axes: with the name of the set, if anything is measured.
     """
-    theirs = Axes(ABLATION_SET, printed(axes.x), printed(axes.y))
-    groups = [(list(measured), axes), (list(published), theirs)]
-    if axes == theirs:
+    paper = MetricPair(ABLATION_SET, printed(axes.x), printed(axes.y))
+    groups = [(list(measured), axes), (list(published), paper)]
+    if axes == paper:
         groups = [([*measured, *published], axes)]
-    groups = [(marks, place) for marks, place in groups if marks]
+    groups = [(marks, pair) for marks, pair in groups if marks]
     figure, panels = new_figure(len(groups), width=5, height=4.8)
-    for panel, (marks, place) in zip(panels, groups, strict=True):
+    for panel, (marks, pair) in zip(panels, groups, strict=True):
         _panel(panel, marks)
-        panel.set_xlabel(_label(place.x))
-        panel.set_ylabel(_label(place.y))
-        panel.set_title(_title(marks, place), fontsize='medium')
+        panel.set_xlabel(_label(pair.x))
+        panel.set_ylabel(_label(pair.y))
+        panel.set_title(_title(marks, pair), fontsize='medium')
         panel.margins(0.12)
     return figure
 
 
-def _panel(panel: Any, marks: Sequence[Mark]) -> None:
+def _panel(panel: Axes, marks: Sequence[Mark]) -> None:
     names = dict.fromkeys(mark.series for mark in marks)
     for i, name in enumerate(names):
         own = [mark for mark in marks if mark.series == name]
@@ -191,8 +192,8 @@ def _panel(panel: Any, marks: Sequence[Mark]) -> None:
         panel.errorbar(
             [m.x for m in own],
             [m.y for m in own],
-            xerr=_bars([m.x_span for m in own]),
-            yerr=_bars([m.y_span for m in own]),
+            xerr=_bars([m.x_bar for m in own]),
+            yerr=_bars([m.y_bar for m in own]),
             label=name,
             color=colour,
             # other pairs when the colours begin again
@@ -212,23 +213,23 @@ def _panel(panel: Any, marks: Sequence[Mark]) -> None:
     )
 
 
-def _bars(spans: Sequence[Span]) -> list[tuple[float, ...]] | None:
-    """Turn spans into what matplotlib wants; None for no bars."""
-    if not any(map(any, spans)):
+def _bars(bars: Sequence[Bar]) -> list[tuple[float, ...]] | None:
+    """Return bars in matplotlib's order; None if all are empty."""
+    if not any(map(any, bars)):
         return None
-    return list(zip(*spans, strict=True))
+    return list(zip(*bars, strict=True))
 
 
-def _title(marks: Sequence[Mark], place: Axes) -> str:
+def _title(marks: Sequence[Mark], pair: MetricPair) -> str:
     kinds = {mark.published for mark in marks}
     if kinds == {True}:
-        return f'printed in the paper ({place.dataset}, by the numbers)'
+        return f'printed in the paper ({pair.dataset}, by the numbers)'
     if len(kinds) == 2:
-        return f'{place.dataset}; hollow: printed in the paper'
-    return f'{place.dataset}, measured'
+        return f'{pair.dataset}; hollow: printed in the paper'
+    return f'{pair.dataset}, measured'
 
 
-def _annotate(panel: Any, mark: Mark, colour: str) -> None:
+def _annotate(panel: Axes, mark: Mark, colour: str) -> None:
     panel.annotate(
         f'{mark.value:g}',
         (mark.x, mark.y),
@@ -241,7 +242,7 @@ def _annotate(panel: Any, mark: Mark, colour: str) -> None:
 
 
 def _label(metric: str) -> str:
-    """Say which way is better, where it is known."""
+    """Return a metric with an arrow that points to better, if known."""
     name = printed(metric)
     arrow = {**dict.fromkeys(_HIGHER, ' ↑'), **dict.fromkeys(_LOWER, ' ↓')}
     return metric + arrow.get(name, '')
@@ -258,7 +259,7 @@ def _measured(path: Path) -> list[dict[str, str]]:
     lacking = [c for c in _COLUMNS if c not in (reader.fieldnames or [])]
     if lacking:
         raise ValueError(
-            f'{path}: no table of tools/sweep.py, it has no column '
+            f'{path} is no table of `star sweep`: it has no column '
             f'{lacking[0]!r}'
         )
     return [row for row in rows if row['kind'] == 'measured']
@@ -268,7 +269,7 @@ def _table_mark(
     key: tuple[str, str, str], x: Mapping[str, str], y: Mapping[str, str]
 ) -> Mark:
     setting, config, changes = key
-    pairs = [part.partition('=') for part in changes.split('; ') if part]
+    pairs = [text.partition('=') for text in changes.split('; ') if text]
     numbers = {name: _number(text) for name, _, text in pairs}
     varied = [name for name, value in numbers.items() if value is not None]
     if varied:
@@ -278,22 +279,22 @@ def _table_mark(
         series = ', '.join(words)
     else:
         series, value = setting, None
-    spans = (_spread(x), _spread(y))
-    return Mark(series, value, float(x['mean']), float(y['mean']), *spans)
+    bars = (_spread(x), _spread(y))
+    return Mark(series, value, float(x['mean']), float(y['mean']), *bars)
 
 
-def _spread(row: Mapping[str, str]) -> Span:
+def _spread(row: Mapping[str, str]) -> Bar:
     spread = _number(row.get('spread') or '') or 0.0
     return spread, spread
 
 
-def _span(mean: Estimate) -> Span:
+def _interval(mean: ClipMean) -> Bar:
     if mean.low is None or mean.high is None:
         return 0.0, 0.0
-    return mean.mean - mean.low, mean.high - mean.mean
+    return mean.value - mean.low, mean.high - mean.value
 
 
-def _choose(sets: list[str], axes: Axes) -> str:
+def _choose(sets: list[str], axes: MetricPair) -> str:
     if axes.dataset in sets:
         return str(axes.dataset)
     if axes.dataset is None and len(sets) == 1:
@@ -302,7 +303,7 @@ def _choose(sets: list[str], axes: Axes) -> str:
     raise ValueError(f'`set` must be one of {", ".join(sets)}, got {given}')
 
 
-def _check(marks: list[Mark], dataset: str, axes: Axes) -> list[Mark]:
+def _check(marks: list[Mark], dataset: str, axes: MetricPair) -> list[Mark]:
     if not marks:
         raise ValueError(f'{dataset}: nothing has both {axes.x} and {axes.y}')
     return marks

@@ -55,7 +55,7 @@ def check_key(config: Mapping[str, Any], key: str) -> None:
             )
 
 
-def takes(kind: Any, name: str) -> bool:
+def accepts(kind: Any, name: str) -> bool:
     """Tell whether a class or function has an argument of this name.
 
     One that hands on whatever it is given counts as having it.
@@ -80,7 +80,7 @@ def _may_be_added(node: Any, parts: list[str], index: int) -> bool:
     if index == 1 and kind is None:
         kind = _READERS.get(parts[0])
     if kind is not None:
-        return takes(kind, parts[index])
+        return accepts(kind, parts[index])
     return parts[0] == 'model'
 
 

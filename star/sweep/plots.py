@@ -15,7 +15,7 @@ from star.report.published import (
 )
 from star.sweep.plan import Setting, number
 from star.sweep.results import (
-    Results,
+    SweepResults,
     find_row,
     metrics_of,
     sets_of,
@@ -58,7 +58,7 @@ def swept_keys(settings: Sequence[Setting]) -> list[str]:
     return found
 
 
-def make_plots(results: Results) -> dict[tuple[str, str], list[Point]]:
+def make_plots(results: SweepResults) -> dict[tuple[str, str], list[Point]]:
     """Collect the points of each plot, by swept key and set."""
     settings = settings_of(results)
     return {
@@ -129,7 +129,7 @@ def _bars(points: Sequence[Point]) -> list[float] | None:
 
 
 def _points(
-    results: Results, settings: Sequence[Setting], key: str, dataset: str
+    results: SweepResults, settings: Sequence[Setting], key: str, dataset: str
 ) -> list[Point]:
     points = []
     for setting in settings:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from star.sweep.locking import try_lock
-from star.sweep.progress import Progress
-from star.sweep.stages import Stage, check_stage, is_done, mark_stage
+from star.sweep.progress import SweepProgress
+from star.sweep.stages import RunStage, check_stage, is_done, mark_stage
 
 _PAUSE = 0.1  # seconds between two looks
 _PATIENCE = 60.0  # seconds that a stopped training has for its checkpoint
 
 
 @dataclass(frozen=True)
-class Work:
+class PlannedRun:
     """The stages of a run.
 
     Args:
@@ -29,7 +29,7 @@ class Work:
 
     name: str
     folder: Path
-    stages: Sequence[Stage]
+    stages: Sequence[RunStage]
 
     @property
     def done(self) -> bool:
@@ -38,14 +38,14 @@ class Work:
 
 
 @dataclass
-class _Job:
+class _ActiveRun:
     """A run that goes on now."""
 
-    work: Work
+    work: PlannedRun
     device: Mapping[str, str]
     lock: int
     begun: float = field(default_factory=time.monotonic)
-    stage: Stage | None = None
+    stage: RunStage | None = None
     stage_begun: float = 0.0
     process: subprocess.Popen | None = None
     failure: str | None = None
@@ -64,7 +64,7 @@ class _Job:
             self._start(left[0])
         return bool(left)
 
-    def _start(self, stage: Stage) -> None:
+    def _start(self, stage: RunStage) -> None:
         check_stage(stage)  # another sweep may have been here
         mark_stage(stage)
         command = stage.command()
@@ -103,14 +103,14 @@ class Pool:
 
     def __init__(
         self,
-        works: Sequence[Work],
+        works: Sequence[PlannedRun],
         devices: Sequence[Mapping[str, str]],
-        progress: Progress,
+        progress: SweepProgress,
     ) -> None:
         self.waiting = [work for work in works if not work.done]
         self.free = list(devices)
         self.progress = progress
-        self.jobs: list[_Job] = []
+        self.jobs: list[_ActiveRun] = []
         self.failures: list[str] = []
         self._told = False  # that others hold the rest
 
@@ -146,7 +146,7 @@ class Pool:
                 continue
             self.waiting.remove(work)
             self._told = False
-            self.jobs.append(_Job(work, self.free.pop(0), lock))
+            self.jobs.append(_ActiveRun(work, self.free.pop(0), lock))
             self.progress.begin()
         if self.waiting and not self.jobs and not self._told:
             self._told = True
@@ -164,7 +164,7 @@ class Pool:
                 job.failure = f'{job.work.name}: {reason}'
             self._end(job)
 
-    def _end(self, job: _Job) -> None:
+    def _end(self, job: _ActiveRun) -> None:
         self.jobs.remove(job)
         self.free.append(dict(job.device))
         os.close(job.lock)
@@ -201,7 +201,7 @@ def stop(
                 process.wait()
 
 
-def describe_failure(name: str, stage: Stage, code: int) -> str:
+def describe_failure(name: str, stage: RunStage, code: int) -> str:
     """Say in one line what failed, and where to read on.
 
     Args:
@@ -218,7 +218,7 @@ def describe_failure(name: str, stage: Stage, code: int) -> str:
     return f'{name}: {stage.name}, {how}{last}; log: {stage.log}'
 
 
-def describe_plan(works: Sequence[Work]) -> str:
+def describe_plan(works: Sequence[PlannedRun]) -> str:
     """Say what would be done, and by which commands."""
     lines = []
     for work in works:

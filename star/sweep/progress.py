@@ -10,7 +10,7 @@ _CLEAR = '\r\x1b[K'
 
 
 @dataclass
-class Progress:
+class SweepProgress:
     """Counts runs and says how long the rest will take.
 
     Args:

@@ -7,13 +7,13 @@ from pathlib import Path
 from star.sweep import plots, tables
 from star.sweep.locking import locked
 from star.sweep.plan import Run
-from star.sweep.results import Results, gather
+from star.sweep.results import SweepResults, gather
 from star.utils.files import write_bytes, write_text
 
 PAGE = 'index.html'
 
 
-def write_report(runs: Sequence[Run], work_dir: Path) -> Results:
+def write_report(runs: Sequence[Run], work_dir: Path) -> SweepResults:
     """Gather the scores and write `report/` anew.
 
     Jobs that end together take turns, so that the last report has all.
@@ -35,7 +35,7 @@ def write_report(runs: Sequence[Run], work_dir: Path) -> Results:
     return results
 
 
-def _write(results: Results, runs: Sequence[Run], folder: Path) -> None:
+def _write(results: SweepResults, runs: Sequence[Run], folder: Path) -> None:
     settings = list(dict.fromkeys(run.setting for run in runs))
     pictures = {}
     for (key, dataset), points in plots.make_plots(results).items():

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from star.report.runs import FORMAT, RESULTS, to_number
+from star.report.results import FORMAT, RESULTS, to_number
 from star.sweep.plan import Run, Setting
 from star.sweep.stages import run_folder
 from star.utils.files import read_json
 
 
 @dataclass
-class Row:
+class SettingScore:
     """What a setting reaches in one metric on one set.
 
     Args:
@@ -48,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Results:
+class SweepResults:
     """What is known of a sweep.
 
     Args:
@@ -57,12 +57,12 @@ class Results:
         remarks: what a reader must know.
     """
 
-    rows: list[Row]
+    rows: list[SettingScore]
     missing: list[str]
     remarks: list[str]
 
 
-def gather(runs: Sequence[Run], work_dir: Path) -> Results:
+def gather(runs: Sequence[Run], work_dir: Path) -> SweepResults:
     """Read what the tests of a sweep have written.
 
     Args:
@@ -72,7 +72,7 @@ def gather(runs: Sequence[Run], work_dir: Path) -> Results:
     Raises:
         ValueError: a file of results is damaged.
     """
-    rows: dict[tuple[str, str, str], Row] = {}
+    rows: dict[tuple[str, str, str], SettingScore] = {}
     missing, prints, remarks = [], set(), []
     for run in runs:
         path = run_folder(work_dir, run) / 'test' / RESULTS
@@ -94,28 +94,28 @@ def gather(runs: Sequence[Run], work_dir: Path) -> Results:
     remarks += _uneven(list(rows.values()))
     if missing:
         remarks.append(f'no scores yet: {", ".join(missing)}')
-    return Results(_sorted(list(rows.values())), missing, remarks)
+    return SweepResults(_sorted(list(rows.values())), missing, remarks)
 
 
-def sets_of(results: Results) -> list[str]:
+def sets_of(results: SweepResults) -> list[str]:
     """List the sets that have scores."""
     return list(dict.fromkeys(row.dataset for row in results.rows))
 
 
-def metrics_of(results: Results, dataset: str) -> list[str]:
+def metrics_of(results: SweepResults, dataset: str) -> list[str]:
     """List the metrics that have scores on a set."""
     rows = (row for row in results.rows if row.dataset == dataset)
     return list(dict.fromkeys(row.metric for row in rows))
 
 
-def settings_of(results: Results) -> list[Setting]:
+def settings_of(results: SweepResults) -> list[Setting]:
     """List the settings that have scores."""
     return list(dict.fromkeys(row.setting for row in results.rows))
 
 
 def find_row(
-    results: Results, setting: Setting, dataset: str, metric: str
-) -> Row | None:
+    results: SweepResults, setting: Setting, dataset: str, metric: str
+) -> SettingScore | None:
     """Find the scores of a setting; None where there are none."""
     wanted = (setting, dataset, metric)
     for row in results.rows:
@@ -131,7 +131,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     return data
 
 
-def _rows(run: Run, data: Mapping[str, Any]) -> list[Row]:
+def _rows(run: Run, data: Mapping[str, Any]) -> list[SettingScore]:
     better = {
         m['name']: bool(m['higher_is_better'])
         for m in data['protocol']['metrics']
@@ -142,14 +142,14 @@ def _rows(run: Run, data: Mapping[str, Any]) -> list[Row]:
             value = to_number(score)
             if value is None:
                 continue
-            row = Row(run.setting, dataset, metric, better[metric])
+            row = SettingScore(run.setting, dataset, metric, better[metric])
             row.values[run.seed] = value
             row.clips[run.seed] = each['scored'][metric]
             rows.append(row)
     return rows
 
 
-def _uneven(rows: Sequence[Row]) -> list[str]:
+def _uneven(rows: Sequence[SettingScore]) -> list[str]:
     """Name the sets whose means are over different numbers of clips."""
     counts: dict[tuple[str, str], set[int]] = {}
     for row in rows:
@@ -163,7 +163,7 @@ def _uneven(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _sorted(rows: list[Row]) -> list[Row]:
+def _sorted(rows: list[SettingScore]) -> list[SettingScore]:
     """Sort by set and metric; settings stay in the order of the sweep."""
     sets = list(dict.fromkeys(row.dataset for row in rows))
     metrics = list(dict.fromkeys(row.metric for row in rows))

@@ -100,7 +100,7 @@ def read_environment() -> tuple[int, list[str]]:
     return int(cpus), shlex.split(os.environ.get('SBATCH_ARGS', ''))
 
 
-def without_places(words: list[str]) -> list[str]:
+def without_job_options(words: list[str]) -> list[str]:
     """Drop what a job must not repeat from the command line of its sweep.
 
     Args:

@@ -16,7 +16,7 @@ from star.report.markdown import markdown_table
 from star.report.page import html_page, html_table
 from star.report.published import (
     ABLATION_SET,
-    Place,
+    PaperRow,
     load_ablations,
     published_ablations,
 )
@@ -24,8 +24,8 @@ from star.report.statistics import ranks
 from star.report.tables import NOTHING, Item, Table, number
 from star.sweep.plan import Setting
 from star.sweep.results import (
-    Results,
-    Row,
+    SettingScore,
+    SweepResults,
     find_row,
     metrics_of,
     sets_of,
@@ -46,7 +46,7 @@ EXPLANATION = (
 )
 
 
-def to_csv(results: Results, settings: Sequence[Setting]) -> str:
+def to_csv(results: SweepResults, settings: Sequence[Setting]) -> str:
     """Write a line for each setting, set and metric, then the paper's rows.
 
     Args:
@@ -67,7 +67,7 @@ def to_csv(results: Results, settings: Sequence[Setting]) -> str:
     return _csv(lines)
 
 
-def to_runs_csv(results: Results) -> str:
+def to_runs_csv(results: SweepResults) -> str:
     """Write a line for each run, set and metric."""
     lines: list[Sequence[object]] = [
         ['setting', 'seed', 'set', 'metric', 'value', 'clips']
@@ -81,7 +81,7 @@ def to_runs_csv(results: Results) -> str:
     return _csv(lines)
 
 
-def to_markdown(results: Results, settings: Sequence[Setting]) -> str:
+def to_markdown(results: SweepResults, settings: Sequence[Setting]) -> str:
     """Write the tables as Markdown; arguments as for `to_csv`."""
     blocks = ['# Sweep', EXPLANATION]
     if results.remarks:
@@ -94,7 +94,7 @@ def to_markdown(results: Results, settings: Sequence[Setting]) -> str:
 
 
 def to_page(
-    results: Results,
+    results: SweepResults,
     settings: Sequence[Setting],
     plots: Mapping[str, bytes],
 ) -> str:
@@ -121,7 +121,9 @@ def to_page(
     return html_page('Sweep', ''.join(body))
 
 
-def make_tables(results: Results, settings: Sequence[Setting]) -> list[Table]:
+def make_tables(
+    results: SweepResults, settings: Sequence[Setting]
+) -> list[Table]:
     """Make the tables of scores, of differences and of printed numbers."""
     tables = []
     for dataset in sets_of(results):
@@ -132,7 +134,7 @@ def make_tables(results: Results, settings: Sequence[Setting]) -> list[Table]:
     return [*tables, printed] if printed else tables
 
 
-def _scores(results: Results, dataset: str) -> Table:
+def _scores(results: SweepResults, dataset: str) -> Table:
     metrics = metrics_of(results, dataset)
     order = {m: _ranks(results, dataset, m) for m in metrics}
     rows = []
@@ -148,7 +150,7 @@ def _scores(results: Results, dataset: str) -> Table:
     return Table(dataset, head, rows)
 
 
-def _differences(results: Results, dataset: str) -> Table | None:
+def _differences(results: SweepResults, dataset: str) -> Table | None:
     """Compare with the first setting, seed by seed; None without others."""
     first, *others = settings_of(results)
     metrics = metrics_of(results, dataset)
@@ -184,7 +186,7 @@ def _printed(settings: Sequence[Setting]) -> Table | None:
     return Table(title, ['setting', 'row of the paper', *metrics], rows)
 
 
-def _ranks(results: Results, dataset: str, metric: str) -> dict[str, int]:
+def _ranks(results: SweepResults, dataset: str, metric: str) -> dict[str, int]:
     rows = [
         row
         for row in results.rows
@@ -196,7 +198,7 @@ def _ranks(results: Results, dataset: str, metric: str) -> dict[str, int]:
     return ranks(means, rows[0].higher_is_better, digits_of(metric))
 
 
-def _cell(row: Row | None, order: Mapping[str, int]) -> Item:
+def _cell(row: SettingScore | None, order: Mapping[str, int]) -> Item:
     if row is None:
         return Item(NOTHING)
     digits = digits_of(row.metric)
@@ -205,29 +207,29 @@ def _cell(row: Row | None, order: Mapping[str, int]) -> Item:
     return Item(number(row.mean, digits), _note(row, digits), mark)
 
 
-def _note(row: Row, digits: int) -> str:
+def _note(row: SettingScore, digits: int) -> str:
     count = f'({len(row.values)})'
     spread = row.spread
     return count if spread is None else f'± {spread:.{digits}f} {count}'
 
 
-def _difference(row: Row | None, base: Row | None) -> Item:
+def _difference(row: SettingScore | None, base: SettingScore | None) -> Item:
     if row is None or base is None:
         return Item(NOTHING)
     shared = row.values.keys() & base.values.keys()
     if not shared:
         return Item(NOTHING)
     gains = {seed: row.values[seed] - base.values[seed] for seed in shared}
-    found = Row(*_place_of(row), row.higher_is_better, gains)
+    found = SettingScore(*_place_of(row), row.higher_is_better, gains)
     digits = digits_of(row.metric)
     return Item(f'{found.mean:+.{digits}f}', _note(found, digits))
 
 
-def _place_of(row: Row) -> tuple[Setting, str, str]:
+def _place_of(row: SettingScore) -> tuple[Setting, str, str]:
     return row.setting, row.dataset, row.metric
 
 
-def _printed_row(place: Place, metrics: Sequence[str]) -> list[Item]:
+def _printed_row(place: PaperRow, metrics: Sequence[str]) -> list[Item]:
     scores = _of(place)
     cells = [
         Item(number(scores.get(m), digits_of(m)), mark='printed')
@@ -236,19 +238,19 @@ def _printed_row(place: Place, metrics: Sequence[str]) -> list[Item]:
     return [Item(f'{_name(place)}, published', mark='printed'), *cells]
 
 
-def _of(place: Place) -> dict[str, float]:
+def _of(place: PaperRow) -> dict[str, float]:
     return load_ablations()[place]
 
 
-def _name(place: Place) -> str:
+def _name(place: PaperRow) -> str:
     return f'table {place[0]}: {place[1]}'
 
 
-def _published(setting: Setting) -> list[Place]:
+def _published(setting: Setting) -> list[PaperRow]:
     return published_ablations(setting.config, dict(setting.changes))
 
 
-def _head(results: Results, dataset: str, metric: str) -> str:
+def _head(results: SweepResults, dataset: str, metric: str) -> str:
     higher = next(
         row.higher_is_better
         for row in results.rows
@@ -262,7 +264,7 @@ def _facts(setting: Setting) -> tuple[str, str, str]:
     return setting.name, Path(setting.config).as_posix(), changes
 
 
-def _place(row: Row) -> tuple[str, str]:
+def _place(row: SettingScore) -> tuple[str, str]:
     return row.dataset, row.metric
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from star.user_study.summary import Share
+from star.user_study.summary import VoteShare
 from star.utils import compat
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _TITLES = {
 }
 
 
-def draw_pies(shares: Sequence[Share]) -> bytes:
+def draw_pies(shares: Sequence[VoteShare]) -> bytes:
     """Draw a pie for each question.
 
     Args:
@@ -47,7 +47,7 @@ def draw_pies(shares: Sequence[Share]) -> bytes:
     return _png(figure)
 
 
-def draw_bars(shares: Sequence[Share]) -> bytes:
+def draw_bars(shares: Sequence[VoteShare]) -> bytes:
     """Draw a bar with its interval for each method and question.
 
     The interval is the one over participants, or Wilson's where there is a
@@ -69,7 +69,7 @@ def draw_bars(shares: Sequence[Share]) -> bytes:
     return _png(figure)
 
 
-def _bars(axes: Any, part: Sequence[Share]) -> None:
+def _bars(axes: Any, part: Sequence[VoteShare]) -> None:
     places = range(len(part))
     colours = [_COLOURS[i % len(_COLOURS)] for i in places]
     axes.barh(places, [100 * s.share for s in part], color=colours)
@@ -87,13 +87,13 @@ def _bars(axes: Any, part: Sequence[Share]) -> None:
     axes.spines[['top', 'right']].set_visible(False)
 
 
-def _base(share: Share) -> str:
+def _base(share: VoteShare) -> str:
     people = 'participant' if share.participants == 1 else 'participants'
     return f'{share.total} votes of {share.participants} {people}'
 
 
-def _by_question(shares: Sequence[Share]) -> dict[str, list[Share]]:
-    parts: dict[str, list[Share]] = {}
+def _by_question(shares: Sequence[VoteShare]) -> dict[str, list[VoteShare]]:
+    parts: dict[str, list[VoteShare]] = {}
     for share in shares:
         parts.setdefault(share.question, []).append(share)
     return parts

@@ -9,7 +9,7 @@ from pathlib import Path
 from star.user_study.charts import draw_bars, draw_pies
 from star.user_study.statistics import Interval
 from star.user_study.store import Store, Vote
-from star.user_study.summary import ALL, Share, counted, summarise
+from star.user_study.summary import ALL, VoteShare, counted, summarise
 from star.utils.files import write_bytes
 
 _SUMMARY = (
@@ -20,7 +20,7 @@ _SUMMARY = (
 
 def export_study(
     store: Store, out: Path, finished: bool = False, seed: int = 0
-) -> list[Share]:
+) -> list[VoteShare]:
     """Write `votes.csv`, `summary.csv`, `pies.png` and `bars.png`.
 
     Args:
@@ -61,7 +61,7 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, bool) else value
 
 
-def _table_of_shares(shares: Sequence[Share]) -> bytes:
+def _table_of_shares(shares: Sequence[VoteShare]) -> bytes:
     rows = (
         [
             *(s.dataset, s.question, s.method, s.votes, s.total),

@@ -12,7 +12,7 @@ Key = tuple[str, str]  # set, clip
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodFolder:
     """Results of a method.
 
     Args:
@@ -52,7 +52,7 @@ class StudyClip:
         return self.dataset, self.name
 
 
-def parse_methods(sources: Sequence[str]) -> list[Method]:
+def parse_methods(sources: Sequence[str]) -> list[MethodFolder]:
     """Read `NAME=FOLDER` arguments.
 
     A folder that `tools/test.py --save` wrote keeps its clips in `restored`,
@@ -66,7 +66,7 @@ def parse_methods(sources: Sequence[str]) -> list[Method]:
         raise ValueError(
             f'`methods` must be two or more to compare, got {len(sources)}'
         )
-    methods: dict[str, Method] = {}
+    methods: dict[str, MethodFolder] = {}
     for source in sources:
         name, equals, folder = source.partition('=')
         if not (name and equals and folder):
@@ -77,12 +77,14 @@ def parse_methods(sources: Sequence[str]) -> list[Method]:
         if not place.is_dir():
             raise ValueError(f'`methods`: {name}: there is no folder {place}')
         inside = place / 'restored'
-        methods[name] = Method(name, inside if inside.is_dir() else place)
+        methods[name] = MethodFolder(
+            name, inside if inside.is_dir() else place
+        )
     return list(methods.values())
 
 
 def find_clips(
-    methods: Sequence[Method],
+    methods: Sequence[MethodFolder],
     sets: Sequence[str] = (),
     per_set: int | None = None,
     seed: int = 0,
@@ -156,7 +158,7 @@ def _agree(clip: StudyClip, what: str, values: dict) -> None:
         )
 
 
-def _sets(method: Method) -> list[str]:
+def _sets(method: MethodFolder) -> list[str]:
     names = sorted(path.name for path in _visible(method.folder))
     names = [name for name in names if (method.folder / name).is_dir()]
     if not names:
@@ -166,7 +168,9 @@ def _sets(method: Method) -> list[str]:
     return names
 
 
-def _clips_of(methods: Sequence[Method], dataset: str) -> list[StudyClip]:
+def _clips_of(
+    methods: Sequence[MethodFolder], dataset: str
+) -> list[StudyClip]:
     files = {m.name: _results(m, dataset) for m in methods}
     names = sorted({name for found in files.values() for name in found})
     for method, found in files.items():
@@ -182,7 +186,7 @@ def _clips_of(methods: Sequence[Method], dataset: str) -> list[StudyClip]:
     ]
 
 
-def _results(method: Method, dataset: str) -> dict[str, Path]:
+def _results(method: MethodFolder, dataset: str) -> dict[str, Path]:
     place = method.folder / dataset
     # a set is a name: it leads nowhere else
     if Path(dataset).name != dataset or not place.is_dir():

@@ -11,7 +11,7 @@ ALL = 'all'  # sets
 
 
 @dataclass(frozen=True)
-class Share:
+class VoteShare:
     """How often a method was chosen.
 
     Args:
@@ -52,7 +52,7 @@ def counted(votes: Sequence[Vote], finished: bool = False) -> list[Vote]:
 
 def summarise(
     votes: Sequence[Vote], methods: Sequence[str], seed: int = 0
-) -> list[Share]:
+) -> list[VoteShare]:
     """Count votes.
 
     Args:
@@ -79,14 +79,14 @@ def summarise(
 
 def _count(
     votes: Sequence[Vote], methods: Sequence[str], dataset: str, seed: int
-) -> list[Share]:
+) -> list[VoteShare]:
     people = sorted({vote.participant for vote in votes})
     by = Counter((vote.participant, vote.method) for vote in votes)
     table = [[by[person, method] for method in methods] for person in people]
     intervals = bootstrap_shares(table, seed)
     total = len(votes)
     return [
-        Share(
+        VoteShare(
             dataset=dataset,
             question=votes[0].question,
             method=method,

@@ -94,7 +94,7 @@ class Browser:
         self._call('POST', '/url', {'url': page.resolve().as_uri()})
 
     def run(self, script: str) -> Any:
-        """Run JavaScript; what it returns comes back."""
+        """MethodResults JavaScript; what it returns comes back."""
         body = {'script': script, 'args': []}
         return self._call('POST', '/execute/sync', body)
 

@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from star.report.comparison import Comparison, compare
-from star.report.runs import Run, load_runs
+from star.report.results import MethodResults, load_results
 from tests.test_report import made
 
 Scores = dict[str, dict[str, float | None]]  # by clip, by metric
 
 
-def load(folder: Path, **methods: Scores) -> list[Run]:
+def load(folder: Path, **methods: Scores) -> list[MethodResults]:
     """Write and read runs of one set."""
     sources = []
     for name, scores in methods.items():
         clips = [made.clip('set', clip, s) for clip, s in scores.items()]
         data = made.results(name, clips)
         sources.append(str(made.write(folder / name, data)))
-    return load_runs(sources)
+    return load_results(sources)
 
 
 def psnr(**scores: float | None) -> Scores:
@@ -27,7 +27,7 @@ def psnr(**scores: float | None) -> Scores:
 
 def means(comparison: Comparison, metric: str) -> dict[str, float]:
     cells = comparison.sets[0].cells
-    return {m: c.estimate.mean for (m, k), c in cells.items() if k == metric}
+    return {m: c.mean.value for (m, k), c in cells.items() if k == metric}
 
 
 def test_means_are_over_the_clips_that_all_have(tmp_path: Path):
@@ -87,10 +87,10 @@ def test_differences_go_to_the_reference(tmp_path: Path):
     assert cells['b', 'PSNR'].difference is None
     gain = cells['a', 'PSNR'].difference
     assert gain is not None
-    assert (gain.mean, gain.low, gain.high) == (-0.5, -1, 0)
+    assert (gain.value, gain.low, gain.high) == (-0.5, -1, 0)
     other = cells['c', 'PSNR'].difference
     assert other is not None
-    assert (other.mean, other.low, other.count) == (-16, None, 1)
+    assert (other.value, other.low, other.count) == (-16, None, 1)
 
 
 def test_first_run_is_the_reference(tmp_path: Path):
@@ -99,7 +99,7 @@ def test_first_run_is_the_reference(tmp_path: Path):
 
 def test_one_method_alone(tmp_path: Path):
     cell = compare(load(tmp_path, a=psnr(x=1))).sets[0].cells['a', 'PSNR']
-    assert (cell.estimate.mean, cell.rank, cell.difference) == (1, None, None)
+    assert (cell.mean.value, cell.rank, cell.difference) == (1, None, None)
 
 
 def test_unknown_reference(tmp_path: Path):
@@ -110,7 +110,9 @@ def test_unknown_reference(tmp_path: Path):
 
 def test_nothing_in_common(tmp_path: Path):
     runs = load(tmp_path, a=psnr(x=1), b=psnr(y=2))
-    with pytest.raises(ValueError, match='a, b: no clip is scored alike'):
+    with pytest.raises(
+        ValueError, match='a, b: no two methods have a score of the same'
+    ):
         compare(runs)
 
 

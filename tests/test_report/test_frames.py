@@ -12,13 +12,13 @@ from star.report.frames import (
     LOW_QUALITY,
     Crop,
     choose_clips,
-    find_sources,
+    find_versions,
     fit,
-    liveliest,
+    most_detailed,
     read_frames,
     reduced,
 )
-from star.report.runs import load_runs
+from star.report.results import load_results
 from tests.test_report import made
 
 
@@ -26,7 +26,7 @@ def listed(folder: Path) -> Comparison:
     clips = [made.clip('A', f'{i}', {'PSNR': 1.0}) for i in range(7)]
     clips += [made.clip('B', 'x', {'PSNR': 1.0})]
     data = made.results('a', clips)
-    return compare(load_runs([str(made.write(folder, data))]))
+    return compare(load_results([str(made.write(folder, data))]))
 
 
 def test_clips_are_spread_over_each_set(tmp_path: Path):
@@ -38,7 +38,7 @@ def test_clips_by_name(tmp_path: Path):
     comparison = listed(tmp_path)
     assert choose_clips(comparison, 3, ['B/x']) == [('B', 'x')]
     assert choose_clips(comparison, 0, []) == []
-    with pytest.raises(ValueError, match="no run has the clip 'A/9'"):
+    with pytest.raises(ValueError, match="no method has the clip 'A/9'"):
         choose_clips(comparison, 3, ['B/x', 'A/9'])
 
 
@@ -48,8 +48,8 @@ def test_sources_are_what_is_still_there(tmp_path: Path):
         file.unlink()
     (tmp_path / 'a/restored/set/clip').rmdir()
     (tmp_path / 'gt').rename(tmp_path / 'moved')
-    comparison = compare(load_runs(runs))
-    found, gone = find_sources(comparison, ('set', 'clip'))
+    comparison = compare(load_results(runs))
+    found, gone = find_versions(comparison, ('set', 'clip'))
     assert [source.name for source in found] == [LOW_QUALITY, 'b']
     assert found[1].path == tmp_path / 'b/restored/set/clip'
     assert [source.name for source in gone] == [GROUND_TRUTH]
@@ -72,10 +72,10 @@ def test_other_sizes_are_resized(tmp_path: Path):
     assert np.array_equal(np.asarray(first), np.asarray(expected))
 
 
-def test_liveliest_square_has_the_highest_variance():
+def test_most_detailed_square_has_the_highest_variance():
     image = Image.fromarray(made.frames()[0])
     luma = np.asarray(image.convert('L'), dtype=float)
-    crop = liveliest(image, 24)
+    crop = most_detailed(image, 24)
     variances = {
         (x, y): luma[y : y + 24, x : x + 24].var()
         for y in range(0, 41, 3)
@@ -88,7 +88,7 @@ def test_liveliest_square_has_the_highest_variance():
 
 
 def test_square_is_no_larger_than_the_frame():
-    crop = liveliest(Image.new('RGB', (40, 20)), 96)
+    crop = most_detailed(Image.new('RGB', (40, 20)), 96)
     assert crop == Crop(0, 0, 20, 20)
 
 

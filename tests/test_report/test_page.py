@@ -7,7 +7,7 @@ import pytest
 
 from star.report.comparison import compare
 from star.report.report import Report, ReportOptions, make_report
-from star.report.runs import load_runs
+from star.report.results import load_results
 from tests.test_report import made
 
 NASTY = '<script>alert(1)</script>&"\''
@@ -55,7 +55,7 @@ def read(report: Report) -> Reader:
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
     runs = made.pictured_runs(tmp_path, ['star', NASTY], NASTY)
-    return make_report(compare(load_runs(runs)), ReportOptions())
+    return make_report(compare(load_results(runs)), ReportOptions())
 
 
 def test_names_are_escaped(report: Report):
@@ -105,7 +105,7 @@ def test_without_restored_clips(tmp_path: Path):
     for name in 'ab':
         data = made.results(name, [made.clip('set', 'c', {'PSNR': 30.0})])
         sources.append(str(made.write(tmp_path / name, data)))
-    report = make_report(compare(load_runs(sources)), ReportOptions())
+    report = make_report(compare(load_results(sources)), ReportOptions())
     page = read(report)
     assert (report.clips, report.pictured) == (1, 0)
     assert page.all('img') == []
@@ -118,15 +118,15 @@ def test_a_method_without_pictures_is_named(tmp_path: Path):
     for file in (tmp_path / 'b/restored/set/clip').iterdir():
         file.unlink()
     (tmp_path / 'b/restored/set/clip').rmdir()
-    page = read(make_report(compare(load_runs(runs)), ReportOptions()))
+    page = read(make_report(compare(load_results(runs)), ReportOptions()))
     assert any('No pictures of b:' in text for text in page.text('p'))
 
 
 def test_a_ground_truth_that_is_gone_is_named(tmp_path: Path):
     runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
     (tmp_path / 'gt').rename(tmp_path / 'moved')
-    page = read(make_report(compare(load_runs(runs)), ReportOptions()))
-    expected = f'ground truth: {tmp_path / "gt"} is not there.'
+    page = read(make_report(compare(load_results(runs)), ReportOptions()))
+    expected = f'ground truth: {tmp_path / "gt"} is missing.'
     assert expected in page.text('p')
     assert len(page.all('img')) == 3 * 3
 
@@ -135,7 +135,7 @@ def test_a_set_without_scores(tmp_path: Path):
     clips = [made.clip('set', 'c', {'PSNR': 30.0})]
     clips += [made.clip('real', 'c', {'PSNR': None})]
     source = str(made.write(tmp_path, made.results('a', clips)))
-    report = make_report(compare(load_runs([source])), ReportOptions())
+    report = make_report(compare(load_results([source])), ReportOptions())
     assert 'real (no scores)' in read(report).text('caption')
     assert '## real (no scores)' in report.files['report.md']
 
@@ -144,7 +144,7 @@ def test_a_ground_truth_that_cannot_be_read(tmp_path: Path):
     runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
     for file in (tmp_path / 'gt').iterdir():
         file.write_bytes(b'no image')
-    report = make_report(compare(load_runs(runs)), ReportOptions())
+    report = make_report(compare(load_results(runs)), ReportOptions())
     (remark,) = report.remarks
     assert remark.text.startswith('set/clip: no pictures: ')
     assert [t for t in read(report).text('p') if t.startswith('no pictures')]
@@ -153,10 +153,10 @@ def test_a_ground_truth_that_cannot_be_read(tmp_path: Path):
 
 def test_warnings_come_first(tmp_path: Path):
     runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
-    loaded = load_runs(runs)
+    loaded = load_results(runs)
     loaded[0].method['random_init'] = True
     page = read(make_report(compare(loaded), ReportOptions()))
     (item,) = [text for text in page.text('li') if 'random weights' in text]
-    assert item.strip().startswith('a ran with random weights')
+    assert item.strip().startswith('a had random weights')
     assert page.text('h2')[0] == 'Warnings'
     assert 'a (random weights)' in page.text('th')

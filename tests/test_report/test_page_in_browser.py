@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from star.report.comparison import compare
-from star.report.report import ReportOptions, make_report
-from star.report.runs import load_runs
-from star.report.writing import write_files
+from star.report.report import ReportOptions, make_report, write_files
+from star.report.results import load_results
 from tests.test_report import made
 from tests.test_report.browser import Browser, needs_browser
 
@@ -25,7 +24,7 @@ SPLIT = 'document.querySelector(".stage").style.getPropertyValue("--split")'
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('report')
     runs = made.pictured_runs(folder, ['star', 'bicubic'], 'a<b>&"c')
-    report = make_report(compare(load_runs(runs)), ReportOptions())
+    report = make_report(compare(load_results(runs)), ReportOptions())
     write_files(folder / 'out', report.files)
     return folder / 'out' / 'index.html'
 

@@ -12,7 +12,7 @@ from PIL import Image
 from star.report.comparison import Comparison, compare
 from star.report.frames import GROUND_TRUTH, LOW_QUALITY, Crop
 from star.report.pictures import Picture, PictureOptions, make_pictures
-from star.report.runs import load_runs
+from star.report.results import load_results
 from tests.test_report import made
 
 KEY = ('set', 'clip')
@@ -21,7 +21,7 @@ KEY = ('set', 'clip')
 @pytest.fixture
 def comparison(tmp_path: Path) -> Comparison:
     runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
-    return compare(load_runs(runs))
+    return compare(load_results(runs))
 
 
 def pixels(picture: Picture) -> np.ndarray:
@@ -69,9 +69,9 @@ def test_frames_that_were_not_restored_are_not_shown(
     comparison: Comparison,
 ):
     """A run of the first frames only, of clips that go on."""
-    for run in comparison.runs.values():
-        clip = run.clips[KEY]
-        run.clips[KEY] = dataclasses.replace(clip, num_frames=3)
+    for results in comparison.results.values():
+        clip = results.clips[KEY]
+        results.clips[KEY] = dataclasses.replace(clip, num_frames=3)
     found = make_pictures(comparison, KEY, PictureOptions())
     assert found is not None
     assert (found.frame, found.count) == (1, 3)
@@ -112,8 +112,10 @@ def test_damaged_files_are_named(comparison: Comparison, tmp_path: Path):
 
 
 def test_other_sizes_are_told(comparison: Comparison, tmp_path: Path):
-    clip = comparison.runs['b'].clips[KEY]
-    comparison.runs['b'].clips[KEY] = dataclasses.replace(clip, size=(16, 24))
+    clip = comparison.results['b'].clips[KEY]
+    comparison.results['b'].clips[KEY] = dataclasses.replace(
+        clip, size=(16, 24)
+    )
     found = make_pictures(comparison, KEY, PictureOptions())
     assert found is not None
     assert found.problems == ['b: resized from 24x16']
@@ -123,5 +125,5 @@ def test_no_restored_clips(tmp_path: Path):
     data = made.results('a', [made.clip('set', 'clip', {'PSNR': 1.0})])
     gt = made.save_frames(tmp_path / 'gt', made.frames())
     data['clips'][0]['files'] = {'gt': str(gt), 'pred': 'restored/gone'}
-    found = compare(load_runs([str(made.write(tmp_path / 'a', data))]))
+    found = compare(load_results([str(made.write(tmp_path / 'a', data))]))
     assert make_pictures(found, KEY, PictureOptions()) is None

@@ -10,15 +10,15 @@ from star.report.published import (
     published_ablations,
     published_method,
 )
-from star.report.runs import Run
+from star.report.results import MethodResults
 from tests.paths import VECTORS, needs_vectors
 
 _TABLES = 'paper_tables.csv'
 
 
-def run(name: str, kind: str, config: str) -> Run:
+def run(name: str, kind: str, config: str) -> MethodResults:
     method = {'name': name, 'type': kind, 'config': config}
-    return Run(name, Path(), method, {}, {}, {}, [])
+    return MethodResults(name, Path(), method, {}, {}, {}, [])
 
 
 @pytest.mark.parametrize(

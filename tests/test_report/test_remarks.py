@@ -1,4 +1,4 @@
-"""Everything that makes a comparison unfair is said, nothing else."""
+"""Every unfair comparison has a remark, and no fair one has."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from star.report.comparison import compare
 from star.report.remarks import find_remarks
-from star.report.runs import load_runs
+from star.report.results import load_results
 from tests.test_report import made
 
 
@@ -23,7 +23,7 @@ def two(count: int = 3) -> list[dict[str, Any]]:
 
 def remarks(folder: Path, runs: list[dict[str, Any]]) -> list[str]:
     sources = [str(made.write(folder / r['method']['name'], r)) for r in runs]
-    found = find_remarks(compare(load_runs(sources)))
+    found = find_remarks(compare(load_results(sources)))
     return [f'{remark.level}: {remark.text}' for remark in found]
 
 
@@ -67,8 +67,8 @@ def test_equal_protocols_are_fine(tmp_path: Path):
         (
             ('input',),
             'ffv1 mkv, h264 mp4, jpg/png frames',
-            'warning: b was scored on h264 mp4, jpg/png frames, which may '
-            'have lost something: the loss counts against the method',
+            'warning: b was scored on h264 mp4, jpg/png frames, which may be '
+            'lossy: the loss counts against the method',
         ),
         (('input',), 'ffv1 mkv, png/tif frames', None),
         (('seed',), '1', None),
@@ -81,8 +81,8 @@ def test_equal_protocols_are_fine(tmp_path: Path):
         (
             ('fingerprint',),
             'e' * 64,
-            'warning: the fingerprints of the protocols differ, but no '
-            'setting that is recorded does',
+            'warning: the fingerprints of the protocols differ, but none of '
+            'the recorded settings does',
         ),
     ],
 )
@@ -122,8 +122,8 @@ def test_other_clips(tmp_path: Path):
     runs[1]['clips'].pop()
     found = remarks(tmp_path, runs)
     assert found[0] == (
-        'warning: set, PSNR: means are over the 2 clips that all have; not '
-        'used are a: c2'
+        'warning: set, PSNR: means are over the 2 clips that all methods '
+        'have; not used are a: c2'
     )
     assert len(found) == 3  # one for each metric
 
@@ -135,8 +135,8 @@ def test_no_clip_in_all(tmp_path: Path):
         for clip in run['clips']:
             clip['name'] += 'x'
     assert remarks(tmp_path, runs)[0] == (
-        'warning: set, PSNR: no clip is common to all; each mean is over its '
-        'own clips, and nothing is ranked'
+        'warning: set, PSNR: no clip is common to all methods; each mean is '
+        "over the method's own clips, and there are no ranks"
     )
 
 
@@ -171,8 +171,8 @@ def test_random_weights_and_problems(tmp_path: Path):
     runs[0]['method']['random_init'] = True
     runs[1]['problems'] = ['DOVER: no weights']
     assert remarks(tmp_path, runs) == [
-        'warning: a ran with random weights: its numbers say nothing of the '
-        'method, and it is not ranked',
+        'warning: a had random weights: its numbers say nothing about the '
+        'method, and it has no rank',
         'warning: b: DOVER: no weights',
     ]
 
@@ -187,7 +187,7 @@ def test_displaced_clips(tmp_path: Path):
     ):
         clip['shift'] = {'rows': rows, 'columns': columns, 'gain': gain}
     assert remarks(tmp_path, runs) == [
-        'warning: set: b in 2 of 4 clips lies beside the ground truth, by '
-        '+1.00 rows and +0.75 columns (medians); moved back it would gain '
-        '1.50 dB of PSNR there. Nothing was moved'
+        'warning: set: b in 2 of 4 clips is shifted against the ground '
+        'truth, by +1.00 rows and +0.75 columns (medians); undoing it would '
+        'gain 1.50 dB of PSNR there. No clip was moved'
     ]

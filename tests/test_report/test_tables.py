@@ -12,7 +12,7 @@ from star.report.comparison import Comparison, compare
 from star.report.export import to_csv, to_json
 from star.report.markdown import escape, to_markdown
 from star.report.remarks import Remark
-from star.report.runs import load_runs
+from star.report.results import load_results
 from star.report.tables import (
     Table,
     clip_table,
@@ -46,7 +46,7 @@ def comparison(tmp_path: Path) -> Comparison:
             data['method']['config'] = '/x/configs/star/i2vgen.py'
         data['sets']['UDM10']['peak_memory'] = [None, 2**20, 2**31][i]
         sources.append(str(made.write(tmp_path / str(i), data)))
-    return compare(load_runs(sources))
+    return compare(load_results(sources))
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -97,7 +97,7 @@ def test_a_difference_that_may_be_none_is_not_marked(tmp_path: Path):
         ]
         data = made.results(name, clips)
         sources.append(str(made.write(tmp_path / name, data)))
-    found = compare(load_runs(sources))
+    found = compare(load_results(sources))
     table = difference_table(found, found.sets[0])
     assert table is not None
     (row,) = table.rows
@@ -111,7 +111,7 @@ def test_tables_without_content_are_left_out(tmp_path: Path):
         clips.append(made.clip('U', 'c', {'PSNR': None}))
         data = made.results(name, clips)
         sources.append(str(made.write(tmp_path / name, data)))
-    found = compare(load_runs(sources), reference='b')
+    found = compare(load_results(sources), reference='b')
     titles = [t.title for p in found.sets for t in set_tables(found, p)]
     assert titles == [
         *('S (1 clip)', 'S: difference to b', 'T (1 clip)', 'U (no scores)')
@@ -196,6 +196,6 @@ def test_json_and_csv_hold_the_numbers(comparison: Comparison):
 
 def test_infinity_is_a_string_in_json(tmp_path: Path):
     data = made.results('a', [made.clip('s', 'c', {'PSNR': 'inf'})])
-    found = compare(load_runs([str(made.write(tmp_path, data))]))
+    found = compare(load_results([str(made.write(tmp_path, data))]))
     (row,) = to_json(found, [])['rows']
     assert (row['mean'], row['low']) == ('inf', None)

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from star.report.runs import load_runs
+from star.report.results import load_results
 from star.report.tradeoff import (
-    Axes,
     Mark,
+    MetricPair,
     draw_tradeoff,
-    marks_of_runs,
+    marks_of_results,
     marks_of_table,
     published_marks,
 )
 from star.sweep.plan import make_setting
-from star.sweep.results import Results, Row
+from star.sweep.results import SettingScore, SweepResults
 from star.sweep.tables import to_csv
 from tests.test_report.made import clip, results, write
 
-AXES = Axes(None, 'PSNR', 'LPIPS')
+AXES = MetricPair(None, 'PSNR', 'LPIPS')
 COLUMNS = ('setting', 'config', 'changes', 'kind', 'set', 'metric', 'mean')
 COLUMNS += ('spread', 'seeds')
 # table 7 of the paper: beta, PSNR, LPIPS
@@ -77,14 +77,14 @@ def test_runs(tmp_path: Path):
         make_run(tmp_path, 'a', [(20.0, 0.3), (24.0, 0.1)]),
         make_run(tmp_path, 'b', [(30.0, 0.5)] * 2),
     ]
-    dataset, (a, b) = marks_of_runs(load_runs(sources), AXES)
+    dataset, (a, b) = marks_of_results(load_results(sources), AXES)
     assert dataset == 'set'
     assert (a.series, a.x, b.y) == ('a', 22.0, 0.5)
     assert a.y == pytest.approx(0.2)
     # of two clips a mean is one, the other or their mean
-    assert a.x_span == pytest.approx((2, 2))
-    assert a.y_span == pytest.approx((0.1, 0.1))
-    assert b.x_span == (0, 0)
+    assert a.x_bar == pytest.approx((2, 2))
+    assert a.y_bar == pytest.approx((0.1, 0.1))
+    assert b.x_bar == (0, 0)
 
 
 def test_table(table: Path):
@@ -96,7 +96,7 @@ def test_table(table: Path):
         (None, 23.0, 0.2),
     ]
     assert [m.series for m in marks] == ['tiny, beta', 'tiny, beta', 'tiny']
-    assert marks[0].x_span == (0.5, 0.5) and marks[0].y_span == (0, 0)
+    assert marks[0].x_bar == (0.5, 0.5) and marks[0].y_bar == (0, 0)
 
 
 def test_table_as_a_sweep_writes_it(tmp_path: Path):
@@ -105,19 +105,21 @@ def test_table_as_a_sweep_writes_it(tmp_path: Path):
     for beta, x, y in (('0.25', 20.0, 0.4), ('2', 22.0, 0.5)):
         change = {'model.losses.frequency.beta': beta}
         setting = make_setting(config, change)
-        rows.append(Row(setting, 'UDM10', 'PSNR', True, {0: x, 1: x + 2}))
-        rows.append(Row(setting, 'UDM10', 'LPIPS', False, {0: y}))
+        rows.append(
+            SettingScore(setting, 'UDM10', 'PSNR', True, {0: x, 1: x + 2})
+        )
+        rows.append(SettingScore(setting, 'UDM10', 'LPIPS', False, {0: y}))
     settings = [row.setting for row in rows[::2]]
     path = tmp_path / 'table.csv'
     for row in rows:
         row.clips.update(dict.fromkeys(row.values, 10))
-    path.write_text(to_csv(Results(rows, [], []), settings))
+    path.write_text(to_csv(SweepResults(rows, [], []), settings))
     _, marks = marks_of_table(path, AXES)
     assert [(m.value, m.x, m.y) for m in marks] == [
         (0.25, 21.0, 0.4),
         (2.0, 23.0, 0.5),
     ]
-    assert marks[0].x_span == pytest.approx((2**0.5, 2**0.5))
+    assert marks[0].x_bar == pytest.approx((2**0.5, 2**0.5))
 
 
 def test_other_changes_part_the_series(tmp_path: Path):
@@ -139,7 +141,7 @@ def test_published():
     assert [(m.value, m.x, m.y) for m in marks] == TABLE_7
     assert {m.series for m in marks} == {'table 7: beta'}
     assert all(m.published for m in marks)
-    squeeze = Axes(None, 'PSNR', 'LPIPS_squeeze')
+    squeeze = MetricPair(None, 'PSNR', 'LPIPS_squeeze')
     assert published_marks([7], squeeze) == marks
 
 
@@ -154,10 +156,12 @@ def test_published_rows_without_a_number():
     ('tables', 'axes', 'message'),
     [
         ([1], AXES, '`published` must be of 3, 4, 5, 7, got 1'),
-        ([7], Axes(None, 'SSIM', 'LPIPS'), 'table 7 has only PSNR'),
+        ([7], MetricPair(None, 'SSIM', 'LPIPS'), 'table 7 has only PSNR'),
     ],
 )
-def test_published_that_is_not_there(tables: list, axes: Axes, message: str):
+def test_published_that_is_not_there(
+    tables: list, axes: MetricPair, message: str
+):
     with pytest.raises(ValueError, match=message):
         published_marks(tables, axes)
 
@@ -184,8 +188,8 @@ def test_curves_lie_on_the_points_in_order(table: Path):
 def test_other_sets_and_metrics_get_a_panel_of_their_own():
     mark = Mark('a', None, 20.0, 0.4)
     for axes in (
-        Axes('set', 'PSNR', 'LPIPS'),
-        Axes('UDM10', 'PSNR', 'LPIPS_squeeze'),
+        MetricPair('set', 'PSNR', 'LPIPS'),
+        MetricPair('UDM10', 'PSNR', 'LPIPS_squeeze'),
     ):
         theirs = published_marks([7], AXES)
         ours, other = draw_tradeoff([mark], theirs, axes).axes
@@ -202,7 +206,7 @@ def test_published_alone():
 
 
 def test_no_two_series_look_alike():
-    axes = Axes(None, 'PSNR', 'LPIPS')
+    axes = MetricPair(None, 'PSNR', 'LPIPS')
     figure = draw_tradeoff([], published_marks([3, 4, 5, 7], axes), axes)
     lines = [c.lines[0] for c in figure.axes[0].containers]
     looks = {(line.get_color(), line.get_marker()) for line in lines}
@@ -211,7 +215,7 @@ def test_no_two_series_look_alike():
 
 def test_bars_reach_as_far_as_said():
     mark = Mark('a', None, 20.0, 0.5, (1.0, 2.0), (0.1, 0.3))
-    (panel,) = draw_tradeoff([mark], [], Axes('s', 'PSNR', 'LPIPS')).axes
+    (panel,) = draw_tradeoff([mark], [], MetricPair('s', 'PSNR', 'LPIPS')).axes
     bars = panel.containers[0].lines[2]
     (across,), (up,) = (bar.get_segments() for bar in bars)
     assert across[:, 0].tolist() == [19.0, 22.0]
@@ -221,14 +225,20 @@ def test_bars_reach_as_far_as_said():
 @pytest.mark.parametrize(
     ('axes', 'message'),
     [
-        (Axes('set', 'PSNR', 'DOVER'), 'set: nothing has both PSNR and DOVER'),
-        (Axes('other', 'PSNR', 'LPIPS'), "`set` must be one of set, got 'oth"),
+        (
+            MetricPair('set', 'PSNR', 'DOVER'),
+            'set: nothing has both PSNR and DOVER',
+        ),
+        (
+            MetricPair('other', 'PSNR', 'LPIPS'),
+            "`set` must be one of set, got 'oth",
+        ),
     ],
 )
-def test_runs_without(tmp_path: Path, axes: Axes, message: str):
-    runs = load_runs([make_run(tmp_path, 'a', [(20.0, 0.3)])])
+def test_runs_without(tmp_path: Path, axes: MetricPair, message: str):
+    runs = load_results([make_run(tmp_path, 'a', [(20.0, 0.3)])])
     with pytest.raises(ValueError, match=message):
-        marks_of_runs(runs, axes)
+        marks_of_results(runs, axes)
 
 
 def test_several_sets_must_be_chosen_from(tmp_path: Path):

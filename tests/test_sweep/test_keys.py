@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from star.sweep.keys import check_key, takes
+from star.sweep.keys import accepts, check_key
 
 CONFIG = Config(
     {
@@ -73,5 +73,5 @@ def test_arguments():
     def named(a, b=1): ...
     def passing(**rest): ...
 
-    assert takes(named, 'b') and not takes(named, 'c')
-    assert takes(passing, 'c')
+    assert accepts(named, 'b') and not accepts(named, 'c')
+    assert accepts(passing, 'c')

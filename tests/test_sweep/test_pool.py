@@ -14,7 +14,7 @@ import pytest
 
 from star.sweep.locking import try_lock
 from star.sweep.pool import Pool, list_devices, stop
-from star.sweep.progress import Progress
+from star.sweep.progress import SweepProgress
 from star.sweep.stages import is_done, mark_stage
 from tests.paths import ROOT
 from tests.test_sweep.stubs import make_runs, make_works
@@ -24,7 +24,7 @@ def do(works, devices=None):
     devices = devices or list_devices([], 2, 2)
     done = sum(work.done for work in works)
     stream = io.StringIO()
-    progress = Progress(len(works), done, len(devices), stream)
+    progress = SweepProgress(len(works), done, len(devices), stream)
     failures = Pool(works, devices, progress).run()
     assert progress.running == 0
     return failures, stream.getvalue()

@@ -2,7 +2,7 @@
 
 import io
 
-from star.sweep.progress import Progress
+from star.sweep.progress import SweepProgress
 
 
 class Terminal(io.StringIO):
@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
 
 
 def test_counts_and_time():
-    progress = Progress(10, 2, 2, io.StringIO())
+    progress = SweepProgress(10, 2, 2, io.StringIO())
     assert progress.remaining() is None
     progress.begin()
     progress.begin()
@@ -28,7 +28,7 @@ def test_counts_and_time():
 
 
 def test_fewer_runs_than_places():
-    progress = Progress(2, 1, 8, io.StringIO())
+    progress = SweepProgress(2, 1, 8, io.StringIO())
     progress.begin()
     progress.begin()
     progress.end(50, failed=False)
@@ -38,7 +38,7 @@ def test_fewer_runs_than_places():
 
 def test_a_terminal_has_one_line_that_changes():
     now = [0.0]
-    progress = Progress(2, 0, 1, Terminal(), lambda: now[0])
+    progress = SweepProgress(2, 0, 1, Terminal(), lambda: now[0])
     for now[0] in (1.0, 1.5, 2.0):
         progress.tick()
     line = '\r\x1b[K0 of 2 runs done'

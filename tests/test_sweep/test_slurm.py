@@ -11,7 +11,7 @@ from star.sweep.slurm import (
     SlurmJobs,
     read_environment,
     submit,
-    without_places,
+    without_job_options,
     write_script,
 )
 
@@ -100,4 +100,4 @@ def test_environment(monkeypatch):
 )
 def test_jobs_do_not_submit_jobs(words, kept):
     expected = words if kept is None else kept
-    assert without_places(words.split()) == expected.split()
+    assert without_job_options(words.split()) == expected.split()

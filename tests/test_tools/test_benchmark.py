@@ -63,15 +63,15 @@ def test_warnings_are_printed(tmp_path: Path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (['nowhere'], 'error: nowhere: no results.json there; tools/test.py'),
+        (['nowhere'], 'error: nowhere has no results.json; `star test` writes it'),
         (['{a}'], "are both named 'a'; call one NAME=FOLDER"),
         (['--reference', 'c'], '`reference` must be one of a, b, got'),
-        (['--clips', 'set/x'], "error: no run has the clip 'set/x'"),
+        (['--clips', 'set/x'], "error: no method has the clip 'set/x'"),
         (['--crop', '1', '2', '0', '4'], '`crop` must be LEFT TOP >= 0'),
         (['--pictures', '-1'], '`clips_per_set` must be >= 0, got -1'),
         (['--longest', '0'], '`longest` must be >= 1, got 0'),
         (['--nonsense'], 'error: unrecognized arguments: --nonsense'),
-        (['--out', '{a}/results.json'], 'results.json: no folder'),
+        (['--out', '{a}/results.json'], 'results.json is a file, no folder'),
     ],
 )
 def test_wrong_use_takes_one_line(

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from star.user_study.founding import open_study
+from star.user_study.create import open_study
 from star.user_study.sources import (
-    Method,
+    MethodFolder,
     StudyClip,
     find_clips,
     inspect,
@@ -55,7 +55,7 @@ def prepare(
     folder: Path, sources: list[str], seed: int = 0
 ) -> tuple[Store, Path, list[StudyClip]]:
     """Open a study; return its store, its cache and its clips."""
-    methods: list[Method] = parse_methods(sources)
+    methods: list[MethodFolder] = parse_methods(sources)
     clips = [inspect(clip) for clip in find_clips(methods)]
     cache = folder / 'cache'
     files = {c.key: transcode_clip(c, cache, say=print) for c in clips}

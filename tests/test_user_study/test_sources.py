@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from star.user_study.sources import (
-    Method,
+    MethodFolder,
     find_clips,
     inspect,
     parse_methods,
@@ -16,7 +16,7 @@ from star.video.io import VideoInfo, VideoWriter
 from tests.test_user_study.made import save_clip, save_methods
 
 
-def methods(folder: Path, *clips: str) -> list[Method]:
+def methods(folder: Path, *clips: str) -> list[MethodFolder]:
     return parse_methods(save_methods(folder, clips or ('set/one',)))
 
 

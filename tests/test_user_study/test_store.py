@@ -170,14 +170,15 @@ def test_refuses_what_is_no_study(tmp_path: Path):
 def test_is_there_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A founding that is cut off does not look like a study."""
+    """An interrupted creation leaves no database."""
     sources = save_methods(tmp_path)
+    prepare(tmp_path, sources)[0].path.unlink()  # its clips stay
 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, 'rename', fail)
+        patch.setattr(Path, 'replace', fail)
         with pytest.raises(KeyboardInterrupt):
             prepare(tmp_path, sources)
     assert not (tmp_path / 'study.db').exists()

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from star.report.figures import check_png, save_figure, save_numbers
-from star.report.runs import load_runs
+from star.report.results import load_results
 from star.report.tradeoff import (
-    Axes,
     Mark,
+    MetricPair,
     draw_tradeoff,
-    marks_of_runs,
+    marks_of_results,
     marks_of_table,
     published_marks,
 )
@@ -88,19 +88,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def make(args: argparse.Namespace) -> list[Mark]:
     """Collect the points, draw and write them."""
-    axes = Axes(args.set, args.x, args.y)
+    axes = MetricPair(args.set, args.x, args.y)
     measured: list[Mark] = []
     if args.table:
         dataset, measured = marks_of_table(args.table, axes)
         axes = replace(axes, dataset=dataset)
     elif args.runs:
-        dataset, measured = marks_of_runs(load_runs(args.runs), axes)
+        dataset, measured = marks_of_results(load_results(args.runs), axes)
         axes = replace(axes, dataset=dataset)
     published = published_marks(args.published, axes)
     marks = [*measured, *published]
     if args.runs and not args.intervals:
         none = (0.0, 0.0)
-        measured = [replace(m, x_span=none, y_span=none) for m in measured]
+        measured = [replace(m, x_bar=none, y_bar=none) for m in measured]
     save_figure(draw_tradeoff(measured, published, axes), args.out)
     rows = [row(mark) for mark in marks]
     save_numbers(args.out.with_suffix('.csv'), COLUMNS, rows)
@@ -111,8 +111,8 @@ def row(mark: Mark) -> list[object]:
     kind = 'published' if mark.published else 'measured'
     bars = []
     for mean, (below, above) in (
-        (mark.x, mark.x_span),
-        (mark.y, mark.y_span),
+        (mark.x, mark.x_bar),
+        (mark.y, mark.y_bar),
     ):
         known = bool(below or above)
         bars += [mean - below, mean + above] if known else [None, None]

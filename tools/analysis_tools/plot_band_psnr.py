@@ -39,7 +39,7 @@ from star.report.figures import (
     save_figure,
     save_numbers,
 )
-from star.report.frames import liveliest
+from star.report.frames import most_detailed
 from star.report.strips import draw_strips
 from star.video.io import VideoReader
 
@@ -215,7 +215,7 @@ def strips(
     """Show a crop of the middle frame: whole, low and high frequencies."""
     middle = len(gt) // 2
     frame = gt[middle].permute(1, 2, 0).contiguous().numpy()
-    crop = liveliest(Image.fromarray(frame), side)
+    crop = most_detailed(Image.fromarray(frame), side)
     box = (
         ...,
         slice(crop.top, crop.top + crop.height),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from star.user_study.sources import Key, StudyClip
 from star.user_study.store import FORMAT, TABLES, Store, connect
+from star.utils.files import atomic_path
 
 Files = Mapping[Key, Mapping[str, str]]
 
@@ -28,7 +29,7 @@ def open_study(
     """
     methods = list(clips[0].files)
     if not path.exists():
-        _found(path, clips, files, seed)
+        _create(path, clips, files, seed)
     store = Store(path)
     _same(path, 'methods', store.methods, methods)
     _same(path, 'seed', store.seed, seed)
@@ -36,10 +37,9 @@ def open_study(
     return store
 
 
-def _found(
+def _create(
     path: Path, clips: Sequence[StudyClip], files: Files, seed: int
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     methods = list(clips[0].files)
     facts = {
         'format': FORMAT,
@@ -52,9 +52,8 @@ def _found(
         for i, clip in enumerate(clips)
         for j, method in enumerate(methods)
     ]
-    # under another name until it is whole; closing empties the log into it
-    part = path.with_name(f'.{path.name}.part-{secrets.token_hex(8)}')
-    with connect(part) as db:
+    # closing the database empties its log into the file
+    with atomic_path(path) as temporary, connect(temporary) as db:
         # not `executescript`, which would commit halfway
         for table in filter(str.strip, TABLES.split(';')):
             db.execute(table)
@@ -62,7 +61,6 @@ def _found(
         rows = [(i, *_row(clip)) for i, clip in enumerate(clips)]
         db.executemany('INSERT INTO clip VALUES (?, ?, ?, ?, ?, ?, ?)', rows)
         db.executemany('INSERT INTO version VALUES (?, ?, ?, ?)', versions)
-    part.rename(path)
 
 
 def _row(clip: StudyClip) -> tuple[str, str, str, int, int, int]:

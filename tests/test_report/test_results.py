@@ -1,4 +1,4 @@
-"""Results files are read as written, or refused in one line."""
+"""Results are read as they were written, or refused in one line."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from star.report.runs import load_runs
+from star.report.results import load_results
 from tests.test_report import made
 
 
@@ -23,15 +23,15 @@ def test_reads_what_was_written(tmp_path: Path):
         'lq': '/clips/lq.mp4',
         'pred': 'restored/set/c',
     }
-    (run,) = load_runs([str(made.write(tmp_path / 'run', data))])
+    (run,) = load_results([str(made.write(tmp_path / 'run', data))])
     clip = run.clips['set', 'c']
     assert run.name == 'a'
     assert run.problems == ['DOVER: no weights']
     assert clip.scores == {'PSNR': math.inf, 'Ewarp': 2.5}
     assert run.scores('set', 'Ewarp') == {'c': 2.5}
     assert run.scores('set', 'LPIPS') == {}
-    assert clip.parts['PSNR'].values == [math.inf] * made.FRAMES
-    assert clip.parts['Ewarp'].frames == [0, 1, 2, 3]
+    assert clip.frame_scores['PSNR'].values == [math.inf] * made.FRAMES
+    assert clip.frame_scores['Ewarp'].frames == [0, 1, 2, 3]
     assert clip.files['lq'] == Path('/clips/lq.mp4')
     assert clip.files['pred'] == tmp_path / 'run' / 'restored/set/c'
     assert clip.shift is not None
@@ -41,48 +41,48 @@ def test_reads_what_was_written(tmp_path: Path):
 def test_reading_costs_nothing(tmp_path: Path):
     """What reading saved clips took says nothing of the method."""
     data = one(tmp_path)
-    (run,) = load_runs([str(made.write(tmp_path, data))])
+    (run,) = load_results([str(made.write(tmp_path, data))])
     assert run.cost('set') == (0.25, 3 * 2**29)
     assert run.cost('other') == (None, None)
     data['method']['type'] = 'SavedResults'
-    (run,) = load_runs([str(made.write(tmp_path, data))])
+    (run,) = load_results([str(made.write(tmp_path, data))])
     assert run.cost('set') == (None, None)
 
 
 def test_another_name_for_a_run(tmp_path: Path):
     first = made.write(tmp_path / 'x', one(tmp_path))
     second = made.write(tmp_path / 'y=z', one(tmp_path))
-    runs = load_runs([str(first), f'mine={first}', f'b={second}'])
+    runs = load_results([str(first), f'mine={first}', f'b={second}'])
     assert [run.name for run in runs] == ['a', 'mine', 'b']
     assert runs[2].folder == second
-    (plain,) = load_runs([str(second)])
+    (plain,) = load_results([str(second)])
     assert plain.folder == second
 
 
 def test_two_runs_of_one_name(tmp_path: Path):
     folders = [made.write(tmp_path / n, one(tmp_path)) for n in 'xy']
     with pytest.raises(ValueError, match=r"both named 'a'; call one NAME="):
-        load_runs([str(folder) for folder in folders])
+        load_results([str(folder) for folder in folders])
 
 
 def test_no_results_there(tmp_path: Path):
-    with pytest.raises(ValueError, match=r'no results\.json there'):
-        load_runs([str(tmp_path)])
+    with pytest.raises(ValueError, match=r'has no results\.json'):
+        load_results([str(tmp_path)])
 
 
 @pytest.mark.parametrize(
     ('text', 'rule'),
     [
-        ('{', 'no JSON'),
+        ('{', 'cannot be read'),
         ('[]', "format must be 'star-results/1', got None"),
         ('{"format": "star-results/2"}', "got 'star-results/2'"),
-        ('{"format": "star-results/1"}', 'not as star-results/1 says: KeyErr'),
+        ('{"format": "star-results/1"}', 'no valid star-results/1: KeyErr'),
     ],
 )
 def test_other_files(tmp_path: Path, text: str, rule: str):
     (tmp_path / 'results.json').write_text(text)
     with pytest.raises(ValueError, match=rule) as error:
-        load_runs([str(tmp_path)])
+        load_results([str(tmp_path)])
     assert '\n' not in str(error.value)
 
 
@@ -91,4 +91,4 @@ def test_parts_that_do_not_match(tmp_path: Path):
     data['clips'][0]['parts']['Ewarp']['values'].pop()
     folder = made.write(tmp_path, json.loads(json.dumps(data)))
     with pytest.raises(ValueError, match='4 frames, 3 values'):
-        load_runs([str(folder)])
+        load_results([str(folder)])
