@@ -1,8 +1,5 @@
 """The official CogVideoX transformer of STAR on deterministic weights."""
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,12 +8,16 @@ from safetensors.torch import load_file
 from star.models.backbones import CogVideoXDiT
 from star.models.backbones.cogvideox.checkpoints import convert, open_weights
 from star.utils.tensor_files import held, write_safetensors
-from tests.paths import VECTORS, needs_vectors
+from tests.test_reference.vectors import (
+    each_vector,
+    find_vector,
+    find_vectors,
+    official_weight,
+    read_manifest,
+)
 
-FOLDER = VECTORS / 'cogvideox' if VECTORS else Path()
-RUNS = sorted(FOLDER.glob('tiny_*.npz')) if VECTORS else []
-STATE = FOLDER / 'tiny_a_state.safetensors'
-MANIFEST = FOLDER.parent.parent / 'cogvideox_manifest.tsv'
+TINY = 'cogvideox/tiny_manifest.tsv'
+STATE = 'cogvideox/tiny_a_state.safetensors'
 SIZES = {
     'num_layers': 3,
     'num_heads': 4,
@@ -26,16 +27,8 @@ SIZES = {
 }
 
 
-def official_weight(name, shape, seed, boost):
-    key = (seed * 1000003 + zlib.crc32(name.encode())) % 2**63
-    value = torch.empty(shape)
-    value.normal_(generator=torch.Generator().manual_seed(key))
-    if len(shape) >= 2:
-        value *= 0.7 * value[0].numel() ** -0.5
-    elif name.endswith('weight'):
-        value = 1 + 0.1 * value
-    else:
-        value *= 0.05
+def weight(name, shape, seed, boost):
+    value = official_weight(name, shape, seed)
     factors = {'local': 5}
     if boost:
         factors |= {'adaLN': 6, 'matrix_': 3}
@@ -47,8 +40,8 @@ def official_weight(name, shape, seed, boost):
 def official_state(vector):
     seed, boost = int(vector['seed']), bool(vector['boost'])
     return {
-        name: official_weight(name, tensor.shape, seed, boost)
-        for name, tensor in load_file(STATE).items()
+        name: weight(name, shape, seed, boost)
+        for name, shape in shapes(TINY)
         if 'freqs_' not in name
     }
 
@@ -84,8 +77,7 @@ def compare(path, vector):
             np.testing.assert_allclose(mean, expected, atol=2e-6, rtol=0)
 
 
-@needs_vectors
-@pytest.mark.parametrize('path', RUNS, ids=lambda path: path.stem)
+@each_vector('cogvideox/tiny_*.npz')
 def test_cogvideox(path, tmp_path):
     vector = np.load(path)
     state = official_state(vector)
@@ -97,36 +89,35 @@ def test_cogvideox(path, tmp_path):
     compare(file, vector)
 
 
-@needs_vectors
 def test_cogvideox_official_file(tmp_path):
-    found = convert(open_weights(STATE))
+    found = convert(open_weights(find_vector(STATE)))
     file = tmp_path / 'ours.safetensors'
     write_safetensors(file, found.tensors, torch.float32)
-    compare(file, np.load(FOLDER / 'tiny_a.npz'))
+    compare(file, np.load(find_vector('cogvideox/tiny_a.npz')))
     assert sorted(found.left_out.values()) == [0, 0, 1, 2]
     assert set(found.ranks.values()) == {16}
     assert len(found.ranks) == 3 * 4
 
 
-@needs_vectors
+def test_cogvideox_tiny_manifest():
+    state = load_file(find_vector(STATE))
+    assert dict(shapes(TINY)) == {k: list(v.shape) for k, v in state.items()}
+
+
 def test_cogvideox_vectors_found():
-    assert {'tiny_a', 'tiny_b', 'tiny_c_boost'} <= {p.stem for p in RUNS}
+    assert find_vectors('cogvideox/tiny_*.npz')
 
 
-def manifest():
-    """Names and shapes of the released file, as far as they are known."""
-    lines = MANIFEST.read_text(encoding='utf-8').splitlines()[1:]
-    for line in lines:
-        name, shape, *_ = line.split('\t')
-        yield name, [int(side) for side in shape.split('x')]
+def shapes(manifest):
+    """Names and shapes of an official file's tensors."""
+    for row in read_manifest(manifest):
+        yield row['name'], [int(side) for side in row['shape'].split('x')]
 
 
-@needs_vectors
-@pytest.mark.skipif(not MANIFEST.is_file(), reason='no manifest')
 def test_cogvideox_manifest_is_what_the_full_size_needs():
     source = {
         name: held(torch.empty(shape, device='meta'))
-        for name, shape in manifest()
+        for name, shape in shapes('../cogvideox_manifest.tsv')
     }
     found = convert(source)
     with torch.device('meta'):

@@ -1,25 +1,16 @@
 """CogVideoX's schedule, guidance and sampler against the official code."""
 
 import numpy as np
-import pytest
 import torch
 
 from star.diffusion.cogvideox_schedule import CogVideoXSchedule
 from star.diffusion.guidance import dynamic_guidance, guide
 from star.diffusion.samplers import sample_cogvideox, sample_dpmpp_2m_sde
 from star.diffusion.timesteps import truncated_timesteps
-from tests.paths import VECTORS, needs_vectors
+from tests.test_reference.vectors import each_vector, find_vectors
 
-pytestmark = needs_vectors
 SCHEDULE = CogVideoXSchedule()
-FILES = (
-    sorted((VECTORS / 'cogvideox').glob('sampler_*.npz'))
-    if VECTORS
-    else [None]
-)
-each_file = pytest.mark.parametrize(
-    'path', FILES, ids=lambda p: p.stem if p else 'none'
-)
+each_file = each_vector('cogvideox/sampler_*.npz')
 
 
 def load(path):
@@ -65,7 +56,7 @@ def run(data, num_steps, timesteps, sample=sample_cogvideox):
 
 
 def test_there_are_files():
-    assert [path.stem for path in FILES] == ['sampler_50', 'sampler_8']
+    assert find_vectors('cogvideox/sampler_*.npz')
 
 
 @each_file

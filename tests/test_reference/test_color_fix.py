@@ -4,13 +4,10 @@ import torch
 from einops import rearrange
 
 from star.video.color_fix import adain_color_fix, wavelet_color_fix
-from tests.paths import VECTORS, needs_vectors
-
-pytestmark = needs_vectors
-FILES = sorted((VECTORS / 'color_fix').glob('*.npz')) if VECTORS else [None]
+from tests.test_reference.vectors import each_vector, thin
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda p: p.stem if p else 'none')
+@each_vector('color_fix/*.npz')
 @pytest.mark.parametrize(
     'name, fix',
     [
@@ -23,6 +20,6 @@ def test_color_fix(path, name, fix):
     pred = torch.from_numpy(data['pred_thwc_0_255']) / 127.5 - 1
     lq = torch.from_numpy(data['lq_tchw_pm1'])
     out = fix(rearrange(pred, 't h w c -> t c h w'), lq)
-    out = ((out + 1) * 127.5).clamp(0, 255)
-    out = rearrange(out, 't c h w -> t h w c')
-    np.testing.assert_allclose(out, data[name], rtol=0, atol=1e-3)
+    out = thin(((out + 1) * 127.5).clamp(0, 255), data)
+    expected = rearrange(data[name], 't h w c -> t c h w')
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-3)

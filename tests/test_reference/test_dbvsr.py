@@ -1,36 +1,24 @@
 """Outputs of DBVSR and PWC-Net on deterministic weights, official code."""
 
-import csv
-import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor, nn
 
 from star.models.editors.dbvsr.dbvsr import DBVSRNet, Frame, enlarge
 from star.models.editors.dbvsr.deconvolution import deconvolve
 from star.models.editors.dbvsr.pwcnet import PWCNet, warp_inside
-from tests.paths import VECTORS, needs_vectors
-
-pytestmark = needs_vectors
-FOLDER = VECTORS / 'dbvsr' if VECTORS else Path()
-PARITY = sorted(FOLDER.glob('parity_*.npz')) if VECTORS else [None]
-FLOWS = sorted(FOLDER.glob('pwc_*.npz')) if VECTORS else [None]
-Vector = Mapping[str, np.ndarray]
-
-
-def official_weight(name: str, shape: torch.Size, seed: int) -> Tensor:
-    key = (seed * 1000003 + zlib.crc32(name.encode())) % 2**63
-    value = torch.empty(shape)
-    value.normal_(generator=torch.Generator().manual_seed(key))
-    if len(shape) >= 2:
-        return value * 0.7 * value[0].numel() ** -0.5
-    if name.endswith('weight'):
-        return 1 + 0.1 * value
-    return value * 0.05
+from tests.test_reference.vectors import (
+    Vector,
+    each_vector,
+    find_vector,
+    find_vectors,
+    list_tensors,
+    official_weight,
+    read_manifest,
+    thin,
+)
 
 
 def fill(network: nn.Module, seed: int, extractor: float, other: float):
@@ -47,26 +35,26 @@ def frames(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array).permute(0, 3, 1, 2).float() / 255
 
 
-def check(found: Tensor, expected: np.ndarray, bound: float) -> None:
-    assert np.abs(found.numpy() - expected).max() < bound
+def check(found: Tensor, vector: Vector, key: str, bound: float) -> None:
+    assert np.abs(thin(found, vector) - vector[key]).max() < bound
 
 
-@pytest.mark.parametrize('path', FLOWS, ids=lambda p: p.stem if p else 'none')
+@each_vector('dbvsr/pwc_*.npz')
 def test_flow(path: Path):
     vector: Vector = np.load(path)
     gains = (float(vector[f'gain_{part}']) for part in ('extractor', 'other'))
     network = fill(PWCNet(), int(vector['seed']), *gains)
     first, second = frames(vector['frames_u8_nhwc']).split(1)
     pyramids = [network.prepare(frame) for frame in (first, second)]
-    check(pyramids[0][1][0], vector['feat_level3_first'], 5e-6)
-    check(network.quarter_flow(*pyramids)[0], vector['flow_quarter'], 5e-6)
+    check(pyramids[0][1][0], vector, 'feat_level3_first', 5e-6)
+    check(network.quarter_flow(*pyramids)[0], vector, 'flow_quarter', 5e-6)
     flow = network(first, second)
-    check(flow[0], vector['flow'], 3e-5)
+    check(flow[0], vector, 'flow', 3e-5)
     moved = warp_inside(second, flow, 'border')
-    check(moved[0], vector['warp_second_to_first'], 5e-6)
+    check(moved[0], vector, 'warp_second_to_first', 5e-6)
 
 
-@pytest.mark.parametrize('path', FLOWS, ids=lambda p: p.stem if p else 'none')
+@each_vector('dbvsr/pwc_*.npz')
 def test_flow_of_frames_of_another_size(path: Path):
     """72x100, which PWC-Net sees as 128x128."""
     vector: Vector = np.load(path)
@@ -74,20 +62,20 @@ def test_flow_of_frames_of_another_size(path: Path):
     network = fill(PWCNet(), int(vector['seed']), *gains)
     first, second = frames(vector['frames2_u8_nhwc']).split(1)
     flow = network(first, second)
-    check(flow[0], vector['flow2'], 3e-5)
-    check(warp_inside(second, flow, 'border')[0], vector['warp2'], 5e-6)
+    check(flow[0], vector, 'flow2', 3e-5)
+    check(warp_inside(second, flow, 'border')[0], vector, 'warp2', 5e-6)
 
 
-@pytest.mark.parametrize('path', PARITY, ids=lambda p: p.stem if p else 'none')
+@each_vector('dbvsr/parity_*.npz')
 def test_outputs(path: Path):
     vector: Vector = np.load(path)
     gains = (float(vector[f'pwc_gain_{p}']) for p in ('extractor', 'other'))
     network = fill(DBVSRNet(), int(vector['seed']), *gains)
     x = frames(vector['frames_u8_nhwc'])
-    check(enlarge(x), vector['x_bicubic_nchw'], 1e-6)
+    check(enlarge(x), vector, 'x_bicubic_nchw', 1e-6)
     window = [network.prepare(frame) for frame in x.split(1)]
     sharp = deconvolve(window[1].large, network.kernel)
-    check(sharp[0], vector['deconv'], 5e-6)
+    check(sharp[0], vector, 'deconv', 5e-6)
     for other in (0, 2):
         check_alignment(network, window, other, vector)
     check_network(network, window, vector)
@@ -97,14 +85,14 @@ def check_alignment(
     network: DBVSRNet, window: list[Frame], other: int, vector: Vector
 ) -> None:
     large, small = network.align(window[other], window[1])
-    check(large[0], vector[f'warp_bic_{other}to1'], 5e-6)
-    check(small[0], vector[f'warp_lr_{other}to1'], 5e-6)
+    check(large[0], vector, f'warp_bic_{other}to1', 5e-6)
+    check(small[0], vector, f'warp_lr_{other}to1', 5e-6)
     flow = network.flow_network.flow(
         window[1].large_pyramid,
         window[other].large_pyramid,
         tuple(window[1].large.shape[-2:]),
     )
-    check(flow[0], vector[f'flow_bic_{other}to1'], 5e-5)
+    check(flow[0], vector, f'flow_bic_{other}to1', 5e-5)
 
 
 def check_network(
@@ -117,42 +105,35 @@ def check_network(
             lambda _, __, out, name=name: seen.update({name: out.clone()})
         )
     out = network.restore(*window)
-    check(seen['head'][0, :8], vector['head_out_8ch'], 5e-6)
-    check(seen['body'][0, :8], vector['body_out_8ch'], 1e-4)
-    check(out[0], vector['out_chw'], 5e-5)
+    check(seen['head'][0, :8], vector, 'head_out_8ch', 5e-6)
+    check(seen['body'][0, :8], vector, 'body_out_8ch', 1e-4)
+    check(out[0], vector, 'out_chw', 5e-5)
 
 
-def manifest(name: str) -> dict[str, str]:
-    lines = (FOLDER / name).read_text().splitlines()
-    rows = csv.DictReader(lines, delimiter='\t')
+def shapes(rows: list[dict[str, str]]) -> dict[str, str]:
     return {row['name']: row['shape'] for row in rows}
-
-
-def inventory(network: nn.Module) -> dict[str, str]:
-    return {
-        name: 'x'.join(map(str, tensor.shape))
-        for name, tensor in network.state_dict().items()
-    }
 
 
 def test_inventory():
     """Names and shapes are those of the published files."""
     with torch.device('meta'):
         network, flow = DBVSRNet(), PWCNet()
-    assert inventory(flow) == manifest('pwc_manifest.tsv')
-    published = manifest('manifest.tsv')
-    left_out = published.keys() - inventory(network).keys()
+    found = shapes(list_tensors(flow))
+    assert found == shapes(read_manifest('dbvsr/pwc_manifest.tsv'))
+    published = shapes(read_manifest('dbvsr/manifest.tsv'))
+    found = shapes(list_tensors(network))
+    left_out = published.keys() - found.keys()
     assert {name.split('.')[0] for name in left_out} == {'fcnnet'}
-    assert inventory(network).items() == {
+    assert found.items() == {
         item for item in published.items() if item[0] not in left_out
     }
 
 
 def test_kernel():
-    kernel = np.load(FOLDER / 'kernel.npz')['kernel']
+    kernel = np.load(find_vector('dbvsr/kernel.npz'))['kernel']
     assert np.array_equal(DBVSRNet(0, 0).kernel.numpy(), kernel)
 
 
 def test_vectors_found():
-    assert {path.stem for path in PARITY} >= {'parity_a', 'parity_b'}
-    assert {path.stem for path in FLOWS} >= {'pwc_a', 'pwc_b'}
+    assert find_vectors('dbvsr/parity_*.npz')
+    assert find_vectors('dbvsr/pwc_*.npz')

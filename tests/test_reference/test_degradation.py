@@ -8,20 +8,12 @@ from torch import Tensor
 from star.datasets.transforms import degradation_ops as ops
 from star.datasets.transforms.blur_kernels import blur_kernel, sinc_kernel
 from star.datasets.transforms.degradation_jpeg import diff_jpeg
-from tests.paths import VECTORS, needs_vectors
-
-pytestmark = needs_vectors
-FOLDER = VECTORS / 'degradation' if VECTORS else None
-
-
-def files(name: str) -> list:
-    return sorted(FOLDER.glob(f'{name}*.npz')) if FOLDER else [None]
-
-
-def each(name: str):
-    return pytest.mark.parametrize(
-        'path', files(name), ids=lambda p: p.stem if p else 'none'
-    )
+from tests.test_reference.vectors import (
+    Vector,
+    each_vector,
+    find_vectors,
+    thin,
+)
 
 
 def to_clip(image: np.ndarray) -> Tensor:
@@ -40,18 +32,20 @@ def make_kernel(case: dict) -> np.ndarray:
     return np.pad(kernel, max(0, case.get('pad_to', 0) - len(kernel)) // 2)
 
 
-def close(result: Tensor, expected: np.ndarray, tolerance: float) -> None:
-    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+def close(found: Tensor, vector: Vector, key: str, tolerance: float) -> None:
+    np.testing.assert_allclose(
+        thin(found, vector), vector[key], rtol=0, atol=tolerance
+    )
 
 
 def test_every_file_is_read():
     names = ('kernels', 'usm', 'filter2d', 'resize', 'diffjpeg', 'chain')
-    assert FOLDER is not None
-    read = {path for name in names for path in files(name)}
-    assert read == set(FOLDER.glob('*.npz'))
+    read = [set(find_vectors(f'degradation/{name}*.npz')) for name in names]
+    assert all(read)
+    assert set.union(*read) == set(find_vectors('degradation/*.npz'))
 
 
-@each('kernels')
+@each_vector('degradation/kernels*.npz')
 def test_kernels(path):
     data = np.load(path)
     cases = json.loads(str(data['cases_json']))
@@ -62,27 +56,27 @@ def test_kernels(path):
         assert np.abs(kernel - expected).max() < 1e-10, case
 
 
-@each('usm')
+@each_vector('degradation/usm*.npz')
 def test_sharpening(path):
     data = np.load(path)
     clip = to_clip(data['image_u8_hwc'])
     weight, threshold = float(data['weight']), float(data['threshold'])
     default = ops.sharpen(clip, weight, threshold)[0]
-    close(default, data['out_chw'], 2e-5)
-    close(ops.sharpen(clip, 0.8, 4)[0], data['out_w08_t4_chw'], 2e-5)
+    close(default, data, 'out_chw', 2e-5)
+    close(ops.sharpen(clip, 0.8, 4)[0], data, 'out_w08_t4_chw', 2e-5)
 
 
-@each('filter2d')
+@each_vector('degradation/filter2d*.npz')
 def test_filters(path):
     data = np.load(path)
     clip = to_clip(data['images_u8_nhwc'])
     a, b = data['kernel_a'], data['kernel_b']
-    close(ops.filter2d(clip, a[None]), data['out_shared_a_nchw'], 1e-5)
+    close(ops.filter2d(clip, a[None]), data, 'out_shared_a_nchw', 1e-5)
     both = ops.filter2d(clip, np.stack([a, b]))
-    close(both, data['out_per_image_ab_nchw'], 1e-5)
+    close(both, data, 'out_per_image_ab_nchw', 1e-5)
 
 
-@each('resize')
+@each_vector('degradation/resize*.npz')
 def test_resizing(path):
     data = np.load(path)
     clip = to_clip(data['image_u8_hwc'])
@@ -91,10 +85,10 @@ def test_resizing(path):
         size = tuple(size) if isinstance(size, list) else size
         result = ops.resize(clip, size, case['mode'])[0]
         assert list(result.shape) == case['out']
-        close(result, data[f'r{index}'], 1e-5)
+        close(result, data, f'r{index}', 1e-5)
 
 
-@each('diffjpeg')
+@each_vector('degradation/diffjpeg*.npz')
 def test_jpeg(path):
     data = np.load(path)
     names = [name for name in data.files if name.startswith('out_')]
@@ -103,10 +97,10 @@ def test_jpeg(path):
         _, image, quality, _ = name.split('_')
         clip = to_clip(data[f'image_{image}_u8_hwc'])
         result = diff_jpeg(clip, torch.tensor([float(quality[1:])]))
-        close(result[0], data[name], 1e-4)
+        close(result[0], data, name, 1e-4)
 
 
-@each('chain')
+@each_vector('degradation/chain*.npz')
 @pytest.mark.parametrize(
     'order', ['resize_sinc_then_jpeg', 'jpeg_then_resize_sinc']
 )
@@ -114,20 +108,19 @@ def test_chain(path, order):
     data = np.load(path)
     params = json.loads(str(data['params_json']))
     clip = ops.sharpen(to_clip(data['image_u8_hwc']))
-    close(clip[0], data['gt_usm'], 2e-5)
+    close(clip[0], data, 'gt_usm', 2e-5)
     clip = filtered(clip, params['kernel1'])
     mode, factor = params['resize1']
     clip = ops.resize(clip, factor, mode)
-    nearly_equal(clip.clamp(0, 1)[0], data[f'stage1_pre_jpeg_{order}'])
+    nearly_equal(clip.clamp(0, 1)[0], data, f'stage1_pre_jpeg_{order}')
     clip = compressed(clip, params['jpeg1'])
     clip = filtered(clip, params['kernel2'])
-    expected = data[f'lq_{order}']
+    final = tuple(side // 4 for side in data['image_u8_hwc'].shape[:2])
     mode, factor = params['resize2']
-    size = tuple(int(side * factor) for side in expected.shape[1:])
-    clip = ops.resize(clip, size, mode)
-    clip = ended(clip, order, params, expected.shape[1:])
-    nearly_equal(clip[0], expected)
-    pixels = (clip[0] * 255).round().numpy()
+    clip = ops.resize(clip, tuple(int(side * factor) for side in final), mode)
+    clip = ended(clip, order, params, final)
+    nearly_equal(clip[0], data, f'lq_{order}')
+    pixels = thin((clip[0] * 255).round(), data)
     assert np.abs(pixels - data[f'lq_u8_{order}']).max() <= 1
 
 
@@ -150,7 +143,7 @@ def compressed(clip: Tensor, quality: float) -> Tensor:
     return diff_jpeg(clip, torch.tensor([float(quality)]))
 
 
-def nearly_equal(result: Tensor, expected: np.ndarray) -> None:
+def nearly_equal(found: Tensor, vector: Vector, key: str) -> None:
     """Compare a chain: a coefficient of JPEG may round the other way."""
-    difference = np.abs(result.numpy() - expected)
+    difference = np.abs(thin(found, vector) - vector[key])
     assert difference.max() < 1e-3 or difference.mean() < 1e-4

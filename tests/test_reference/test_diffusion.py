@@ -1,7 +1,6 @@
 import json
 
 import numpy as np
-import pytest
 import torch
 
 from star.diffusion.guidance import guide
@@ -10,16 +9,10 @@ from star.diffusion.schedule import NoiseSchedule
 from star.diffusion.timesteps import fast_timesteps, normal_timesteps
 from star.video.chunking import blend_weights, official_windows
 from star.video.padding import official_padding
-from tests.paths import VECTORS, needs_vectors
+from tests.test_reference.vectors import each_vector, find_vector
 
-pytestmark = needs_vectors
 SCHEDULE = NoiseSchedule()
-FOLDER = VECTORS / 'diffusion' if VECTORS else None
-SAMPLES = (
-    [p for p in sorted(FOLDER.glob('*.npz')) if p.stem != 'schedule']
-    if FOLDER
-    else [None]
-)
+each_sample = each_vector('diffusion/[!s]*.npz')  # not schedule.npz
 
 
 class ToyDenoiser:
@@ -62,16 +55,14 @@ class ToyDenoiser:
 
 
 def test_schedule():
-    data = np.load(FOLDER / 'schedule.npz')
+    data = np.load(find_vector('diffusion/schedule.npz'))
     for name in ('sigma', 'alpha'):
         np.testing.assert_allclose(
             getattr(SCHEDULE, name), data[name], rtol=0, atol=1e-6
         )
 
 
-@pytest.mark.parametrize(
-    'path', SAMPLES, ids=lambda p: p.stem if p else 'none'
-)
+@each_sample
 def test_sampler(path):
     data = {k: torch.from_numpy(v) for k, v in np.load(path).items()}
     x = SCHEDULE.add_noise(data['z_lq'], data['eps'], torch.tensor([899]))
@@ -93,9 +84,7 @@ def test_sampler(path):
     torch.testing.assert_close(out, data['out'], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(
-    'path', SAMPLES, ids=lambda p: p.stem if p else 'none'
-)
+@each_sample
 def test_noise_levels(path):
     data = np.load(path)
     timesteps = (
@@ -110,7 +99,7 @@ def test_noise_levels(path):
 
 
 def _official(name):
-    path = FOLDER / 'official_padding_and_chunks.json'
+    path = find_vector('diffusion/official_padding_and_chunks.json')
     return json.loads(path.read_text())[name]
 
 

@@ -1,24 +1,22 @@
 """DOVER's outputs on deterministic weights, by the official code."""
 
-import csv
-import zlib
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor, nn
 
-from star.evaluation.networks.dover import DOVER
+from star.evaluation.networks.dover import DOVERNetwork
 from star.evaluation.networks.video_swin import position_index
-from tests.paths import VECTORS, needs_vectors
-
-pytestmark = needs_vectors
-FOLDER = VECTORS / 'dover' if VECTORS else Path()
-FILES = sorted(FOLDER.glob('parity_*.npz')) if VECTORS else [None]
-every_file = pytest.mark.parametrize(
-    'path', FILES, ids=lambda path: path.stem if path else 'none'
+from tests.test_reference.vectors import (
+    each_vector,
+    find_vectors,
+    list_tensors,
+    official_normal,
+    official_weight,
+    read_manifest,
 )
+
 # The official network goes back to training mode after each call, so the
 # second one, which gave the features of the technical branch, dropped some of
 # its 24 residual branches (stochastic depth; the aesthetic branch has none).
@@ -27,25 +25,20 @@ DROPPED = {'parity_a': {22, 23}, 'parity_b': {12}}
 RATES = [0.1 * block / 11 for block in range(12)]
 
 
-def official_weight(name: str, shape: torch.Size, seed: int) -> Tensor:
-    key = (seed * 1000003 + zlib.crc32(name.encode())) % 2**63
-    value = torch.empty(shape)
-    value.normal_(generator=torch.Generator().manual_seed(key))
+def weight(name: str, shape: torch.Size, seed: int) -> Tensor:
     if 'position_bias_table' in name:
-        return 0.3 * value
-    if len(shape) >= 2:
-        return value * 0.7 * value[0].numel() ** -0.5
-    if name.endswith(('weight', 'gamma')):
-        return 1 + 0.1 * value
-    return value * 0.05
+        return 0.3 * official_normal(name, shape, seed)
+    if name.endswith('gamma'):
+        return 1 + 0.1 * official_normal(name, shape, seed)
+    return official_weight(name, shape, seed)
 
 
-def build(seed: int) -> DOVER:
+def build(seed: int) -> DOVERNetwork:
     with torch.device('meta'):
-        network = DOVER().eval().requires_grad_(False)
+        network = DOVERNetwork().eval().requires_grad_(False)
     network.to_empty(device='cpu')
     for name, parameter in network.named_parameters():
-        parameter.copy_(official_weight(name, parameter.shape, seed))
+        parameter.copy_(weight(name, parameter.shape, seed))
     for name, buffer in network.named_buffers():
         assert name.endswith('.relative_position_index')
         buffer.copy_(position_index())
@@ -62,7 +55,7 @@ def scale_output(module: nn.Module, factor: float) -> None:
     module.register_forward_hook(lambda _, __, output: output * factor)
 
 
-def drop_branches(network: DOVER, dropped: set[int]) -> None:
+def drop_branches(network: DOVERNetwork, dropped: set[int]) -> None:
     """Do what stochastic depth does to the technical branch."""
     layers = network.technical_backbone.layers
     blocks = [block for layer in layers for block in layer.blocks]
@@ -74,7 +67,7 @@ def drop_branches(network: DOVER, dropped: set[int]) -> None:
         scale_output(branch, 0 if i in dropped else 1 / (1 - RATES[i // 2]))
 
 
-@every_file
+@each_vector('dover/parity_*.npz')
 def test_outputs(path: Path):
     vector = dict(np.load(path))
     network = build(int(vector['seed']))
@@ -97,24 +90,14 @@ def test_outputs(path: Path):
 
 def test_inventory():
     """Names, shapes and types are those of the published file."""
-    lines = (FOLDER / 'manifest.tsv').read_text().splitlines()
-    rows = csv.DictReader(lines, delimiter='\t')
-    expected = {tuple(row.values()) for row in rows}
+    rows = read_manifest('dover/manifest.tsv')
     with torch.device('meta'):
-        network = DOVER()
-    parameters = dict(network.named_parameters())
-    found = {
-        (
-            name,
-            'x'.join(map(str, tensor.shape)),
-            str(tensor.dtype).removeprefix('torch.'),
-            'param' if name in parameters else 'buffer',
-        )
-        for name, tensor in network.state_dict().items()
-    }
-    assert found == expected
-    assert len(lines) == 382
+        network = DOVERNetwork()
+    found = list_tensors(network)
+    assert sorted(found, key=str) == sorted(rows, key=str)
+    assert len(rows) == 381
 
 
 def test_vectors_found():
-    assert {path.stem for path in FILES} >= DROPPED.keys()
+    found = find_vectors('dover/parity_*.npz')
+    assert {path.stem for path in found} >= DROPPED.keys()

@@ -14,13 +14,9 @@ from star.evaluation.functional.ewarp import (
     warping_error,
 )
 from star.evaluation.networks.flow import RAFT
-from tests.paths import VECTORS, WEIGHTS, needs_vectors
+from tests.paths import WEIGHTS
+from tests.test_reference.vectors import each_vector
 
-pytestmark = needs_vectors
-FILES = sorted((VECTORS / 'ewarp').glob('*.npz')) if VECTORS else [None]
-every_file = pytest.mark.parametrize(
-    'path', FILES, ids=lambda p: p.stem if p else 'none'
-)
 KEYS = {
     'evalcrafter': 'evalcrafter',
     'evalcrafter_fixed': 'evalcrafter_fixed',
@@ -33,12 +29,16 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict]:
     return arrays, json.loads(path.with_suffix('.json').read_text())
 
 
-@every_file
+@each_vector('ewarp/*.npz')
 def test_warping_and_mask_for_given_flows(path: Path):
     arrays, expected = load(path)
     key = next(k for k in expected if k.startswith('flows_given_crop'))
     top, bottom, left, right = map(int, key.split('_')[-4:])
-    crop = arrays['frames_tchw'][..., top:bottom, left:right].float() / 255
+    if 'crop_tchw' in arrays:
+        crop = arrays['crop_tchw'].float() / 255
+    else:
+        frames = arrays['frames_tchw'].float() / 255
+        crop = frames[..., top:bottom, left:right]
     for i, values in enumerate(expected[key]):
         forward = arrays['crop_flow_forward'][i, None]
         backward = arrays['crop_flow_backward'][i, None]
@@ -55,7 +55,7 @@ def test_warping_and_mask_for_given_flows(path: Path):
             assert found.item() == pytest.approx(values[name], rel=1e-6)
 
 
-@every_file
+@each_vector('ewarp/*[!p].npz')  # a crop has no values for whole frames
 @pytest.mark.parametrize('preset', KEYS)
 def test_end_to_end(path: Path, preset: str):
     if WEIGHTS is None or not (WEIGHTS / 'raft-small.pth').is_file():
@@ -64,7 +64,8 @@ def test_end_to_end(path: Path, preset: str):
     flow = RAFT('small', str(WEIGHTS / 'raft-small.pth'))
     found = ewarp_details(flow, arrays['frames_tchw'], preset)
     values = expected[KEYS[preset]]
-    assert found.errors.tolist() == pytest.approx(values['per_pair'], rel=1e-5)
+    # processors round RAFT differently: by 2e-5 from AVX-512 to AVX2
+    assert found.errors.tolist() == pytest.approx(values['per_pair'], rel=5e-5)
     assert found.flow.tolist() == pytest.approx(
         values['mean_flow_px'], rel=1e-4
     )

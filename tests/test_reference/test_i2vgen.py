@@ -1,8 +1,5 @@
 """The official network's outputs on deterministic weights."""
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,26 +7,11 @@ import torch
 from star.models.backbones import I2VGenUNet
 from star.models.backbones.i2vgen.checkpoints import network_state, to_official
 from star.models.controlnets import UNetControlNet
-from tests.paths import VECTORS, needs_vectors
-
-FOLDER = VECTORS / 'i2vgen' if VECTORS else Path()
-SMALL = sorted(FOLDER.glob('small_*.npz')) if VECTORS else []
-FULL = sorted(FOLDER.glob('full_*.npz')) if VECTORS else []
-
-
-def official_weight(name, shape, seed, liem_scale):
-    key = (seed * 1000003 + zlib.crc32(name.encode())) % 2**63
-    value = torch.empty(shape)
-    value.normal_(generator=torch.Generator().manual_seed(key))
-    if len(shape) >= 2:
-        value *= 0.7 * value[0].numel() ** -0.5
-    elif name.endswith('weight'):
-        value = 1 + 0.1 * value
-    else:
-        value *= 0.05
-    if '.local1.' in name or '.local2.' in name:
-        value *= liem_scale
-    return value
+from tests.test_reference.vectors import (
+    each_vector,
+    find_vectors,
+    official_weight,
+)
 
 
 @torch.no_grad()
@@ -46,12 +28,9 @@ def build(vector):
     for ours, (name, meta) in zip(
         state.values(), official.items(), strict=True
     ):
-        value = official_weight(
-            name,
-            meta.shape,
-            int(vector['seed']),
-            float(vector['liem_scale']),
-        )
+        value = official_weight(name, meta.shape, int(vector['seed']))
+        if '.local1.' in name or '.local2.' in name:
+            value *= float(vector['liem_scale'])
         ours.copy_(value.view(ours.shape))
     return networks
 
@@ -76,20 +55,16 @@ def compare(path):
     assert (v - out).abs().max() < 5e-5
 
 
-@needs_vectors
-@pytest.mark.parametrize('path', SMALL, ids=lambda path: path.stem)
+@each_vector('i2vgen/small_*.npz')
 def test_i2vgen(path):
     compare(path)
 
 
-@needs_vectors
 @pytest.mark.slow
-@pytest.mark.parametrize('path', FULL, ids=lambda path: path.stem)
+@each_vector('i2vgen/full_*.npz')
 def test_i2vgen_full_size(path):
     compare(path)
 
 
-@needs_vectors
 def test_i2vgen_vectors_found():
-    assert SMALL
-    assert FULL
+    assert find_vectors('i2vgen/small_*.npz')

@@ -1,45 +1,36 @@
 """RealViformer's outputs on deterministic weights, by the official code."""
 
-import csv
-import zlib
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
 from star.models.editors import RealViformer
 from star.models.editors.real_viformer.real_viformer import RealViformerNet
-from tests.paths import VECTORS, needs_vectors
-
-pytestmark = needs_vectors
-FOLDER = VECTORS / 'realviformer' if VECTORS else Path()
-FILES = sorted(FOLDER.glob('parity_*.npz')) if VECTORS else [None]
-every_file = pytest.mark.parametrize(
-    'path', FILES, ids=lambda path: path.stem if path else 'none'
+from tests.test_reference.vectors import (
+    each_vector,
+    find_vectors,
+    list_tensors,
+    official_normal,
+    official_weight,
+    read_manifest,
+    thin,
 )
 
 
-def official_weight(name: str, shape: torch.Size, seed: int) -> Tensor:
-    key = (seed * 1000003 + zlib.crc32(name.encode())) % 2**63
-    value = torch.empty(shape)
-    value.normal_(generator=torch.Generator().manual_seed(key))
+def weight(name: str, shape: torch.Size, seed: int) -> Tensor:
     if 'temperature' in name:
-        return 1 + 0.1 * value
-    if len(shape) >= 2:
-        return value * 0.7 * value[0].numel() ** -0.5
-    if name.endswith('weight'):
-        return 1 + 0.1 * value
-    return value * 0.05
+        return 1 + 0.1 * official_normal(name, shape, seed)
+    return official_weight(name, shape, seed)
 
 
 def fill(network: RealViformerNet, seed: int) -> None:
     for name, parameter in network.named_parameters():
-        parameter.data.copy_(official_weight(name, parameter.shape, seed))
+        parameter.data.copy_(weight(name, parameter.shape, seed))
 
 
-@every_file
+@each_vector('realviformer/parity_*.npz')
 def test_outputs(path: Path):
     vector = np.load(path)
     model = RealViformer().eval()
@@ -51,29 +42,19 @@ def test_outputs(path: Path):
         with torch.inference_mode():
             found = model.restore_frames(torch.from_numpy(clip))
         # the clip spreads by 0.2
-        np.testing.assert_allclose(found.numpy(), expected, atol=2e-5, rtol=0)
+        found = thin(found, vector)
+        np.testing.assert_allclose(found, expected, atol=2e-5, rtol=0)
 
 
 def test_inventory():
     """Names, shapes and types are those of the published file."""
-    lines = (FOLDER / 'manifest.tsv').read_text().splitlines()
-    rows = csv.DictReader(lines, delimiter='\t')
-    expected = {tuple(row.values()) for row in rows}
+    rows = read_manifest('realviformer/manifest.tsv')
     with torch.device('meta'):
         network = RealViformerNet()
-    parameters = dict(network.named_parameters())
-    found = {
-        (
-            name,
-            'x'.join(map(str, tensor.shape)),
-            str(tensor.dtype).removeprefix('torch.'),
-            'param' if name in parameters else 'buffer',
-        )
-        for name, tensor in network.state_dict().items()
-    }
-    assert found == expected
-    assert len(lines) == 295
+    found = list_tensors(network)
+    assert sorted(found, key=str) == sorted(rows, key=str)
+    assert len(rows) == 294
 
 
 def test_vectors_found():
-    assert {path.stem for path in FILES} >= {'parity_a', 'parity_b'}
+    assert find_vectors('realviformer/parity_*.npz')
