@@ -1,6 +1,7 @@
-"""The objects that travel between the parts: a clip's sample, the options."""
+"""The objects that travel between rooms: a clip's sample, a metric."""
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -47,3 +48,45 @@ class VideoSample:
     seconds: float | None = None
     peak_memory: int | None = None
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A metric's result for one clip.
+
+    Args:
+        score: of the clip; the mean of `parts` where there are any.
+        parts: one number for each measured frame, or pair of frames.
+        frames: index of each part's frame; of a pair, the first.
+        extras: further numbers by name.
+    """
+
+    score: float
+    parts: list[float] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
+    extras: dict[str, float] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """A metric as tests and validation use it; see `star.evaluation`."""
+
+    name: str
+    needs_gt: bool
+    datasets: list[str] | None  # names of the sets it measures; None for all
+
+    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
+        """Measure one clip.
+
+        Args:
+            pred: restored clip, (T, 3, H, W) uint8 RGB.
+            gt: ground truth of the same shape; may be None where `needs_gt`
+                is False.
+
+        Raises:
+            ValueError: the clips cannot be compared or measured.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the scores, as JSON can hold it."""
+        ...

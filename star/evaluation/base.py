@@ -1,79 +1,53 @@
-"""What every metric shares: one record for each clip, averages by data set.
+"""Base class of the metrics, and helpers that they share."""
 
-A Runner's evaluator collects the records of all ranks; a tool or a hook calls
-`measure` or `score` on a pair of clips.
-"""
-
-import logging
-from abc import abstractmethod
+from abc import ABC
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 from torch import Tensor
 
 from star.evaluation.functional.clips import (
     check_clip,
     check_pair,
     select_frames,
+    take_frames,
 )
-from star.structures import VideoSample
-from star.utils.weight_files import file_digest
+from star.structures import Measurement
+from star.utils.files import sha256_of
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """What a metric found in one clip.
+class VideoMetric(ABC):
+    """Scores restored clips.
 
-    Args:
-        score: of the clip; the mean of `parts` where there are any.
-        parts: one number for each frame, or pair of frames, measured.
-        frames: for each part its frame, of a pair the first.
-        extras: what else was measured, by name.
-    """
-
-    score: float
-    parts: list[float] = field(default_factory=list)
-    frames: list[int] = field(default_factory=list)
-    extras: dict[str, float] = field(default_factory=dict)
-
-
-class VideoMetric(BaseMetric):
-    """Scores clips and averages them by data set.
+    A metric of single frames overrides `score_frames`; one of pairs of
+    neighbouring frames or of whole clips overrides `measure` and states its
+    `unit`. Registered in METRICS, a subclass can be named in a config.
 
     Args:
-        name: under which the average appears, after the set's name.
-        frames: indices of the frames, or of the pairs' first frames, that are
-            measured; None for all.
-        every: of those, only the first of each N.
-        datasets: names of the data sets that are measured; None for all.
-        collect_device: 'cpu' or 'gpu', where ranks exchange their records.
+        name: in tables and results; None for the name of the class.
+        frames: indices of the frames, or of the pairs' first frames, to
+            measure; None for all.
+        every: measure only the first of every N of these.
+        datasets: names of the data sets to measure; None for all.
 
     Raises:
-        ValueError: `frames` or `every` that select nothing.
+        ValueError: `frames` or `every` select nothing.
     """
 
-    higher_is_better: ClassVar[bool]
-    needs_gt: ClassVar[bool] = True
-    unit: ClassVar[str] = 'frame'  # or 'pair', of neighbours, or 'clip'
+    higher_is_better: bool
+    needs_gt: bool = True
+    unit: ClassVar[str] = 'frame'  # or 'pair', or 'clip'
     options: ClassVar[tuple[str, ...]] = ()  # attributes that decide scores
 
     def __init__(
         self,
-        name: str,
+        name: str | None = None,
         frames: Sequence[int] | None = None,
         every: int = 1,
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
-        # a prefix, or mmengine warns; it is taken away again because the
-        # names begin with the data set
-        super().__init__(collect_device, prefix='star')
-        self.prefix = None
-        self.name = name
+        self.name = type(self).__name__ if name is None else name
         self.frames = _frame_list(frames)
         if every < 1:
             raise ValueError(f'`every` must be at least 1, got {every}')
@@ -81,32 +55,52 @@ class VideoMetric(BaseMetric):
         self.datasets = None if datasets is None else list(datasets)
         self.weights: dict[str, str] = {}
 
-    @abstractmethod
     def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score one clip and its parts.
+        """Measure one clip.
 
         Args:
             pred: restored clip, (T, 3, H, W) uint8 RGB.
-            gt: ground truth, the same; None only where `needs_gt` is False.
+            gt: ground truth of the same shape; may be None where `needs_gt`
+                is False.
 
         Raises:
-            ValueError: clips that cannot be compared or measured.
+            ValueError: the clips cannot be compared or measured.
         """
+        frames = self.select(pred, gt)
+        pred = take_frames(pred, frames)
+        gt = None if gt is None else take_frames(gt, frames)
+        return mean_of(self.score_frames(pred, gt), frames)
 
-    def score(self, pred: Tensor, gt: Tensor | None = None) -> float:
-        """Score one clip.
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Score each frame by itself.
 
         Args:
-            pred: as for `measure`.
-            gt: likewise.
+            pred: the selected frames, (N, 3, H, W) uint8 RGB.
+            gt: the same frames of the ground truth; never None where
+                `needs_gt` is True.
+
+        Returns:
+            (N,) floating point, NaN for a frame that has no score.
+        """
+        raise NotImplementedError
+
+    def select(self, pred: Tensor, gt: Tensor | None) -> list[int]:
+        """Check the clips and list the frames, or first frames, to measure.
 
         Raises:
-            ValueError: as for `measure`.
+            ValueError: the clips cannot be compared, or have too few frames.
         """
-        return self.measure(pred, gt).score
+        if not self.needs_gt:
+            check_clip(pred, 'pred')
+        elif gt is None:
+            raise ValueError(f'{self.name} needs a ground truth, `gt` is None')
+        else:
+            check_pair(pred, gt)
+        count = len(pred) - (self.unit == 'pair')
+        return select_frames(count, self.frames, self.every)
 
     def describe(self) -> dict[str, Any]:
-        """Tell what decides the scores, to be written as JSON.
+        """Return what decides the scores, as JSON can hold it.
 
         Returns:
             'name', 'type', 'unit', 'higher_is_better', 'options' by name and
@@ -124,109 +118,32 @@ class VideoMetric(BaseMetric):
             'weights': dict(self.weights),
         }
 
-    def process(
-        self, data_batch: Any, data_samples: Sequence[VideoSample]
-    ) -> None:
-        """Append exactly one record for each clip.
-
-        mmengine drops what a sampler padded by counting records, so a clip
-        that is not measured has one as well, with `score` None.
-
-        Args:
-            data_batch: unused.
-            data_samples: with `pred`, and `gt` where it exists.
-
-        Raises:
-            ValueError: clips that cannot be compared, by name.
-        """
-        for sample in data_samples:
-            record = {'dataset': sample.dataset, 'name': sample.name}
-            found = self._measure_sample(sample)
-            self.results.append(
-                record | (asdict(found) if found else _empty())
-            )
-
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Average the clips of each data set.
-
-        Args:
-            results: one record for each clip.
-
-        Returns:
-            '{data set}/{name}': mean score. A set without any score is left
-            out, with a warning where it was to be measured.
-        """
-        sets: dict[str, list[float]] = {}
-        for record in results:
-            scores = sets.setdefault(record['dataset'], [])
-            if record['score'] is not None:
-                scores.append(record['score'])
-        for dataset in [name for name, scores in sets.items() if not scores]:
-            if self._is_wanted(dataset):
-                print_log(
-                    f'{self.name}: no clip of {dataset!r} has a ground truth',
-                    'current',
-                    logging.WARNING,
-                )
-        return {
-            f'{dataset}/{self.name}' if dataset else self.name: sum(s) / len(s)
-            for dataset, s in sets.items()
-            if s
-        }
-
-    def _measure_sample(self, sample: VideoSample) -> Measurement | None:
-        assert sample.pred is not None, 'the model did not set `pred`'
-        if self.needs_gt and sample.gt is None:
-            return None
-        if not self._is_wanted(sample.dataset):
-            return None
-        try:
-            return self.measure(sample.pred, sample.gt)
-        except ValueError as error:
-            raise ValueError(
-                f'{self.name} of {sample.dataset}/{sample.name}: {error}'
-            ) from error
-
-    def _select(self, pred: Tensor, gt: Tensor | None) -> list[int]:
-        """Check the clips; list the frames, or first frames, to measure."""
-        if not self.needs_gt:
-            check_clip(pred, 'pred')
-        elif gt is None:
-            raise ValueError(f'{self.name} needs a ground truth, `gt` is None')
-        else:
-            check_pair(pred, gt)
-        count = len(pred) - (self.unit == 'pair')
-        return select_frames(count, self.frames, self.every)
-
-    def _is_wanted(self, dataset: str) -> bool:
-        return self.datasets is None or dataset in self.datasets
-
-    def _use(self, *files: Path) -> None:
-        """Note files of weights for `describe`, with their digests."""
-        self.weights |= {path.name: file_digest(path) for path in files}
+    def record_weights(self, *files: Path) -> None:
+        """Record the SHA-256 of files of weights for `describe`."""
+        self.weights |= {path.name: sha256_of(path) for path in files}
 
 
 def mean_of(
     parts: Tensor, frames: list[int], extras: dict[str, float] | None = None
 ) -> Measurement:
-    """Average the parts of a clip.
+    """Average the scores of a clip's frames or pairs.
 
-    Frames that a metric has no number for, such as black ones for NIQE, are
-    left out of the mean and counted as 'unmeasured'.
+    NaN stands for a frame without a score, such as a black one for NIQE. The
+    mean leaves it out, and the extra 'unmeasured' counts it.
 
     Args:
-        parts: (N,) float64, N >= 1, NaN where there is no number.
-        frames: N frames they belong to.
+        parts: (N,) floating point, N >= 1.
+        frames: index of each part's frame.
         extras: see `Measurement`.
 
     Raises:
-        ValueError: there is no number at all.
+        ValueError: every part is NaN.
     """
     values = parts.tolist()
     assert len(values) == len(frames), 'one part for each frame'
     known = ~parts.isnan()
     if not known.any():
-        raise ValueError('no frame has a number, they may all be empty')
+        raise ValueError('no frame has a score: all may be without texture')
     if not known.all():
         count = float((~known).sum())
         extras = {**(extras or {}), 'unmeasured': count}
@@ -236,15 +153,15 @@ def mean_of(
 
 
 def preset_name(metric: str, preset: str, presets: Sequence[str]) -> str:
-    """Name a metric by its preset.
+    """Return a metric's name with its preset; the first is not named.
 
     Args:
         metric: name with the first preset.
-        preset: added to the name, unless it is the first.
-        presets: those there are.
+        preset: one of `presets`.
+        presets: all names of presets.
 
     Raises:
-        ValueError: an unknown preset.
+        ValueError: unknown `preset`.
     """
     if preset not in presets:
         raise ValueError(
@@ -254,18 +171,14 @@ def preset_name(metric: str, preset: str, presets: Sequence[str]) -> str:
 
 
 def check_border(border: int) -> int:
-    """Return a border in pixels as it is.
+    """Return a border in pixels; refuse a negative one.
 
     Raises:
-        ValueError: it is negative.
+        ValueError: `border` is negative.
     """
     if border < 0:
         raise ValueError(f'`border` must be at least 0, got {border}')
     return border
-
-
-def _empty() -> dict[str, Any]:
-    return {'score': None, 'parts': [], 'frames': [], 'extras': {}}
 
 
 def _frame_list(frames: Sequence[int] | None) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""The metrics that configs name; each calls a function of `functional`."""
+"""Metrics that compare with the ground truth, and the warping error."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from star.evaluation.base import (
-    Measurement,
     VideoMetric,
     check_border,
     mean_of,
     preset_name,
 )
-from star.evaluation.functional.clips import check_channel, take_frames
+from star.evaluation.functional.clips import check_channel
 from star.evaluation.functional.ewarp import PRESETS, ewarp_details
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
@@ -20,6 +19,7 @@ from star.evaluation.functional.ssim import ssim_frames
 from star.evaluation.networks.flow import RAFT, find_raft
 from star.evaluation.networks.lpips import build_lpips, read_lpips
 from star.registry import METRICS
+from star.structures import Measurement
 
 
 @METRICS.register_module()
@@ -28,8 +28,10 @@ class PSNR(VideoMetric):
 
     Args:
         channel: 'rgb', or 'y' for the luma of BT.601; then named PSNR_Y.
-        border: pixels left out at each side.
-        frames: see VideoMetric, like the others.
+        border: pixels to leave out at each side.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
 
     Raises:
         ValueError: a wrong option.
@@ -45,19 +47,15 @@ class PSNR(VideoMetric):
         frames: Sequence[int] | None = None,
         every: int = 1,
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         name = _luma_name('PSNR', channel)
-        super().__init__(name, frames, every, datasets, collect_device)
+        super().__init__(name, frames, every, datasets)
         self.channel, self.border = channel, check_border(border)
 
-    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score frames."""
-        frames = self._select(pred, gt)
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Compute the PSNR of each frame, in dB."""
         assert gt is not None
-        pred, gt = take_frames(pred, frames), take_frames(gt, frames)
-        parts = psnr_frames(pred, gt, self.channel, self.border)
-        return mean_of(parts, frames)
+        return psnr_frames(pred, gt, self.channel, self.border)
 
 
 @METRICS.register_module()
@@ -66,8 +64,10 @@ class SSIM(VideoMetric):
 
     Args:
         channel: 'rgb', or 'y' for the luma of BT.601; then named SSIM_Y.
-        border: pixels left out at each side.
-        frames: see VideoMetric, like the others.
+        border: pixels to leave out at each side.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
 
     Raises:
         ValueError: a wrong option.
@@ -83,19 +83,15 @@ class SSIM(VideoMetric):
         frames: Sequence[int] | None = None,
         every: int = 1,
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         name = _luma_name('SSIM', channel)
-        super().__init__(name, frames, every, datasets, collect_device)
+        super().__init__(name, frames, every, datasets)
         self.channel, self.border = channel, check_border(border)
 
-    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score frames."""
-        frames = self._select(pred, gt)
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Compute the SSIM of each frame."""
         assert gt is not None
-        pred, gt = take_frames(pred, frames), take_frames(gt, frames)
-        parts = ssim_frames(pred, gt, self.channel, self.border)
-        return mean_of(parts, frames)
+        return ssim_frames(pred, gt, self.channel, self.border)
 
 
 @METRICS.register_module()
@@ -103,13 +99,15 @@ class LPIPS(VideoMetric):
     """Learned perceptual distance, mean over frames.
 
     Args:
-        net: 'alex' (the usual one, named LPIPS), 'vgg' or 'squeeze' (named
+        net: 'alex' (named LPIPS), 'vgg' (named LPIPS_vgg) or 'squeeze' (named
             LPIPS_squeeze).
         weights: state dict of the lpips package or of torchvision's
-            classifier; None searches, and downloads the trunk.
+            classifier; None searches for it, and downloads it if need be.
         weights_dir: folder that is searched first.
-        border: pixels left out at each side.
-        frames: see VideoMetric, like the others.
+        border: pixels to leave out at each side.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
         device: where the network runs.
 
     Raises:
@@ -129,33 +127,28 @@ class LPIPS(VideoMetric):
         every: int = 1,
         device: str = 'cpu',
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         name = 'LPIPS' if net == 'alex' else f'LPIPS_{net}'
-        super().__init__(name, frames, every, datasets, collect_device)
+        super().__init__(name, frames, every, datasets)
         self.net, self.border = net, check_border(border)
         state, files = read_lpips(weights, net, weights_dir)
-        self._use(*files)
+        self.record_weights(*files)
         network = build_lpips(state, net, str(files[0]))
         self.network = network.to(torch.device(device))
 
-    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score frames."""
-        frames = self._select(pred, gt)
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Compute the LPIPS distance of each frame."""
         assert gt is not None
-        pred, gt = take_frames(pred, frames), take_frames(gt, frames)
-        return mean_of(
-            lpips_frames(self.network, pred, gt, self.border), frames
-        )
+        return lpips_frames(self.network, pred, gt, self.border)
 
 
 @METRICS.register_module()
 class EWarp(VideoMetric):
     """Flow warping error times 1000, mean over pairs of frames.
 
-    It needs no ground truth. Blurred and still clips score well: read it
-    beside the others, and beside the mean length of the flow that `measure`
-    gives as 'flow', in pixels of the frames the flow is taken from.
+    It needs no ground truth. Blurred and still clips have small errors: read
+    it together with the other metrics, and with the extra 'flow', the mean
+    length of the flow in pixels of the frames that RAFT is given.
 
     Args:
         preset: 'evalcrafter' (the paper's, named Ewarp),
@@ -163,11 +156,13 @@ class EWarp(VideoMetric):
             `star.evaluation.functional.ewarp`.
         network: of RAFT, 'large' (the paper's) or 'small' (named Ewarp_small
             and so on).
-        weights: torchvision's or the original's file; None searches, and
-            downloads torchvision's.
+        weights: torchvision's or the original's file; None searches for it,
+            and downloads torchvision's if there is none.
         weights_dir: folder that is searched first.
         num_updates: iterations of RAFT.
-        frames: see VideoMetric, like the others.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
         device: where the network runs.
 
     Raises:
@@ -190,21 +185,20 @@ class EWarp(VideoMetric):
         every: int = 1,
         device: str = 'cpu',
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         name = preset_name('Ewarp', preset, tuple(PRESETS))
         name += '_small' if network == 'small' else ''
-        super().__init__(name, frames, every, datasets, collect_device)
+        super().__init__(name, frames, every, datasets)
         self.preset, self.network = preset, network
         self.num_updates = num_updates
         path = find_raft(network, weights, weights_dir)
-        self._use(path)
+        self.record_weights(path)
         self.flow = RAFT(network, str(path), num_updates)
         self.flow.to(torch.device(device))
 
     def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score pairs of neighbouring frames."""
-        frames = self._select(pred, gt)
+        """Measure pairs of neighbouring frames; see `VideoMetric.measure`."""
+        frames = self.select(pred, gt)
         found = ewarp_details(self.flow, pred, self.preset, pairs=frames)
         extras = {'flow': float(found.flow.mean())}
         return mean_of(found.errors * 1000, frames, extras)

@@ -1,18 +1,12 @@
-"""Metrics of the restored clip alone that configs name."""
+"""Metrics that look at the restored clip alone."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from star.evaluation.base import (
-    Measurement,
-    VideoMetric,
-    check_border,
-    mean_of,
-    preset_name,
-)
-from star.evaluation.functional.clips import crop_border, take_frames
+from star.evaluation.base import VideoMetric, check_border, preset_name
+from star.evaluation.functional.clips import crop_border
 from star.evaluation.functional.dover import PRESETS as DOVER_PRESETS
 from star.evaluation.functional.dover import dover_scores
 from star.evaluation.functional.ilniqe import PRESETS as ILNIQE_PRESETS
@@ -22,6 +16,7 @@ from star.evaluation.functional.niqe import load_niqe, niqe_frames
 from star.evaluation.networks.dover import load_dover
 from star.evaluation.weights import find_weights
 from star.registry import METRICS
+from star.structures import Measurement
 
 
 @METRICS.register_module()
@@ -30,11 +25,13 @@ class NIQE(VideoMetric):
 
     Args:
         channel: 'gray', or 'y' for the luma of BT.601; then named NIQE_Y.
-        weights: file of the model of natural images; None searches, and
-            downloads it.
+        weights: file of the model of natural images; None searches for it,
+            and downloads it if need be.
         weights_dir: folder that is searched first.
-        border: pixels left out at each side.
-        frames: see VideoMetric, like the others.
+        border: pixels to leave out at each side.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
         device: where frames are measured.
 
     Raises:
@@ -55,25 +52,21 @@ class NIQE(VideoMetric):
         every: int = 1,
         device: str = 'cpu',
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         if channel not in NIQE_CHANNELS:
             raise ValueError(
                 f"`channel` must be 'gray' or 'y', got {channel!r}"
             )
         name = 'NIQE' if channel == 'gray' else 'NIQE_Y'
-        super().__init__(name, frames, every, datasets, collect_device)
+        super().__init__(name, frames, every, datasets)
         self.channel, self.border = channel, check_border(border)
         path = find_weights('niqe_pris_params.npz', weights, weights_dir)
-        self._use(path)
+        self.record_weights(path)
         self.model = load_niqe(path).to(device)
 
-    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score frames."""
-        frames = self._select(pred, gt)
-        clip = take_frames(pred, frames)
-        parts = niqe_frames(clip, self.model, self.border, self.channel)
-        return mean_of(parts, frames)
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Compute the NIQE of each frame."""
+        return niqe_frames(pred, self.model, self.border, self.channel)
 
 
 @METRICS.register_module()
@@ -85,16 +78,18 @@ class ILNIQE(VideoMetric):
     Args:
         preset: 'pyiqa' (named ILNIQE) or 'matlab', which rounds the resized
             frame as the original does (named ILNIQE_matlab).
-        weights: file of the model of natural images; None searches, and
-            downloads it.
+        weights: file of the model of natural images; None searches for it,
+            and downloads it if need be.
         weights_dir: folder that is searched first.
-        border: pixels left out at each side.
-        frames: see VideoMetric, like the others.
+        border: pixels to leave out at each side.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
         device: where frames are measured.
 
     Raises:
         ValueError: a wrong option, or weights that are missing or wrong.
-        ImportError: what reads the file is not installed.
+        ImportError: scipy is not installed; it comes with `metrics`.
     """
 
     higher_is_better = False
@@ -111,39 +106,38 @@ class ILNIQE(VideoMetric):
         every: int = 1,
         device: str = 'cpu',
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         name = preset_name('ILNIQE', preset, ILNIQE_PRESETS)
-        super().__init__(name, frames, every, datasets, collect_device)
+        super().__init__(name, frames, every, datasets)
         self.preset, self.border = preset, check_border(border)
         path = find_weights('ILNIQE_templateModel.mat', weights, weights_dir)
-        self._use(path)
+        self.record_weights(path)
         self.model = load_ilniqe(path).to(device)
 
-    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score frames."""
-        frames = self._select(pred, gt)
-        clip = crop_border(take_frames(pred, frames), self.border)
-        return mean_of(ilniqe_frames(clip, self.model, self.preset), frames)
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Compute the IL-NIQE of each frame."""
+        clip = crop_border(pred, self.border)
+        return ilniqe_frames(clip, self.model, self.preset)
 
 
 @METRICS.register_module()
 class DOVER(VideoMetric):
     """Technical and aesthetic quality of a clip, Wu et al. 2023.
 
-    It needs no ground truth. `measure` gives the two branches as well.
+    It needs no ground truth. The extras hold the scores of both branches.
 
     Args:
-        preset: how the branches are fused, 'official' (named DOVER) or one
-            more of `star.evaluation.functional.dover.PRESETS` (named
-            DOVER_...).
-        weights: DOVER.pth; None searches, and downloads it.
+        preset: how the branches are fused, 'official' (named DOVER) or
+            another of `star.evaluation.functional.dover.PRESETS` (named
+            DOVER_PRESET).
+        weights: DOVER.pth; None searches for it, and downloads it if need
+            be.
         weights_dir: folder that is searched first.
-        seed: of the places where fragments are cut, >= 0.
-        repeats: the mean is taken over so many seeds, >= 1.
-        antialias: of the aesthetic branch's resize.
+        seed: of the positions where fragments are cut, >= 0.
+        repeats: number of seeds to average over, >= 1.
+        antialias: smooth before frames are resized for the aesthetic branch.
         device: where the network runs.
-        datasets: see VideoMetric, like the others.
+        datasets: see VideoMetric.
 
     Raises:
         ValueError: a wrong option, or weights that are missing or wrong.
@@ -164,23 +158,20 @@ class DOVER(VideoMetric):
         antialias: bool = False,
         device: str = 'cpu',
         datasets: Sequence[str] | None = None,
-        collect_device: str = 'cpu',
     ) -> None:
         name = preset_name('DOVER', preset, tuple(DOVER_PRESETS))
-        super().__init__(
-            name, datasets=datasets, collect_device=collect_device
-        )
+        super().__init__(name, datasets=datasets)
         if repeats < 1:
             raise ValueError(f'`repeats` must be at least 1, got {repeats}')
         self.preset, self.seed = preset, seed
         self.repeats, self.antialias = repeats, antialias
         path = find_weights('DOVER.pth', weights, weights_dir)
-        self._use(path)
+        self.record_weights(path)
         self.network = load_dover(path).to(torch.device(device))
 
     def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
-        """Score the clip."""
-        self._select(pred, gt)
+        """Measure a whole clip; see `VideoMetric.measure`."""
+        self.select(pred, gt)
         found = dover_scores(
             self.network,
             pred,

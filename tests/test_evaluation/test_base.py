@@ -1,16 +1,40 @@
-"""What all metrics share: measurements, selection, records, description."""
+"""The base class of metrics: measurement, selection, description."""
 
 import json
 import math
 
 import pytest
 import torch
+from torch import Tensor
 
-from star.evaluation import PSNR, SSIM, Measurement
+from star.evaluation import PSNR, SSIM, Measurement, VideoMetric
 from star.evaluation.base import mean_of
 from star.evaluation.functional.psnr import psnr_frames
 from tests.test_evaluation.test_functional.test_psnr import clips
-from tests.test_evaluation.test_metrics import sample
+
+
+class Brightness(VideoMetric):
+    """The smallest metric: a mean for each frame, without a constructor."""
+
+    higher_is_better = True
+    needs_gt = False
+
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        return pred.double().mean((1, 2, 3))
+
+
+def test_one_method_makes_a_metric():
+    pred, gt = clips()
+    means = pred.double().mean((1, 2, 3)).tolist()
+    metric = Brightness(frames=[2, 0])
+    assert metric.name == 'Brightness'
+    for truth in (None, gt):
+        found = metric.measure(pred, truth)
+        assert (found.parts, found.frames) == ([means[2], means[0]], [2, 0])
+        assert found.score == pytest.approx((means[0] + means[2]) / 2)
+    about = metric.describe()
+    assert (about['name'], about['type']) == ('Brightness', 'Brightness')
+    assert about['options'] == {'frames': [2, 0], 'every': 1}
 
 
 def test_parts_belong_to_frames():
@@ -37,12 +61,19 @@ def test_measures_some_frames(options: dict, frames: list[int]):
     assert found.score == pytest.approx(sum(found.parts) / len(frames))
 
 
-def test_refuses_a_frame_that_is_not_there():
-    metric = PSNR(frames=[0, 3])
+def test_refuses_a_missing_frame():
     with pytest.raises(ValueError, match=r'below 3 for this clip, got 3'):
-        metric.measure(*clips())
-    with pytest.raises(ValueError, match='PSNR of A/clip0: `frames` must'):
-        metric.process(None, [sample(0)])
+        PSNR(frames=[0, 3]).measure(*clips())
+
+
+def test_refuses_clips_that_cannot_be_compared():
+    pred, gt = clips()
+    with pytest.raises(ValueError, match='PSNR needs a ground truth'):
+        PSNR().measure(pred)
+    with pytest.raises(ValueError, match='`pred` and `gt` must have one'):
+        PSNR().measure(pred, gt[:1])
+    with pytest.raises(ValueError, match='`pred` must be'):
+        Brightness().measure(pred.float())
 
 
 @pytest.mark.parametrize('frames', [[], [-1], [0, 0], [0.5], [True]])
@@ -54,38 +85,6 @@ def test_refuses_frames(frames: list):
 def test_refuses_every():
     with pytest.raises(ValueError, match='`every` must be at least 1, got 0'):
         SSIM(every=0)
-
-
-def test_only_some_data_sets():
-    metric = PSNR(datasets=['B'])
-    metric.process(None, [sample(0, 'A'), sample(1, 'B')])
-    assert [r['name'] for r in metric.results] == ['clip0', 'clip1']
-    assert metric.results[0]['score'] is None
-    assert metric.evaluate(2).keys() == {'B/PSNR'}
-
-
-def test_records():
-    metric = PSNR(every=2)
-    metric.process(None, [sample(0), sample(1, gt=False)])
-    found = metric.measure(*clips(0))
-    assert metric.results == [
-        {
-            'dataset': 'A',
-            'name': 'clip0',
-            'score': found.score,
-            'parts': found.parts,
-            'frames': [0, 2],
-            'extras': {},
-        },
-        {
-            'dataset': 'A',
-            'name': 'clip1',
-            'score': None,
-            'parts': [],
-            'frames': [],
-            'extras': {},
-        },
-    ]
 
 
 def test_describes_itself():
@@ -112,10 +111,10 @@ def test_mean_of_counts_parts():
     assert mean_of(parts, [4, 5, 6], {'x': 1.0}).extras == {'x': 1.0}
 
 
-def test_frames_without_a_number():
+def test_frames_without_a_score():
     parts = torch.tensor([3.0, math.nan, 5.0], dtype=torch.float64)
     found = mean_of(parts, [0, 2, 4], {'flow': 1.0})
     assert (found.score, found.frames) == (4.0, [0, 2, 4])
     assert found.extras == {'flow': 1.0, 'unmeasured': 1.0}
-    with pytest.raises(ValueError, match='no frame has a number'):
+    with pytest.raises(ValueError, match='no frame has a score'):
         mean_of(parts[1:2], [0])

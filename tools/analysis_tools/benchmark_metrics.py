@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from star.evaluation.functional.ewarp import ewarp_pairs
+from star.evaluation.functional.ewarp import ewarp
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
 from star.evaluation.functional.ssim import ssim_frames
@@ -179,7 +179,7 @@ def ewarp_runs(
 
     return {
         f'Ewarp, RAFT-{args.raft}': {
-            'ours': lambda: ewarp_pairs(network, clip, args.preset),
+            'ours': lambda: ewarp(network, clip, args.preset),
             'its flow alone': flow_alone,
             "torchvision's flow alone": torchvision,
         }

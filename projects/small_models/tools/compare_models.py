@@ -38,9 +38,10 @@ from star.apis.inference.batch import is_batch, plan_batch
 from star.apis.inference.build import load_config
 from star.apis.inference.devices import find_device
 from star.evaluation import VideoMetric
-from star.evaluation.tables import average, markdown
 from star.models.restoration.options import RestoreOptions
 from star.registry import METRICS, TRANSFORMS
+from star.report.markdown import markdown_table
+from star.report.tables import Item, Table
 from star.utils.paths import config_path, config_root
 from star.video.io import VideoReader, VideoWriter
 
@@ -297,7 +298,7 @@ def measure(
     pred = entry.model.restore(lq, entry.options)
     seconds = time.perf_counter() - start
     row = {'model': entry.label, 'seconds_per_frame': seconds / len(lq)}
-    scores = {name: m.score(pred, gt) for name, m in metrics.items()}
+    scores = {name: m.measure(pred, gt).score for name, m in metrics.items()}
     return {**row, **scores, 'x': pred}
 
 
@@ -306,27 +307,47 @@ def score_gt(
 ) -> list[dict]:
     """Score what needs no ground truth on the ground truth itself."""
     row = {'clip': path.stem, 'seed': None, 'model': 'ground truth'}
-    scores = {n: m.score(gt) for n, m in metrics.items() if not m.needs_gt}
+    free = {n: m for n, m in metrics.items() if not m.needs_gt}
+    scores = {name: m.measure(gt).score for name, m in free.items()}
     return [row | scores] if scores else []
 
 
 def summary(rows: list[dict], names: list[str]) -> dict[str, dict]:
     """Average each model's rows, and relate its LPIPS to bicubic's."""
-    means = average(rows, 'model', [*names, 'seconds_per_frame'])
+    means: dict[str, dict] = {}
+    for model in dict.fromkeys(row['model'] for row in rows):
+        own = [row for row in rows if row['model'] == model]
+        for name in (*names, 'seconds_per_frame'):
+            found = [row[name] for row in own if name in row]
+            mean = sum(found) / len(found) if found else None
+            means.setdefault(model, {})[name] = mean
     base = means.get('bicubic', {}).get('lpips')
     for row in means.values():
         value = row.get('lpips')
         if base and value is not None:
             row['lpips_to_bicubic'] = value / base - 1
-    return dict(means)
+    return means
 
 
 def show(title: str, rows: list[dict], names: list[str]) -> None:
     columns = {name: COLUMNS[name] for name in names}
     columns['lpips_to_bicubic'] = 'LPIPS to bicubic|+.1%'
     columns['seconds_per_frame'] = 's/frame|.2f'
-    table = markdown('model', summary(rows, names), columns)
+    pairs = {key: text.split('|') for key, text in columns.items()}
+    head = ['model', *(text for text, _ in pairs.values())]
+    lines = [
+        [
+            Item(model),
+            *(cell(row.get(key), f) for key, (_, f) in pairs.items()),
+        ]
+        for model, row in summary(rows, names).items()
+    ]
+    table = markdown_table(Table(title, head, lines))
     print(f'\n{title}\n\n{table}', flush=True)
+
+
+def cell(value: float | None, form: str) -> Item:
+    return Item('' if value is None else format(value, form))
 
 
 def one_line(row: dict, names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""One pure function a metric, of clips (T, C, H, W) uint8 RGB."""
+"""One pure function for each metric, on clips (T, C, H, W) uint8 RGB."""
 
 from star.evaluation.functional.dover import dover
 from star.evaluation.functional.ewarp import ewarp

@@ -1,4 +1,4 @@
-"""What metrics share: checks, frames, borders, luma."""
+"""Checks, selection of frames, borders and luma for all metrics."""
 
 import itertools
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ _BLACK = 16.0
 
 
 def check_clip(clip: Tensor, name: str) -> None:
-    """Refuse what is no clip.
+    """Refuse a tensor that is no clip.
 
     Args:
-        clip: what should be (T, 3, H, W) uint8.
+        clip: should be (T, 3, H, W) uint8.
         name: of the argument, for the message.
 
     Raises:
-        ValueError: naming the argument, the rule and what came.
+        ValueError: another shape or type.
     """
     good = clip.ndim == 4 and len(clip) and clip.shape[1] == 3
     if not good or clip.dtype != torch.uint8:
@@ -48,15 +48,15 @@ def check_pair(pred: Tensor, gt: Tensor) -> None:
 def select_frames(
     count: int, frames: Sequence[int] | None = None, every: int = 1
 ) -> list[int]:
-    """List the frames, or pairs, of a clip that are measured.
+    """List the frames, or pairs, of a clip to measure.
 
     Args:
-        count: how many the clip has.
+        count: number of frames, or pairs, in the clip.
         frames: indices to choose from; None for all.
-        every: of those, the first of each N, N >= 1.
+        every: keep only the first of every N of these, N >= 1.
 
     Raises:
-        ValueError: `frames` names one that the clip does not have.
+        ValueError: an index in `frames` is too large.
     """
     if frames is None:
         return list(range(0, count, every))
@@ -68,7 +68,7 @@ def select_frames(
 
 
 def take_frames(clip: Tensor, frames: Sequence[int]) -> Tensor:
-    """Take frames of a clip, without a copy where they are evenly spaced.
+    """Take frames of a clip; evenly spaced ones are not copied.
 
     Args:
         clip: (T, C, H, W).
@@ -81,7 +81,7 @@ def take_frames(clip: Tensor, frames: Sequence[int]) -> Tensor:
 
 
 def crop_border(clip: Tensor, border: int) -> Tensor:
-    """Leave out pixels at each side of every frame.
+    """Crop pixels at each side of every frame.
 
     Args:
         clip: (T, C, H, W).
@@ -100,12 +100,12 @@ def crop_border(clip: Tensor, border: int) -> Tensor:
 
 
 def to_channel(frames: Tensor, channel: str) -> Tensor:
-    """Convert frames to what is compared.
+    """Convert frames to the channels that are compared.
 
     Args:
         frames: (T, 3, H, W) uint8 RGB.
         channel: 'rgb', or 'y' for the luma of BT.601 in studio range, not
-            rounded, as published video results use it.
+            rounded, as in published video results.
 
     Returns:
         float64 in [0, 255], (T, 3, H, W) or (T, 1, H, W).
@@ -122,7 +122,7 @@ def to_channel(frames: Tensor, channel: str) -> Tensor:
 
 
 def luma_weights() -> Tensor:
-    """Tell how luma is made of red, green and blue, (3,) float64."""
+    """Return the weights of red, green and blue in luma, (3,) float64."""
     return torch.tensor(_LUMA, dtype=torch.float64) / 255
 
 
@@ -130,7 +130,7 @@ def check_channel(channel: str) -> None:
     """Refuse an unknown channel.
 
     Raises:
-        ValueError: naming it and those there are.
+        ValueError: unknown `channel`.
     """
     if channel not in CHANNELS:
         raise ValueError(f"`channel` must be 'rgb' or 'y', got {channel!r}")

@@ -1,8 +1,8 @@
 """DOVER, Wu et al. 2023: technical and aesthetic quality of a clip.
 
-What the network sees, and how its two answers become one, follow the official
-code: 3 x 32 frames of fragments, 32 small frames, a sigmoid of the weighted
-sum.
+Views and fusion follow the official code: the technical branch sees 3 x 32
+frames of fragments, the aesthetic branch 32 small frames, and the score is the
+sigmoid of a weighted sum.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from star.evaluation.functional.clips import check_clip
-from star.evaluation.networks.dover import DOVER
+from star.evaluation.networks.dover import DOVERNetwork
 
 _FRAMES = 32  # of one pass through the network
 _CLIPS = 3  # passes of the technical branch
@@ -28,14 +28,14 @@ _STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class DoverScores:
-    """What is known of a clip; more is better.
+    """Scores of a clip; more is better.
 
     Args:
         overall: fused, in 0..1 (0..100 for 'technical_x100').
         technical: of the technical branch alone, in 0..1.
         aesthetic: of the aesthetic branch alone, in 0..1.
-        raw_technical: before it was normalized.
-        raw_aesthetic: likewise.
+        raw_technical: of the technical branch before normalization.
+        raw_aesthetic: of the aesthetic branch before normalization.
     """
 
     overall: float
@@ -50,13 +50,15 @@ class DoverPreset:
     """A convention.
 
     Args:
-        technical: mean and standard deviation that normalize the branch.
-        aesthetic: likewise.
+        technical: mean and standard deviation that normalize the technical
+            branch.
+        aesthetic: mean and standard deviation that normalize the aesthetic
+            branch.
         share: weight of the technical branch in the sum, in 0..1.
         peak: best overall score.
-        grid_of_original: frames that are enlarged, because a side is below
-            224, are cut where they would be cut without: the upper left part
-            is all that is seen, as in the official code.
+        grid_of_original: cut frames that are enlarged, because a side is
+            below 224, on the grid of their original size. The network then
+            sees only the upper left part, as in the official code.
     """
 
     technical: tuple[float, float]
@@ -66,30 +68,30 @@ class DoverPreset:
     grid_of_original: bool = True
 
 
-# Constants of the official code, fitted to LIVE-VQC. It has them on the wrong
-# branches since August 2023; before, one of its two scripts had the weights
-# there.
+# Constants of the official code, fitted to LIVE-VQC. Since August 2023 it has
+# them on the wrong branches; before that, one of its two scripts had the
+# weights on the wrong branches.
 _LOW, _HIGH = (-0.08285, 0.03774), (0.1107, 0.07355)
 PRESETS = {
     'official': DoverPreset(_HIGH, _LOW),
     'official_pre202308': DoverPreset(_LOW, _HIGH, share=0.3896),
     'livevqc_corrected': DoverPreset(_LOW, _HIGH, grid_of_original=False),
-    # fitted by its authors to generated videos
+    # fitted by EvalCrafter's authors to generated videos
     'evalcrafter': DoverPreset((-0.0758, 0.0129), (0.1253, 0.0318)),
     'technical_x100': DoverPreset(_HIGH, _LOW, share=1.0, peak=100.0),
 }
 
 
 @dataclass(frozen=True)
-class Draws:
-    """What is random in the views of a clip.
+class ViewPlan:
+    """Random positions and frames of the views of a clip.
 
     Args:
-        rows: by which fragments are moved down in their cells, (7, 7, 3): row
-            and column of the cell, pass.
-        columns: likewise, to the right.
-        technical: frames of the three passes, (3, 32).
-        aesthetic: frames, (32,).
+        rows: pixels by which each fragment is moved down in its cell,
+            (7, 7, 3): row and column of the cell, pass.
+        columns: pixels by which each fragment is moved right, (7, 7, 3).
+        technical: indices of the frames of the three passes, (3, 32).
+        aesthetic: indices of the frames, (32,).
     """
 
     rows: Tensor
@@ -99,21 +101,21 @@ class Draws:
 
 
 def dover(
-    network: DOVER,
+    network: DOVERNetwork,
     clip: Tensor,
     preset: str = 'official',
     seed: int = 0,
     repeats: int = 1,
     antialias: bool = False,
 ) -> float:
-    """Score a clip; `overall` of `dover_scores`, which says more."""
+    """Return the overall score of `dover_scores`, which has the arguments."""
     scores = dover_scores(network, clip, preset, seed, repeats, antialias)
     return scores.overall
 
 
 @torch.no_grad()
 def dover_scores(
-    network: DOVER,
+    network: DOVERNetwork,
     clip: Tensor,
     preset: str = 'official',
     seed: int = 0,
@@ -126,12 +128,13 @@ def dover_scores(
         network: from `load_dover`.
         clip: (T, 3, H, W) uint8 RGB, sides of 32 at least.
         preset: one of `PRESETS`.
-        seed: of the fragments' places, and of the frames' where the clip is
-            longer than 127, >= 0.
-        repeats: raw scores are averaged over so many seeds, from `seed` on.
-        antialias: smooth before frames are made small. The network was
-            trained without; the official code smooths with torchvision 0.17
-            and later.
+        seed: of the fragments' positions, and of the frames if the clip has
+            more than 127, >= 0.
+        repeats: number of seeds, from `seed` on, that the raw scores are
+            averaged over.
+        antialias: smooth frames before they are made small. The network was
+            trained without smoothing; the official code smooths with
+            torchvision 0.17 and later.
 
     Raises:
         ValueError: no clip, frames too small, or a wrong option.
@@ -139,14 +142,14 @@ def dover_scores(
     _check(clip, preset, seed, repeats)
     convention = PRESETS[preset]
     technical, aesthetic = [], []
-    known: dict[tuple[int, ...], float] = {}  # the same frames, the same score
+    known: dict[tuple[int, ...], float] = {}  # equal frames, equal score
     for i in range(repeats):
-        draws = draw(clip, torch.Generator().manual_seed(seed + i))
-        view = technical_view(clip, draws, convention.grid_of_original)
+        plan = plan_views(clip, torch.Generator().manual_seed(seed + i))
+        view = technical_view(clip, plan, convention.grid_of_original)
         technical.append(_mean(network.score_technical, view))
-        frames = tuple(draws.aesthetic.tolist())
+        frames = tuple(plan.aesthetic.tolist())
         if frames not in known:
-            view = aesthetic_view(clip, draws, antialias)
+            view = aesthetic_view(clip, plan, antialias)
             known[frames] = _mean(network.score_aesthetic, view)
         aesthetic.append(known[frames])
     return fuse(sum(technical) / repeats, sum(aesthetic) / repeats, preset)
@@ -162,7 +165,7 @@ def fuse(
 
     Args:
         raw_technical: mean of the technical branch's map.
-        raw_aesthetic: likewise.
+        raw_aesthetic: mean of the aesthetic branch's map.
         preset: one of `PRESETS`.
 
     Raises:
@@ -187,11 +190,11 @@ def fuse(
     )
 
 
-def draw(clip: Tensor, generator: torch.Generator) -> Draws:
-    """Draw where fragments are cut, and which frames are taken.
+def plan_views(clip: Tensor, generator: torch.Generator) -> ViewPlan:
+    """Draw the positions of the fragments and the frames of both views.
 
-    The fragments come first: they are those of the official code after
-    `torch.manual_seed`.
+    Positions are drawn first, so that they equal those of the official code
+    after `torch.manual_seed`.
 
     Args:
         clip: (T, 3, H, W).
@@ -201,7 +204,7 @@ def draw(clip: Tensor, generator: torch.Generator) -> Draws:
         _integers(side // _GRID - _SIDE, (_GRID, _GRID, _CLIPS), generator)
         for side in clip.shape[-2:]
     )
-    return Draws(
+    return ViewPlan(
         rows,
         columns,
         sample_frames(len(clip), _CLIPS, _FRAMES, generator),
@@ -214,13 +217,13 @@ def sample_frames(
 ) -> Tensor:
     """Choose frames, every second one, from equal parts of a clip.
 
-    Each part begins at a random frame if it is longer than what is taken.
-    Frames behind the end are counted from the beginning again.
+    Each part starts at a random frame if it has more frames than are taken.
+    Indices beyond the last frame wrap around to the first.
 
     Args:
         num_frames: of the clip, >= 1.
-        parts: into which it is divided.
-        length: frames taken from each.
+        parts: number of equal parts.
+        length: frames taken from each part.
         generator: on the CPU.
 
     Returns:
@@ -233,39 +236,39 @@ def sample_frames(
 
 
 def technical_view(
-    clip: Tensor, draws: Draws, grid_of_original: bool = True
+    clip: Tensor, plan: ViewPlan, grid_of_original: bool = True
 ) -> Tensor:
-    """Splice fragments, cut from the frames at full resolution.
+    """Splice fragments that are cut from frames at full resolution.
 
     Args:
         clip: (T, 3, H, W) uint8, sides of 32 at least.
-        draws: see `draw`.
+        plan: see `plan_views`.
         grid_of_original: see `DoverPreset`.
 
     Returns:
         (3, 3, 32, 224, 224) float, normalized: passes, then channels.
     """
     return torch.stack(
-        [_splice(clip, draws, i, grid_of_original) for i in range(_CLIPS)]
+        [_splice(clip, plan, i, grid_of_original) for i in range(_CLIPS)]
     )
 
 
 def aesthetic_view(
-    clip: Tensor, draws: Draws, antialias: bool = False
+    clip: Tensor, plan: ViewPlan, antialias: bool = False
 ) -> Tensor:
-    """Make whole frames small, whatever their sides' ratio.
+    """Resize whole frames to squares, whatever their aspect ratio.
 
     Args:
         clip: (T, 3, H, W) uint8.
-        draws: see `draw`.
+        plan: see `plan_views`.
         antialias: see `dover_scores`.
 
     Returns:
         (1, 3, 32, 224, 224) float, normalized.
     """
-    distinct, places = draws.aesthetic.unique(return_inverse=True)
+    distinct, inverse = plan.aesthetic.unique(return_inverse=True)
     frames = [resize_frame(clip[i], antialias) for i in distinct.tolist()]
-    return _normalize(torch.stack(frames)[places])[None]
+    return _normalize(torch.stack(frames)[inverse])[None]
 
 
 def resize_frame(frame: Tensor, antialias: bool = False) -> Tensor:
@@ -288,20 +291,20 @@ def resize_frame(frame: Tensor, antialias: bool = False) -> Tensor:
 
 
 def cell_origins(side: int) -> list[int]:
-    """Say where the cells begin that fragments are cut from.
+    """Compute where the cells begin that fragments are cut from.
 
     Args:
         side: height or width of a frame, >= 32.
 
     Returns:
-        Seven positions; the last fragments are moved into the frame.
+        Seven positions, at most `side` - 32.
     """
     return [min(side // _GRID * i, side - _SIDE) for i in range(_GRID)]
 
 
-def _splice(clip: Tensor, draws: Draws, i: int, old_grid: bool) -> Tensor:
+def _splice(clip: Tensor, plan: ViewPlan, i: int, old_grid: bool) -> Tensor:
     """Splice the frames of one pass, (3, 32, 224, 224) normalized."""
-    frames = draws.technical[i]
+    frames = plan.technical[i]
     grid = clip.shape[-2:]
     if min(grid) < _SIZE:
         clip = torch.stack([_enlarge(clip[t]) for t in frames.tolist()])
@@ -310,9 +313,9 @@ def _splice(clip: Tensor, draws: Draws, i: int, old_grid: bool) -> Tensor:
     view = clip.new_empty(len(frames), 3, _SIZE, _SIZE)
     for j, top in enumerate(cell_origins(grid[0])):
         for k, left in enumerate(cell_origins(grid[1])):
-            y = top + int(draws.rows[j, k, i])
-            x = left + int(draws.columns[j, k, i])
-            # cut before frames are chosen: whole ones are not copied
+            y = top + int(plan.rows[j, k, i])
+            x = left + int(plan.columns[j, k, i])
+            # cut before frames are chosen, so that no whole frame is copied
             cut = clip[..., y : y + _SIDE, x : x + _SIDE][frames]
             view[..., _cell(j), _cell(k)] = cut
     return _normalize(view)
@@ -323,9 +326,9 @@ def _cell(i: int) -> slice:
 
 
 def _enlarge(frame: Tensor) -> Tensor:
-    """Enlarge until the shorter side is 224; fractions are cut off."""
+    """Enlarge until the shorter side is 224; truncate fractions."""
     scale = 1 / min(side / _SIZE for side in frame.shape[-2:])
-    # colours as a batch: rounded as in the official code, to the last bit
+    # colours as a batch, to round as the official code does, to the last bit
     large = F.interpolate(
         frame[:, None] / 255, scale_factor=scale, mode='bilinear'
     )
@@ -333,16 +336,16 @@ def _enlarge(frame: Tensor) -> Tensor:
 
 
 def _mean(score: Callable[[Tensor], Tensor], view: Tensor) -> float:
-    """Average the scores of all passes and places.
+    """Average the scores of all passes and positions.
 
-    One pass after the other bounds the memory.
+    Passes go through the network one after the other to bound the memory.
     """
     maps = [score(clips[None]) for clips in view]
     return torch.stack(maps).double().mean().item()
 
 
 def _normalize(frames: Tensor) -> Tensor:
-    """Turn (T, 3, H, W) uint8 into (3, T, H, W) float."""
+    """Convert (T, 3, H, W) uint8 to (3, T, H, W) float, normalized."""
     mean, std = (torch.tensor(x).view(3, 1, 1, 1) for x in (_MEAN, _STD))
     return (frames.movedim(1, 0) - mean) / std
 
@@ -350,14 +353,14 @@ def _normalize(frames: Tensor) -> Tensor:
 def _integers(
     below: int, shape: tuple[int, ...], generator: torch.Generator
 ) -> Tensor:
-    """Draw integers from 0 on; nothing is drawn where only 0 is left."""
+    """Draw integers from 0 on; if only 0 is possible, draw nothing."""
     if below <= 0:
         return torch.zeros(shape, dtype=torch.int64)
     return torch.randint(below, shape, generator=generator)
 
 
 def _sigmoid(x: float) -> float:
-    # in the form that does not overflow
+    # the form that does not overflow
     return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
 
 

@@ -1,7 +1,7 @@
-"""Flow warping error, Lai et al. 2018, in the conventions that are in use.
+"""Flow warping error, Lai et al. 2018, in three published conventions.
 
-A frame is rebuilt from the next one along the optical flow; what differs,
-outside of occlusions and motion boundaries, flickers.
+A frame is rebuilt from the next one along the optical flow. The difference,
+outside of occlusions and motion boundaries, measures flicker.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _MULTIPLE = 8
 
 @runtime_checkable
 class Matcher(Protocol):
-    """A flow network that looks at each frame once, whatever its pairs."""
+    """A flow network that encodes each frame once for all of its pairs."""
 
     def encode(self, frame: Tensor) -> Any:
         """Prepare a frame, (1, 3, H, W) in [0, 255]."""
@@ -34,10 +34,12 @@ class EwarpPreset:
     """A convention.
 
     Args:
-        half: frames are halved first, bilinear.
-        peak: brightest value that the flow network is given; it expects 255.
-        channel_sum: add the three channels' errors, not average them.
-        keep_padding: pixels padded to a multiple of 8 count.
+        half: halve the frames first, bilinear.
+        peak: brightest value of the frames that the flow network is given; it
+            expects 255.
+        channel_sum: add the errors of the three channels instead of averaging
+            them.
+        keep_padding: count the pixels of the padding to a multiple of 8.
     """
 
     half: bool
@@ -48,7 +50,7 @@ class EwarpPreset:
 
 @dataclass(frozen=True)
 class EwarpDetails:
-    """What is measured of each pair, (N,) float64.
+    """Measurements of each pair, (N,) float64.
 
     Args:
         errors: the warping error.
@@ -60,9 +62,9 @@ class EwarpDetails:
     flow: Tensor
 
 
-# 'evalcrafter' is that code as it stands, whose flow network gets [0, 1]
-# where it expects [0, 255]; STAR's numbers come from it, times 1000. Lai
-# takes the flow from the unprocessed clip: give it as `flow_clip`.
+# 'evalcrafter' equals that code, whose flow network gets [0, 1] where it
+# expects [0, 255]; STAR's numbers come from it, times 1000. Lai et al. take
+# the flow from the unprocessed clip; 'lai' takes it from the clip itself.
 PRESETS = {
     'evalcrafter': EwarpPreset(True, 1.0, True, True),
     'evalcrafter_fixed': EwarpPreset(True, 255.0, True, True),
@@ -70,22 +72,15 @@ PRESETS = {
 }
 
 
-def ewarp(
-    flow: Flow,
-    clip: Tensor,
-    preset: str = 'evalcrafter',
-    flow_clip: Tensor | None = None,
-) -> float:
+def ewarp(flow: Flow, clip: Tensor, preset: str = 'evalcrafter') -> float:
     """Average the warping error of a clip's neighbouring frames.
 
     Args:
         flow: maps two batches of frames (N, 3, H, W) in [0, 255], sides
             multiples of 8, to displacements in pixels (N, 2, H, W), x first;
-            one that is a `Matcher` sees each frame once.
-        clip: the evaluated clip, (T, 3, H, W) uint8 RGB, T >= 2.
+            a `Matcher` encodes each frame once.
+        clip: restored clip, (T, 3, H, W) uint8 RGB, T >= 2.
         preset: one of `PRESETS`.
-        flow_clip: where the flow is taken from, of the same shape; None for
-            `clip` itself.
 
     Returns:
         Squared error for intensities in [0, 1]; tables show it times 1000.
@@ -93,48 +88,23 @@ def ewarp(
     Raises:
         ValueError: no clip, a single frame, or an unknown preset.
     """
-    return float(ewarp_pairs(flow, clip, preset, flow_clip).mean())
-
-
-def ewarp_pairs(
-    flow: Flow,
-    clip: Tensor,
-    preset: str = 'evalcrafter',
-    flow_clip: Tensor | None = None,
-) -> Tensor:
-    """Compute the warping error of each pair of neighbouring frames.
-
-    Args:
-        flow: as for `ewarp`.
-        clip: likewise.
-        preset: likewise.
-        flow_clip: likewise.
-
-    Returns:
-        (T - 1,) float64.
-
-    Raises:
-        ValueError: as for `ewarp`.
-    """
-    return ewarp_details(flow, clip, preset, flow_clip).errors
+    return float(ewarp_details(flow, clip, preset).errors.mean())
 
 
 def ewarp_details(
     flow: Flow,
     clip: Tensor,
     preset: str = 'evalcrafter',
-    flow_clip: Tensor | None = None,
     pairs: Sequence[int] | None = None,
 ) -> EwarpDetails:
     """Compute warping error and flow of pairs of neighbouring frames.
 
     Args:
         flow: as for `ewarp`.
-        clip: likewise.
-        preset: likewise.
-        flow_clip: likewise.
-        pairs: the first frames of those to measure, below T - 1; None for
-            all.
+        clip: as for `ewarp`.
+        preset: as for `ewarp`.
+        pairs: index of the first frame of each pair to measure, below T - 1;
+            None for all pairs.
 
     Raises:
         ValueError: as for `ewarp`.
@@ -146,21 +116,15 @@ def ewarp_details(
     check_clip(clip, 'clip')
     if len(clip) < 2:
         raise ValueError('`clip` must have at least 2 frames, got 1')
-    guide = clip if flow_clip is None else flow_clip
-    if guide.shape != clip.shape:
-        raise ValueError(
-            f'`flow_clip` must be {tuple(clip.shape)} as the clip, got '
-            f'{tuple(guide.shape)}'
-        )
-    matcher = flow if isinstance(flow, Matcher) else _Plain(flow)
-    views = _Views(clip, guide, matcher, PRESETS[preset])
+    matcher = flow if isinstance(flow, Matcher) else _PairMatcher(flow)
+    views = _Views(clip, matcher, PRESETS[preset])
     indices = range(len(clip) - 1) if pairs is None else pairs
     errors, lengths = zip(*(_pair(views, i) for i in indices), strict=True)
     return EwarpDetails(torch.stack(errors), torch.stack(lengths))
 
 
-class _Plain:
-    """Lets a function of two batches be used as a `Matcher`."""
+class _PairMatcher:
+    """Adapts a function of two batches to `Matcher`."""
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -174,21 +138,16 @@ class _Plain:
 
 
 class _Views:
-    """Frames as they are compared and matched; neighbours are kept."""
+    """Prepares frames to be compared and matched; keeps the last pair's."""
 
     def __init__(
-        self,
-        clip: Tensor,
-        guide: Tensor,
-        matcher: Matcher,
-        preset: EwarpPreset,
+        self, clip: Tensor, matcher: Matcher, preset: EwarpPreset
     ) -> None:
-        self.clip, self.guide = clip, guide
-        self.matcher, self.preset = matcher, preset
+        self.clip, self.matcher, self.preset = clip, matcher, preset
         self.kept: dict[int, tuple[Tensor, Any]] = {}
 
     def pair(self, index: int) -> list[tuple[Tensor, Any]]:
-        """Prepare a frame and the next: pixels, and what the flow needs."""
+        """Return the pixels and the code of a frame and of the next."""
         self.kept = {
             i: self.kept[i] if i in self.kept else self._view(i)
             for i in (index, index + 1)
@@ -196,17 +155,15 @@ class _Views:
         return list(self.kept.values())
 
     def _view(self, index: int) -> tuple[Tensor, Any]:
-        half, place = self.preset.half, slice(index, index + 1)
-        frame = _scale(self.clip[place], half)
-        guide = _pad(_scale(self.guide[place], half)) * self.preset.peak
-        if self.preset.keep_padding:
-            frame = _pad(frame)
-        return frame, self.matcher.encode(guide)
+        frame = _scale(self.clip[index : index + 1], self.preset.half)
+        padded = _pad(frame)
+        code = self.matcher.encode(padded * self.preset.peak)
+        return (padded if self.preset.keep_padding else frame), code
 
 
 @torch.no_grad()
 def _pair(views: _Views, index: int) -> tuple[Tensor, Tensor]:
-    """Compute error and length of the flow of one pair."""
+    """Compute the error and the length of the flow of one pair."""
     (first, code), (second, next_code) = views.pair(index)
     flows = views.matcher.both_ways(code, next_code)
     flows = _unpad(flows, *first.shape[-2:])
@@ -228,28 +185,28 @@ def warping_error(
 
     Args:
         first: frame, (1, C, H, W) float.
-        second: the next, the same.
+        second: next frame, of the same shape.
         forward: flow from the first to the second, (1, 2, H, W) in pixels.
-        backward: flow from the second to the first, likewise.
-        channel_sum: add the channels' errors, not average them.
+        backward: flow from the second to the first, (1, 2, H, W) in pixels.
+        channel_sum: add the channels' errors instead of averaging them.
 
     Returns:
-        Squared error per pixel that is seen in both, a float64 scalar.
+        Squared error per pixel that both frames show, a float64 scalar.
     """
     seen = (~occluded(forward, backward)).double()
     difference = (first - warp(second, forward)).double() * seen[:, None]
     total = difference.square().sum()
     count = seen.sum()
-    if not count:  # as the reference code: all pixels
+    if not count:  # the reference code then divides by all pixels
         count = count.new_tensor(float(seen.numel()))
     return total / count / (1 if channel_sum else first.shape[1])
 
 
 def occluded(forward: Tensor, backward: Tensor) -> Tensor:
-    """Find pixels that the next frame does not show, or that lie at borders.
+    """Find pixels that are hidden in the next frame or at motion boundaries.
 
-    Sundaram et al. 2010: forward and backward flow do not cancel, or the flow
-    changes abruptly.
+    Sundaram et al. 2010: there, forward and backward flow do not cancel, or
+    the flow changes abruptly.
 
     Args:
         forward: flow, (N, 2, H, W) in pixels.
@@ -269,7 +226,7 @@ def occluded(forward: Tensor, backward: Tensor) -> Tensor:
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:
-    """Look up `x` along a flow, bilinear; outside counts the nearest pixel.
+    """Look up `x` along a flow, bilinear, borders replicated.
 
     Args:
         x: (N, C, H, W) float.
@@ -296,7 +253,7 @@ def _scale(frames: Tensor, half: bool) -> Tensor:
 
 
 def _pad(x: Tensor) -> Tensor:
-    """Repeat the border to sides that are multiples of 8, half before."""
+    """Replicate borders up to sides that are multiples of 8, half before."""
     bottom, right = (-side % _MULTIPLE for side in x.shape[-2:])
     top, left = bottom // 2, right // 2
     pads = (left, right - left, top, bottom - top)
@@ -304,7 +261,7 @@ def _pad(x: Tensor) -> Tensor:
 
 
 def _unpad(x: Tensor, height: int, width: int) -> Tensor:
-    """Cut out what `_pad` was given."""
+    """Undo `_pad`."""
     top, left = (
         (a - b) // 2
         for a, b in zip(x.shape[-2:], (height, width), strict=True)

@@ -1,8 +1,8 @@
-"""Integrated local NIQE, Zhang et al. 2015: no reference needed.
+"""Integrated local NIQE, Zhang et al. 2015; no ground truth.
 
-A frame of 524 x 524 pixels is cut into 36 blocks; each is described by 468
-features of structure, colour, gradients and log-Gabor responses, and the
-score is their mean distance from good photographs (Eq. 20).
+A frame of 524 x 524 pixels is cut into 36 blocks. 468 features of structure,
+colour, gradients and log-Gabor responses describe each block; the score is
+their mean distance from good photographs (Eq. 20).
 """
 
 from collections.abc import Sequence
@@ -36,15 +36,15 @@ from star.evaluation.functional.scene_statistics import (
 PRESETS = ('pyiqa', 'matlab')
 _SIDE, _BLOCK, _BLOCKS = 524, 84, 6
 _FEATURES, _COMPONENTS = 468, 430
-_CEILING = 10000.0  # what stands for infinite features
+_CEILING = 10000.0  # replaces infinite features
 _EDGE_SIGMA, _EDGE_EXPONENT = 1.66, 0.28
 _WAVELENGTH, _WAVE_EXPONENT = 2.4, 0.87
-_EPS = 1e-8  # below the root of a squared gradient
+_EPS = 1e-8  # added to a squared gradient before the root
 
 
 @dataclass(frozen=True)
 class IlniqeModel:
-    """The features of good photographs.
+    """Distribution of the features of good photographs.
 
     Args:
         mean: of the principal components, (430,) float64.
@@ -59,19 +59,19 @@ class IlniqeModel:
     components: Tensor
 
     def to(self, device: torch.device | str) -> 'IlniqeModel':
-        """Copy the model to a device; frames are measured there."""
+        """Copy the model to the device that is to measure frames."""
         return IlniqeModel(*(tensor.to(device) for tensor in astuple(self)))
 
 
 def load_ilniqe(path: str | Path) -> IlniqeModel:
-    """Read the features of good photographs.
+    """Read the distribution of the features of good photographs.
 
     Args:
-        path: the authors' `templateModel.mat`, which pyiqa has as
+        path: the authors' `templateModel.mat`; pyiqa calls it
             `ILNIQE_templateModel.mat`.
 
     Raises:
-        ValueError: the file is absent, damaged or holds something else.
+        ValueError: the file is missing, damaged or not such a file.
         ImportError: scipy is not installed; it comes with `metrics`.
     """
     cells = read_arrays(path).get('templateModel')
@@ -102,7 +102,7 @@ def ilniqe(clip: Tensor, model: IlniqeModel, preset: str = 'pyiqa') -> float:
             as the authors' code does.
 
     Returns:
-        Some 20 to 30 for good photographs; more is worse.
+        About 20 to 30 for good photographs; less is better.
 
     Raises:
         ValueError: no clip, or an unknown preset.
@@ -117,8 +117,8 @@ def ilniqe_frames(
 
     Args:
         clip: as for `ilniqe`.
-        model: likewise.
-        preset: likewise.
+        model: as for `ilniqe`.
+        preset: as for `ilniqe`.
 
     Returns:
         (T,) float64; NaN for a frame without texture in any of its blocks.
@@ -137,7 +137,7 @@ def ilniqe_frames(
 
 
 def _resize(frame: Tensor, preset: str) -> Tensor:
-    """Bring a frame to 504 x 504 pixels, (3, 504, 504) float64."""
+    """Resize a frame and crop it to whole blocks, (3, 504, 504) float64."""
     colours = imresize(frame.float(), (_SIDE, _SIDE)).clamp(0, 255)
     if preset == 'matlab':
         colours = colours.round()
@@ -151,7 +151,7 @@ def _score(colours: Tensor, model: IlniqeModel) -> Tensor:
     features = features.clamp(max=_CEILING) - model.centre
     components = features @ model.components
     mean, covariance = distribution_of(components)
-    # a block with an undefined feature counts as the mean of the others
+    # the mean of the other blocks replaces an undefined feature
     components = torch.where(components.isnan(), mean, components)
     offsets = components - model.mean
     return distances(offsets, (covariance + model.covariance) / 2).mean()
@@ -165,7 +165,7 @@ def _describe(colours: Tensor, scale: int) -> Tensor:
         scale: 1, or 2 where the picture has half its size.
 
     Returns:
-        (36, 234), in the order of the model.
+        (36, 234), in the model's order.
     """
     block = _BLOCK // scale
     opponent = to_opponent(colours)
@@ -208,7 +208,7 @@ def _moments(maps: Tensor, block: int) -> Tensor:
 
 
 def _columns(values: Sequence[Tensor]) -> Tensor:
-    """Put values (C, blocks) side by side, map by map."""
+    """Arrange values (C, blocks) in columns, map by map."""
     return torch.stack(list(values)).permute(2, 1, 0).flatten(1)
 
 
@@ -217,8 +217,8 @@ def _interleave(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _window(size: int, sigma: float) -> Tensor:
-    """Sample a Gaussian, in float32 as pyiqa does.
+    """Sample a Gaussian in float32, as pyiqa does.
 
-    Its sum then differs from 1, which decides the sign of flat regions.
+    Its sum then differs from 1, which decides the sign in flat regions.
     """
     return gaussian(size, sigma).float().double()

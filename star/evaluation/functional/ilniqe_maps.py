@@ -1,4 +1,4 @@
-"""The maps of a picture that IL-NIQE describes, Zhang et al. 2015."""
+"""Maps of a picture whose statistics IL-NIQE uses, Zhang et al. 2015."""
 
 import math
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ _ANGULAR = 1.1  # ratio of the angle between filters to their deviation
 
 
 def to_opponent(colours: Tensor) -> Tensor:
-    """Mix RGB, (3, H, W), to the paper's opponent colours O1, O2, O3.
+    """Convert RGB, (3, H, W), to the paper's opponent colours O1, O2, O3.
 
-    The weights are those of float32, as in pyiqa.
+    The weights are rounded to float32, as in pyiqa.
     """
     weights = torch.tensor(_OPPONENT, dtype=torch.float32).to(colours)
     return torch.einsum('oc,chw->ohw', weights, colours)
 
 
 def log_colours(colours: Tensor) -> Tensor:
-    """Compare logarithms of the channels, Ruderman et al. 1998.
+    """Convert RGB to the log-opponent colours of Ruderman et al. 1998.
 
     Args:
         colours: (3, H, W) RGB in [0, 255].
@@ -46,38 +46,38 @@ def log_colours(colours: Tensor) -> Tensor:
 
 
 def gradients(images: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-    """Convolve with the derivatives of a Gaussian; beyond the edges is 0.
+    """Convolve with the derivatives of a Gaussian, borders padded with 0.
 
     Args:
         images: (C, H, W).
         sigma: deviation in pixels.
 
     Returns:
-        Derivatives from left to right and from top to bottom, (C, H, W), of
+        Derivatives from left to right and from top to bottom, (C, H, W), with
         the paper's scaling and sign.
     """
     reach = math.ceil(3 * sigma)
-    places = torch.arange(reach + 1, dtype=torch.float64)
-    smooth = torch.exp(-(places**2) / (2 * sigma**2))
-    slope = places * smooth
+    x = torch.arange(reach + 1, dtype=torch.float64)
+    smooth = torch.exp(-(x**2) / (2 * sigma**2))
+    slope = x * smooth
     padded = F.pad(images, (reach, reach, reach, reach))
     across = _smooth(_differ(padded, slope, -1), smooth, -2)
     down = _differ(_smooth(padded, smooth, -1), slope, -2)
     return across, down
 
 
-# Loops over taps: convolutions of float64 are many times slower on the CPU.
-# Opposite taps are joined first, so that a flat region's derivative is 0 and
-# not rounding noise, whose sign would count.
+# The loops go over taps: convolutions of float64 are many times slower on the
+# CPU. Opposite taps are joined first, so that the derivative of a flat region
+# is 0 and not rounding noise, whose sign would count.
 
 
 def _smooth(images: Tensor, half: Tensor, dim: int) -> Tensor:
     """Convolve with an even window, given from its centre; valid region."""
     length, reach = images.shape[dim] - 2 * len(half) + 2, len(half) - 1
     result = images.narrow(dim, reach, length) * float(half[0])
-    for place, weight in enumerate(half.tolist()[1:], 1):
-        before = images.narrow(dim, reach - place, length)
-        after = images.narrow(dim, reach + place, length)
+    for i, weight in enumerate(half.tolist()[1:], 1):
+        before = images.narrow(dim, reach - i, length)
+        after = images.narrow(dim, reach + i, length)
         result.add_(before + after, alpha=weight)
     return result
 
@@ -86,9 +86,9 @@ def _differ(images: Tensor, half: Tensor, dim: int) -> Tensor:
     """Convolve with an odd window, given from its centre; valid region."""
     length, reach = images.shape[dim] - 2 * len(half) + 2, len(half) - 1
     result = torch.zeros_like(images.narrow(dim, reach, length))
-    for place, weight in enumerate(half.tolist()[1:], 1):
-        before = images.narrow(dim, reach - place, length)
-        after = images.narrow(dim, reach + place, length)
+    for i, weight in enumerate(half.tolist()[1:], 1):
+        before = images.narrow(dim, reach - i, length)
+        after = images.narrow(dim, reach + i, length)
         result.add_(before - after, alpha=weight)
     return result
 
@@ -119,11 +119,11 @@ def log_gabor_bank(
     Args:
         size: height and width of the images.
         wavelength: of the finest scale, in pixels.
-        device: where the filters are needed.
+        device: of the result.
 
     Returns:
-        (12, H, W) float64, orientations of the finest scale first, frequency
-        0 at the corner.
+        (12, H, W) float64, the orientations of the finest scale first, with
+        frequency 0 at the corner.
     """
     down = torch.fft.fftfreq(size[0], dtype=torch.float64)[:, None]
     across = torch.fft.fftfreq(size[1], dtype=torch.float64)

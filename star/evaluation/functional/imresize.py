@@ -1,7 +1,7 @@
-"""Bicubic resizing as MATLAB's `imresize` does it, on which scores depend.
+"""Bicubic resizing equal to MATLAB's `imresize`, which NIQE depends on.
 
-The kernel is Keys' with a = -0.5, widened where the picture shrinks; beyond
-its edges the picture is mirrored, the outermost pixel twice.
+The kernel is Keys' with a = -0.5, widened where the picture shrinks. Borders
+are mirrored, the outermost pixel twice.
 """
 
 import math
@@ -15,8 +15,8 @@ _SUPPORT = 4
 def imresize(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize images, rows first.
 
-    All is computed in the type of `images`. In float32 the places of samples
-    are rounded too; pyiqa does so, and its scores show it.
+    Everything is computed in the type of `images`. In float32 the positions
+    of samples are rounded too, as in pyiqa, which changes scores.
 
     Args:
         images: (..., H, W) floating point; nothing is clipped or rounded.
@@ -37,22 +37,22 @@ def imresize(images: Tensor, size: tuple[int, int]) -> Tensor:
 def _resize_rows(images: Tensor, length: int) -> Tensor:
     """Change the last dimension but one to `length` rows."""
     before, width = images.shape[-2:]
-    places, weights = _taps(before, length, images.dtype)
-    places, weights = places.to(images.device), weights.to(images.device)
+    indices, weights = _taps(before, length, images.dtype)
+    indices, weights = indices.to(images.device), weights.to(images.device)
     result = images.new_zeros(*images.shape[:-2], length, width)
-    # products are not fused with the sum: all machines round alike
-    for place, weight in zip(places, weights, strict=True):
-        result += images.index_select(-2, place).mul_(weight[:, None])
+    # products are not fused with the sum, so that all machines round alike
+    for index, weight in zip(indices, weights, strict=True):
+        result += images.index_select(-2, index).mul_(weight[:, None])
     return result
 
 
 def _taps(
     before: int, after: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """List what each new sample is made of.
+    """Compute the taps of each new sample.
 
     Returns:
-        indices and weights, (taps, after); the weights sum to 1.
+        Indices and weights, (taps, after); the weights sum to 1.
     """
     scale = after / before
     shrink = min(scale, 1.0)
@@ -62,8 +62,8 @@ def _taps(
     steps = torch.arange(taps, dtype=dtype)[:, None]
     weights = _keys((centres - first - steps) * shrink)
     weights = weights / weights.sum(0)
-    places = (first + steps).long() % (2 * before)
-    return torch.minimum(places, 2 * before - 1 - places), weights
+    indices = (first + steps).long() % (2 * before)
+    return torch.minimum(indices, 2 * before - 1 - indices), weights
 
 
 def _keys(x: Tensor) -> Tensor:

@@ -19,12 +19,12 @@ def lpips(
     Args:
         network: from `load_lpips`; frames are moved to its device.
         pred: restored clip, (T, 3, H, W) uint8 RGB.
-        gt: ground truth, the same.
-        border: pixels left out at each side.
-        every: only frames 0, every, 2 * every ... are measured.
+        gt: ground truth of the same shape.
+        border: pixels to leave out at each side.
+        every: measure only frames 0, every, 2 * every ...
 
     Returns:
-        0 for equal clips; more is worse.
+        0 for equal clips; less is better.
 
     Raises:
         ValueError: clips that cannot be compared, or a wrong option.
@@ -43,13 +43,13 @@ def lpips_frames(
 
     Args:
         network: as for `lpips`.
-        pred: likewise.
-        gt: likewise.
-        border: likewise.
-        every: likewise.
+        pred: as for `lpips`.
+        gt: as for `lpips`.
+        border: as for `lpips`.
+        every: as for `lpips`.
 
     Returns:
-        One for each measured frame, float64.
+        One number for each measured frame, float64.
 
     Raises:
         ValueError: as for `lpips`.

@@ -1,9 +1,9 @@
-"""Natural image quality evaluator, Mittal et al. 2013: no reference needed.
+"""Natural image quality evaluator, Mittal et al. 2013; no ground truth.
 
-A frame's blocks of 96 x 96 pixels are described at two scales; the score is
-how far their distribution is from that of good photographs (Eq. 10). What is
-rounded to float32, and where, follows BasicSR and mmagic: in flat regions it
-decides the score's second digit.
+Features describe a frame's blocks of 96 x 96 pixels at two scales. The score
+is the distance of their distribution from that of good photographs (Eq. 10).
+Rounding to float32 follows BasicSR and mmagic: in flat regions it decides the
+score's second digit.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _LUMA, _BLACK = (65.481, 128.553, 24.966), 16.0
 
 @dataclass(frozen=True)
 class NiqeModel:
-    """The features of good photographs.
+    """Distribution of the features of good photographs.
 
     Args:
         mean: (36,) float64.
@@ -48,21 +48,21 @@ class NiqeModel:
     window: Tensor
 
     def to(self, device: torch.device | str) -> 'NiqeModel':
-        """Copy the model to a device; frames are measured there."""
+        """Copy the model to the device that is to measure frames."""
         tensors = (self.mean, self.covariance, self.window)
         return NiqeModel(*(tensor.to(device) for tensor in tensors))
 
 
 def load_niqe(path: str | Path) -> NiqeModel:
-    """Read the features of good photographs.
+    """Read the distribution of the features of good photographs.
 
     Args:
         path: `niqe_pris_params.npz` of BasicSR and mmagic, or
             `niqe_modelparameters.mat` of the authors and pyiqa.
 
     Raises:
-        ValueError: the file is absent, damaged or holds something else.
-        ImportError: a `.mat` file without scipy, of the extra `metrics`.
+        ValueError: the file is missing, damaged or not such a file.
+        ImportError: a `.mat` file needs scipy, of the extra `metrics`.
     """
     arrays = read_arrays(path)
     # the authors' file spells the names without the second underscore
@@ -95,11 +95,11 @@ def niqe(
     Args:
         clip: (T, 3, H, W) uint8 RGB, sides of at least 96 within the border.
         model: from `load_niqe`.
-        border: pixels left out at each side.
+        border: pixels to leave out at each side.
         channel: 'gray', the usual full-range luma, or 'y', that of BT.601.
 
     Returns:
-        Some 3 to 5 for good photographs; more is worse.
+        About 3 to 5 for good photographs; less is better.
 
     Raises:
         ValueError: no clip, too small frames or a wrong option.
@@ -114,9 +114,9 @@ def niqe_frames(
 
     Args:
         clip: as for `niqe`.
-        model: likewise.
-        border: likewise.
-        channel: likewise.
+        model: as for `niqe`.
+        border: as for `niqe`.
+        channel: as for `niqe`.
 
     Returns:
         (T,) float64; NaN for a frame without texture in any of its blocks.
@@ -165,7 +165,7 @@ def _to_luma(frame: Tensor, channel: str) -> Tensor:
         raise ValueError(f"`channel` must be 'gray' or 'y', got {channel!r}")
     red, green, blue = frame.float() / 255
     if channel == 'gray':
-        # ties are frequent; float32 decides them, as it does in OpenCV
+        # ties are frequent; rounding to float32 decides them, as in OpenCV
         red_weight, green_weight, blue_weight = _GRAY
         luma = _add(green * green_weight, blue, blue_weight)
         luma = _add(luma, red, red_weight)

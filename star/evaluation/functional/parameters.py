@@ -1,4 +1,4 @@
-"""Reads the numbers that NIQE and IL-NIQE compare a picture with."""
+"""Reading of the statistics that NIQE and IL-NIQE compare frames with."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from star.utils import compat
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Read named arrays; no code from the file is run.
+    """Read named arrays, running no code from the file.
 
     Args:
         path: `.npz`, or a `.mat` file of MATLAB before version 7.3.
 
     Raises:
         ValueError: there is no such file, or it cannot be read.
-        ImportError: a `.mat` file without scipy, of the extra `metrics`.
+        ImportError: a `.mat` file needs scipy, of the extra `metrics`.
     """
     path = Path(path)
     if not path.is_file():
@@ -42,19 +42,19 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
 def to_tensor(
     array: np.ndarray | None, shape: tuple[int, ...], what: str
 ) -> Tensor:
-    """Turn what a file holds into a tensor.
+    """Convert an array from a file into a tensor.
 
     Args:
-        array: None, or any with as many elements as `shape`.
-        shape: what is expected.
+        array: with as many elements as `shape`; None if the file lacks it.
+        shape: of the result.
         what: file and array, for the message.
 
     Returns:
         float64, of shape `shape`.
 
     Raises:
-        ValueError: the array is missing, of another size, or not of finite
-            numbers.
+        ValueError: the array is missing, has another size, or holds other
+            things than finite numbers.
     """
     if array is None:
         raise ValueError(f'`path`: {what} is missing')

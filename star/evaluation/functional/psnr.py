@@ -20,12 +20,12 @@ def psnr(
 
     Args:
         pred: restored clip, (T, 3, H, W) uint8 RGB.
-        gt: ground truth, the same.
+        gt: ground truth of the same shape.
         channel: 'rgb', one error over all three, or 'y', the luma of BT.601.
-        border: pixels left out at each side.
+        border: pixels to leave out at each side.
 
     Returns:
-        dB; infinite if a frame is equal.
+        dB; infinite if the two clips have an equal frame.
 
     Raises:
         ValueError: clips that cannot be compared, or a wrong option.
@@ -40,9 +40,9 @@ def psnr_frames(
 
     Args:
         pred: as for `psnr`.
-        gt: likewise.
-        channel: likewise.
-        border: likewise.
+        gt: as for `psnr`.
+        channel: as for `psnr`.
+        border: as for `psnr`.
 
     Returns:
         dB, (T,) float64.

@@ -1,9 +1,8 @@
-"""Natural scene statistics, which NIQE and IL-NIQE are made of.
+"""Natural scene statistics for NIQE and IL-NIQE.
 
 Local contrast normalisation and the features of its products are Eq. 1 to 8
-of Mittal et al. 2013, the fit of asymmetric generalised Gaussians (AGGD) is
-by moments (Lasmar et al. 2009), that of Weibull distributions by maximum
-likelihood.
+of Mittal et al. 2013. Asymmetric generalised Gaussians (AGGD) are fitted by
+moments (Lasmar et al. 2009), Weibull distributions by maximum likelihood.
 """
 
 from collections.abc import Sequence
@@ -13,39 +12,39 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# neighbours whose products are described: right, below, and both diagonals
+# neighbours of the products: right, below, and both diagonals
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _WEIBULL_STEPS, _WEIBULL_CHANGE = 50, 1e-8
 _STRIP = 32  # rows at a time: they stay in the processor's cache
 
 
 def gaussian(size: int, sigma: float) -> Tensor:
-    """Sample a round Gaussian, of sum 1.
+    """Sample a two-dimensional Gaussian of sum 1.
 
     Args:
-        size: taps each way; an even number has its centre between two.
+        size: taps along each side; for an even number the centre lies between
+            two taps.
         sigma: deviation in taps.
 
     Returns:
         (size, size) float64.
     """
-    places = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    squares = places**2
+    squares = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) ** 2
     window = torch.exp(-(squares[:, None] + squares) / (2 * sigma**2))
     return window / window.sum()
 
 
 def correlate(images: Tensor, window: Tensor) -> Tensor:
-    """Correlate images with a window, repeating their outermost pixels.
+    """Correlate images with a window, borders replicated.
 
     The order of additions is fixed, window row by window row, and no product
-    is fused with a sum: in flat regions the rounding of the last bit decides
-    the sign of the result. Convolutions of float64 are many times slower on
-    the CPU.
+    is fused with a sum: in flat regions the last bit decides the sign of the
+    result. Convolutions of float64 are many times slower on the CPU.
 
     Args:
         images: (C, H, W) floating point.
-        window: (K, K) float64; an even one reaches further right and down.
+        window: (K, K) float64; for an even K it reaches further right and
+            down.
 
     Returns:
         (C, H, W), summed in float64 and then rounded to the type of `images`.
@@ -89,7 +88,7 @@ def normalize_contrast(images: Tensor, window: Tensor) -> Tensor:
 
 
 def to_blocks(images: Tensor, size: int) -> Tensor:
-    """Cut images into squares, row by row, leaving out what remains.
+    """Cut images into squares, row by row; drop incomplete ones.
 
     Args:
         images: (C, H, W).
@@ -111,9 +110,9 @@ def fit_aggd(samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         samples: (..., N) float64.
 
     Returns:
-        Shape in [0.2, 10], to 0.001, scale left of zero and scale right of
-        it, each (...). Where one side has no sample its scale is NaN, and
-        the shape 0.2, as the search of the original ends.
+        Shape in [0.2, 10] in steps of 0.001, scale left of zero and scale
+        right of it, each (...). A side without samples has the scale NaN, and
+        the shape is then 0.2, as in the original's search.
     """
     below, above = samples.clamp(max=0), samples.clamp(min=0)
     square_below = torch.einsum('...n,...n->...', below, below)
@@ -156,8 +155,8 @@ def product_features(blocks: Tensor) -> Tensor:
     """Describe normalised blocks and the products of neighbours, Eq. 2 to 8.
 
     Args:
-        blocks: (B, size, size) of `normalize_contrast`; beyond a block's
-            edge comes its other side.
+        blocks: (B, size, size) of `normalize_contrast`; neighbours wrap around
+            a block's edges.
 
     Returns:
         (B, 18).
@@ -212,12 +211,12 @@ def distribution_of(features: Tensor) -> tuple[Tensor, Tensor]:
     """Estimate mean and covariance of blocks' features.
 
     Args:
-        features: (B, D); NaN is left out of the mean, and a block that has
-            any out of the covariance.
+        features: (B, D); the mean leaves out NaN, the covariance every block
+            with a NaN.
 
     Returns:
-        (D,) and (D, D); zero covariance of a single block, as in MATLAB,
-        NaN of none.
+        (D,) and (D, D). The covariance of a single block is zero, as in
+        MATLAB; that of no block is NaN.
     """
     mean, whole = features.nanmean(0), features[~features.isnan().any(1)]
     if not len(whole):
@@ -226,14 +225,14 @@ def distribution_of(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def distances(offsets: Tensor, covariance: Tensor) -> Tensor:
-    """Measure how many deviations points lie from a centre (Mahalanobis).
+    """Compute the Mahalanobis distances of points from a centre.
 
     Args:
-        offsets: points less the centre, (N, D).
+        offsets: points minus the centre, (N, D).
         covariance: (D, D), symmetric; may be singular.
 
     Returns:
-        (N,); NaN where the covariance is not known.
+        (N,); NaN if the covariance is not finite.
     """
     if not bool(covariance.isfinite().all()):
         return offsets.new_full((len(offsets),), torch.nan)

@@ -1,8 +1,8 @@
 """Displacement of a restored clip against its ground truth.
 
-Resizing by other pixel centres moves a picture by a fraction of a pixel and
-costs PSNR that says nothing of the restoration. It is measured and reported;
-nothing is aligned before it is scored.
+Resizing with other pixel centres moves a picture by a fraction of a pixel and
+costs PSNR that has nothing to do with the restoration. Tests report the
+displacement; they never align a clip before they score it.
 """
 
 import math
@@ -16,23 +16,23 @@ from star.evaluation.functional.clips import check_pair, crop_border
 from star.evaluation.functional.psnr import psnr_frames
 
 _RADIUS = 4  # pixels searched at each side
-_PARTS = 16  # of a pixel
+_STEPS = 16  # to a pixel
 _FRAMES = 3
-_SIDE = 640  # of the middle that is looked at
+_SIDE = 640  # of the middle that is measured
 _TAPS = 6  # of the windowed sinc, at each side
 _SIGMA = 1.0
-# what is gained by less is rounding, not a displacement
+# a smaller relative gain is rounding, not a displacement
 _LEAST = 1e-5
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Where a clip lies against another, and what that costs.
+    """Displacement of a clip against another, and its cost.
 
     Args:
         rows: pixels that `pred` lies below `gt`, a multiple of 1/16.
-        columns: pixels that it lies to the right of it, likewise.
-        gain: PSNR gained by undoing the displacement, in dB.
+        columns: pixels that `pred` lies right of `gt`, a multiple of 1/16.
+        gain: PSNR that undoing the displacement gains, in dB.
     """
 
     rows: float
@@ -43,13 +43,13 @@ class Shift:
 def measure_shift(pred: Tensor, gt: Tensor) -> Shift:
     """Find the displacement with the least squared error.
 
-    One displacement for the clip, from its first, middle and last frame and
-    the middle 640x640 pixels of them, up to 4 pixels each way. It is found
-    on luma without the finest detail: noise alone is no displacement.
+    The search uses the middle 640x640 pixels of the first, middle and last
+    frame and covers 4 pixels in each direction. It compares blurred luma, so
+    that noise is not taken for a displacement.
 
     Args:
         pred: restored clip, (T, 3, H, W) uint8 RGB.
-        gt: ground truth, the same.
+        gt: ground truth of the same shape.
 
     Raises:
         ValueError: clips that cannot be compared.
@@ -67,8 +67,7 @@ def measure_shift(pred: Tensor, gt: Tensor) -> Shift:
 def displace(clip: Tensor, rows: float, columns: float) -> Tensor:
     """Move frames down and to the right by a fraction of a pixel.
 
-    Interpolates with a windowed sinc of 12 taps; what comes in from outside
-    repeats the border.
+    Interpolates with a windowed sinc of 12 taps; borders are replicated.
 
     Args:
         clip: (T, C, H, W) floating point.
@@ -111,9 +110,9 @@ def _errors(pred: Tensor, gt: Tensor, radius: int) -> Tensor:
 
 
 def _interpolate(errors: Tensor, radius: int) -> Tensor:
-    """Put points between whole displacements, `_PARTS` to a pixel."""
+    """Put points between whole displacements, `_STEPS` to a pixel."""
     reach = radius + _TAPS
-    points = torch.arange(-radius * _PARTS, radius * _PARTS + 1) / _PARTS
+    points = torch.arange(-radius * _STEPS, radius * _STEPS + 1) / _STEPS
     whole = torch.arange(-reach, reach + 1)
     weights = _windowed_sinc((whole - points[:, None]).double())
     weights = weights / weights.sum(1, keepdim=True)
@@ -121,12 +120,12 @@ def _interpolate(errors: Tensor, radius: int) -> Tensor:
 
 
 def _least(errors: Tensor, radius: int) -> tuple[float, float]:
-    """Find the least error; the middle, unless another is truly less."""
+    """Find the least error; the middle unless another is clearly less."""
     row, column = divmod(int(errors.argmin()), errors.shape[1])
-    middle = radius * _PARTS
+    middle = radius * _STEPS
     if errors[row, column] >= errors[middle, middle] * (1 - _LEAST):
         return 0.0, 0.0
-    return (row - middle) / _PARTS, (column - middle) / _PARTS
+    return (row - middle) / _STEPS, (column - middle) / _STEPS
 
 
 def _gain(
@@ -165,7 +164,7 @@ def _windowed_sinc(at: Tensor) -> Tensor:
 
 
 def _convolve(clip: Tensor, kernel: Tensor, dim: int) -> Tensor:
-    """Convolve along rows or columns; outside, the border repeats."""
+    """Convolve along rows or columns; borders are replicated."""
     reach = len(kernel) // 2
     if dim == -2:
         padding, shape = (0, 0, reach, reach), (1, 1, -1, 1)
@@ -173,6 +172,6 @@ def _convolve(clip: Tensor, kernel: Tensor, dim: int) -> Tensor:
         padding, shape = (reach, reach, 0, 0), (1, 1, 1, -1)
     flat = clip.flatten(0, 1)[:, None]
     padded = F.pad(flat, padding, mode='replicate')
-    # conv2d correlates: a kernel that moves to the right is turned round
+    # conv2d correlates, so the kernel is reversed
     moved = F.conv2d(padded, kernel.flip(0).view(shape).to(flat))
     return moved.view_as(clip)

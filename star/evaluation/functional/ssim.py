@@ -1,6 +1,7 @@
-"""Structural similarity, Wang et al. 2004, with the original's window.
+"""Structural similarity, Wang et al. 2004, with the window of the paper.
 
-11 x 11 Gaussian of deviation 1.5, valid region only, no downsampling.
+A Gaussian of 11 x 11 pixels and deviation 1.5; valid region only, no
+downsampling.
 """
 
 import math
@@ -30,12 +31,12 @@ def ssim(
 
     Args:
         pred: restored clip, (T, 3, H, W) uint8 RGB, sides of at least 11.
-        gt: ground truth, the same.
+        gt: ground truth of the same shape.
         channel: 'rgb', the mean of three, or 'y', the luma of BT.601.
-        border: pixels left out at each side.
+        border: pixels to leave out at each side.
 
     Returns:
-        At most 1, for equal clips.
+        At most 1; equal clips have 1.
 
     Raises:
         ValueError: clips that cannot be compared, or a wrong option.
@@ -50,9 +51,9 @@ def ssim_frames(
 
     Args:
         pred: as for `ssim`.
-        gt: likewise.
-        channel: likewise.
-        border: likewise.
+        gt: as for `ssim`.
+        channel: as for `ssim`.
+        border: as for `ssim`.
 
     Returns:
         (T,) float64.

@@ -1,7 +1,7 @@
 """ConvNeXt-T over clips, the aesthetic branch of DOVER.
 
-Liu et al. 2022 (A ConvNet for the 2020s), with a kernel that spans three
-frames in every second block.
+Liu et al. 2022 (A ConvNet for the 2020s); the kernels of some blocks span
+three frames.
 """
 
 from itertools import pairwise
@@ -39,7 +39,9 @@ class ConvNeXt3D(nn.Module):
             )
         self.stages = nn.ModuleList(
             # frames that a kernel spans: 1, 3, 1, 1, 3, 1 ...
-            nn.Sequential(*[_Block(dim, 1 + i % 3 % 2 * 2) for i in range(n)])
+            nn.Sequential(
+                *[_ConvNeXtBlock(dim, 1 + i % 3 % 2 * 2) for i in range(n)]
+            )
             for dim, n in zip(dims, depths, strict=True)
         )
         self.norm = _ChannelNorm(dims[-1])
@@ -51,7 +53,7 @@ class ConvNeXt3D(nn.Module):
             x: (N, 3, T, H, W) float, normalized.
 
         Returns:
-            (N, C, T / 2, H / 32, W / 32), rounded down.
+            (N, C, T / 2, H / 32, W / 32), sizes rounded down.
         """
         for halve, stage in zip(
             self.downsample_layers, self.stages, strict=True
@@ -70,7 +72,7 @@ class _ChannelNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class _Block(nn.Module):
+class _ConvNeXtBlock(nn.Module):
     def __init__(self, dim: int, frames: int) -> None:
         super().__init__()
         self.dwconv = nn.Conv3d(

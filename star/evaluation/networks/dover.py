@@ -1,4 +1,4 @@
-"""DOVER, Wu et al. 2023: how good a clip looks, technically and as a view."""
+"""DOVER, Wu et al. 2023: a technical and an aesthetic quality network."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from star.evaluation.weights import fill, load_state
 _DIM = 768
 
 
-class DOVER(nn.Module):
-    """Scores clips at each place; the mean over places is the raw score.
+class DOVERNetwork(nn.Module):
+    """Scores clips at each position; the mean of the map is the raw score.
 
-    Names and shapes are those of the published DOVER.pth.
+    Parameters have the names and shapes of the published DOVER.pth.
     """
 
     def __init__(self) -> None:
@@ -53,10 +53,10 @@ class DOVER(nn.Module):
         """Score content and composition.
 
         Args:
-            clips: whole frames, made small, as for `score_technical`.
+            clips: whole frames, made small, (N, 3, T, H, W), normalized.
 
         Returns:
-            Likewise.
+            (N, 1, T / 2, H / 32, W / 32).
         """
         return self._score(clips, self.aesthetic_backbone, self.aesthetic_head)
 
@@ -66,19 +66,19 @@ class DOVER(nn.Module):
         return head(backbone(clips.to(device)))
 
 
-def load_dover(path: str | Path) -> DOVER:
+def load_dover(path: str | Path) -> DOVERNetwork:
     """Build the network from the published file.
 
     Args:
-        path: DOVER.pth, flat or below `state_dict` as in a training
-            checkpoint, or `.safetensors` of the same names.
+        path: DOVER.pth, its tensors at the top or under `state_dict`, or
+            `.safetensors` with the same names.
 
     Returns:
         In evaluation mode, without gradients for its parameters.
 
     Raises:
-        ValueError: the file is damaged or does not fit; DOVER-Mobile is
-            another network.
+        ValueError: the file is damaged or does not fit, such as
+            DOVER-Mobile, which is another network.
     """
     state = load_state(path)
     if any(name.endswith('.grn.gamma') for name in state):
@@ -87,7 +87,7 @@ def load_dover(path: str | Path) -> DOVER:
             'give DOVER.pth'
         )
     with torch.device('meta'):  # initial values are not needed
-        network = DOVER()
+        network = DOVERNetwork()
     network.to_empty(device='cpu')
     fill(network, state, str(path))
     return network.requires_grad_(False).eval()

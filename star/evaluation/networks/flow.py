@@ -1,7 +1,7 @@
 """Optical flow by RAFT, Teed and Deng 2020, with torchvision's layers.
 
-Frames are encoded once for all of their pairs, and only the last estimate is
-enlarged; the values are torchvision's.
+Frames are encoded once for all of their pairs, and only the last flow is
+upsampled; the values equal torchvision's.
 """
 
 import re
@@ -14,23 +14,22 @@ from torch import Tensor, nn
 
 from star.evaluation.networks.raft_steps import (
     correlate,
-    enlarge,
-    list_places,
     look_up,
+    pixel_grid,
+    upsample_flow,
 )
 from star.evaluation.weights import fill, find_any, load_state
 from star.utils import compat
 
 # files trained on FlyingChairs and FlyingThings alone, the original's first;
-# torchvision's first version of the large network is the original's
+# torchvision ported the first version of the large network from it
 NETWORKS = {
     'small': ('raft-small.pth', 'raft_small_C_T_V2-01064c6d.pth'),
     'large': ('raft-things.pth', 'raft_large_C_T_V1-22a6c225.pth'),
 }
 _LARGEST_VOLUME = 2**28  # entries, 1 GiB
 _LEAST = 128  # four levels of correlation, halved each, at an eighth
-# (princeton-vl/RAFT, torchvision)
-# (the original's names, torchvision's)
+# names of tensors: (princeton-vl/RAFT, torchvision)
 _RULES = [
     (r'^module\.', ''),
     (r'^fnet\.', 'feature_encoder.'),
@@ -48,18 +47,18 @@ _RULES = [
     (r'^update_block\.mask\.0\.', 'mask_predictor.convrelu.0.'),
     (r'^update_block\.mask\.2\.', 'mask_predictor.conv.'),
 ]
-# the norm of a skip branch, which the original registers a second time
+# the norm of a skip branch, which the original registers twice
 _ALIAS = re.compile(r'\.norm[34]\.')
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """What RAFT needs of frames, at an eighth of their size, (N, C, h, w).
+class RAFTFeatures:
+    """Features of frames at an eighth of their size, (N, C, h, w).
 
     Args:
-        features: what is correlated.
-        hidden: state that the iterations begin with.
-        context: what each iteration sees of the first frame.
+        features: to be correlated.
+        hidden: initial state of the iterations.
+        context: input of every iteration.
     """
 
     features: Tensor
@@ -73,16 +72,15 @@ class RAFT(nn.Module):
     Args:
         network: 'small' (1.0 M parameters) or 'large' (5.3 M).
         weights: file of torchvision's or of the original repository
-            (princeton-vl: raft-small.pth, raft-things.pth ...); None searches
-            as `find_raft`.
-        num_updates: iterations, >= 1; 20 as in the evaluation code that the
-            warping error comes from.
+            (princeton-vl: raft-small.pth, raft-things.pth ...); None calls
+            `find_raft`.
+        num_updates: iterations, >= 1; 20 as in EvalCrafter's code.
 
     Raises:
         ValueError: unknown `network`, or a file that does not fit.
     """
 
-    raft: Any  # torchvision's, for its parts
+    raft: Any  # torchvision's network, for its parts
 
     def __init__(
         self,
@@ -101,29 +99,29 @@ class RAFT(nn.Module):
         state = to_torchvision(load_state(path))
         self.raft = _build(network)
         fill(self.raft, state, str(path))
-        # a little faster on CPUs; the encoders are not
+        # a little faster on CPUs, unlike for the encoders
         self.raft.update_block.to(memory_format=torch.channels_last)
         self.requires_grad_(False).eval()
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Estimate where each pixel of a frame is in the other.
+        """Estimate the flow from one frame to another.
 
         Args:
             first: (N, 3, H, W) RGB in [0, 255], sides multiples of 8 and at
                 least 128.
-            second: likewise.
+            second: of the same shape.
 
         Returns:
             Displacement in pixels, x first, (N, 2, H, W).
 
         Raises:
-            ValueError: a size that the network cannot take.
+            ValueError: the network cannot take frames of this size.
         """
         return self._match(self.encode(first), self.encode(second).features)
 
     @torch.no_grad()
-    def encode(self, frames: Tensor) -> Encoded:
-        """Compute what the network needs of frames, whatever their pairs.
+    def encode(self, frames: Tensor) -> RAFTFeatures:
+        """Compute the features of frames, once for all of their pairs.
 
         Args:
             frames: as `first` of `forward`.
@@ -137,24 +135,24 @@ class RAFT(nn.Module):
         features = self.raft.feature_encoder(x)
         size = self.raft.update_block.hidden_state_size
         hidden, context = self.raft.context_encoder(x).tensor_split([size], 1)
-        return Encoded(features, hidden.tanh(), context.relu())
+        return RAFTFeatures(features, hidden.tanh(), context.relu())
 
-    def both_ways(self, first: Encoded, second: Encoded) -> Tensor:
-        """Estimate the flow between two frames, there and back.
+    def both_ways(self, first: RAFTFeatures, second: RAFTFeatures) -> Tensor:
+        """Estimate the flow between two frames in both directions.
 
         Args:
-            first: of one frame.
-            second: of the other.
+            first: features of one frame.
+            second: features of the other.
 
         Returns:
-            (2, 2, H, W), as `forward` gives it for first and second, and for
-            second and first.
+            (2, 2, H, W) in pixels: from first to second, from second to
+            first.
         """
-        places = first.features[0, 0].numel()
-        if places**2 > _LARGEST_VOLUME:  # of correlations: one at a time
+        positions = first.features[0, 0].numel()
+        if positions**2 > _LARGEST_VOLUME:  # one direction at a time
             there = self._match(first, second.features)
             return torch.cat([there, self._match(second, first.features)])
-        both = Encoded(
+        both = RAFTFeatures(
             torch.cat([first.features, second.features]),
             torch.cat([first.hidden, second.hidden]),
             torch.cat([first.context, second.context]),
@@ -162,29 +160,29 @@ class RAFT(nn.Module):
         return self._match(both, both.features.flip(0))
 
     @torch.no_grad()
-    def _match(self, first: Encoded, others: Tensor) -> Tensor:
-        """Refine the flow step by step, and enlarge only the last."""
+    def _match(self, first: RAFTFeatures, others: Tensor) -> Tensor:
+        """Refine the flow step by step; upsample only the last."""
         raft, radius = self.raft, self.raft.corr_block.radius
         pyramid = correlate(first.features, others, raft.corr_block.num_levels)
         hidden = first.hidden
-        places = list_places(others)
-        targets = places.expand(len(others), -1, -1, -1)
+        grid = pixel_grid(others)
+        targets = grid.expand(len(others), -1, -1, -1)
         for _ in range(self.num_updates):
             found = look_up(pyramid, targets, radius)
             hidden, change = raft.update_block(
-                hidden, first.context, found, targets - places
+                hidden, first.context, found, targets - grid
             )
             targets = targets + change
         if raft.mask_predictor is None:
-            return enlarge(targets - places)
-        return enlarge(targets - places, raft.mask_predictor(hidden))
+            return upsample_flow(targets - grid)
+        return upsample_flow(targets - grid, raft.mask_predictor(hidden))
 
 
 def check_size(height: int, width: int) -> None:
     """Refuse frames that the network cannot take.
 
     Raises:
-        ValueError: naming the rule and the size.
+        ValueError: a side is too small, or no multiple of 8.
     """
     if min(height, width) < _LEAST or height % 8 or width % 8:
         raise ValueError(
@@ -198,7 +196,7 @@ def check_network(network: str) -> None:
     """Refuse an unknown network.
 
     Raises:
-        ValueError: naming it and those there are.
+        ValueError: `network` is neither 'small' nor 'large'.
     """
     if network not in NETWORKS:
         raise ValueError(
@@ -215,22 +213,23 @@ def find_raft(
 
     Args:
         network: 'small' or 'large'.
-        weights: the file to take instead.
-        weights_dir: folder that is searched first: for the original's file,
-            then for torchvision's, which is downloaded where there is none.
+        weights: the file to take instead of searching.
+        weights_dir: folder that is searched first, for the original's file
+            and then for torchvision's. The latter is downloaded if neither is
+            found.
 
     Raises:
-        ValueError: an unknown network, or no weights.
+        ValueError: unknown `network`, or weights that cannot be found.
     """
     check_network(network)
     return find_any(NETWORKS[network], weights, weights_dir)
 
 
 def to_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the original repository's tensors as torchvision does.
+    """Rename the tensors of the original repository to torchvision's names.
 
     Args:
-        state: of either; torchvision's is returned as it is.
+        state: of either; one with torchvision's names is returned unchanged.
     """
     if any(name.startswith('feature_encoder.') for name in state):
         return state
@@ -250,5 +249,5 @@ def _rename(name: str) -> str:
 def _build(network: str) -> nn.Module:
     compat.allow_missing_torchvision_operators()
     models = compat.require('torchvision.models.optical_flow', 'metrics')
-    with torch.random.fork_rng(devices=[]):  # it is overwritten
+    with torch.random.fork_rng(devices=[]):  # initial values are not used
         return getattr(models, f'raft_{network}')(weights=None)

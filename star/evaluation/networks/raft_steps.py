@@ -7,16 +7,16 @@ from torch.nn import functional as F
 
 
 def correlate(first: Tensor, second: Tensor, levels: int) -> list[Tensor]:
-    """Compare every place of a frame with every place of another.
+    """Correlate every pixel of a frame with every pixel of another.
 
     Args:
         first: features, (N, C, h, w).
-        second: likewise.
+        second: features, (N, C, h, w).
         levels: of the pyramid; each halves the sides of the one before.
 
     Returns:
-        For each level (N h w, 1, h', w'): the correlation of one place of the
-        first with all of the second.
+        For each level, (N h w, 1, h', w'): the correlation of each pixel of
+        the first frame with all of the second.
     """
     scale = first.shape[1] ** -0.5
     volume = torch.einsum('nchw,ncij->nhwij', first, second) * scale
@@ -29,7 +29,7 @@ def correlate(first: Tensor, second: Tensor, levels: int) -> list[Tensor]:
 
 
 def look_up(pyramid: list[Tensor], targets: Tensor, radius: int) -> Tensor:
-    """Read the correlations around one target for each place.
+    """Look up the correlations around the target of each pixel.
 
     Args:
         pyramid: from `correlate`.
@@ -37,8 +37,8 @@ def look_up(pyramid: list[Tensor], targets: Tensor, radius: int) -> Tensor:
         radius: of the square window, in pixels of each level.
 
     Returns:
-        (N, levels (2 radius + 1)**2, h, w); outside of a level are zeros. As
-        in the original, windows are read column by column.
+        (N, levels (2 radius + 1)**2, h, w), zero outside of a level. As in
+        the original, windows are read column by column.
     """
     number, _, height, width = targets.shape
     steps = torch.arange(-radius, radius + 1.0, device=targets.device)
@@ -53,16 +53,16 @@ def look_up(pyramid: list[Tensor], targets: Tensor, radius: int) -> Tensor:
     return torch.cat(found, -1).permute(0, 3, 1, 2)
 
 
-def enlarge(flow: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Bring a flow from an eighth of the size to the whole.
+def upsample_flow(flow: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Upsample a flow from an eighth of the size to the full size.
 
     Args:
         flow: (N, 2, h, w) in its own pixels.
-        mask: (N, 9 * 64, h, w): how each of the 64 pixels weighs the 3 x 3
-            neighbours, before the softmax; None to interpolate.
+        mask: (N, 9 * 64, h, w), weights of the 3 x 3 neighbours for each of
+            the 64 new pixels, before the softmax; None to interpolate.
 
     Returns:
-        (N, 2, 8 h, 8 w) in pixels of that size.
+        (N, 2, 8 h, 8 w) in pixels of the full size.
     """
     number, _, height, width = flow.shape
     if mask is None:
@@ -76,8 +76,8 @@ def enlarge(flow: Tensor, mask: Tensor | None = None) -> Tensor:
     return rearrange((shares * near).sum(2), 'n c i j h w -> n c (h i) (w j)')
 
 
-def list_places(like: Tensor) -> Tensor:
-    """List the places of (N, C, h, w), x first, (1, 2, h, w)."""
+def pixel_grid(like: Tensor) -> Tensor:
+    """Return the coordinates of the pixels of (N, C, h, w), (1, 2, h, w)."""
     rows, columns = (
         torch.arange(side, device=like.device, dtype=like.dtype)
         for side in like.shape[-2:]

@@ -1,7 +1,7 @@
 """Video Swin-T with gated position biases, the technical branch of DOVER.
 
-Liu et al. 2022 (Video Swin Transformer); Wu et al. 2022 (FAST-VQA) for the
-second bias: neighbours may come from different fragments.
+Liu et al. 2022 (Video Swin Transformer), with the second bias of Wu et al.
+2022 (FAST-VQA): neighbours may come from different fragments.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,22 @@ from torch.nn import functional as F
 Triple = tuple[int, int, int]
 WINDOW: Triple = (8, 7, 7)
 _PATCH: Triple = (2, 4, 4)
-_HIDDEN = -100.0  # not infinity: what the weights were trained with
+_HIDDEN = -100.0  # not infinite, because the weights were trained with it
 
 
 @dataclass(frozen=True)
 class Windows:
-    """How a stage's tokens are cut into windows.
+    """Layout of a stage's tokens in windows.
+
+    D windows lie behind one another and P side by side; each holds L tokens.
 
     Args:
         size: of a window, (depth, height, width).
         shift: by which tokens are rolled before they are cut.
-        rows: fragment that a token is in, counted down, (P, L); P windows lie
-            side by side and hold L tokens each.
-        columns: likewise, counted to the right.
-        regions: which tokens may see each other, (D, P, L), D windows behind
-            one another; None where all do.
+        rows: row of the fragment that each token is in, (P, L).
+        columns: column of the fragment that each token is in, (P, L).
+        regions: only tokens of one region attend to each other, (D, P, L);
+            None if all do.
     """
 
     size: Triple
@@ -68,8 +69,8 @@ class VideoSwin(nn.Module):
         """Compute features.
 
         Args:
-            x: (N, 3, T, H, W) float, normalized; sides that do not divide are
-                padded with zeros.
+            x: (N, 3, T, H, W) float, normalized; zeros pad sides that do not
+                divide.
 
         Returns:
             (N, C, T / 2, H / 32, W / 32).
@@ -100,7 +101,7 @@ class _Stage(nn.Module):
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            _Block(dim, heads, fragments) for _ in range(depth)
+            _SwinBlock(dim, heads, fragments) for _ in range(depth)
         )
         self.downsample = None if last else _PatchMerging(dim)
 
@@ -127,7 +128,7 @@ class _PatchMerging(nn.Module):
         return self.reduction(self.norm(x))
 
 
-class _Block(nn.Module):
+class _SwinBlock(nn.Module):
     def __init__(self, dim: int, heads: int, fragments: bool) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
@@ -198,7 +199,7 @@ class _WindowAttention(nn.Module):
             self.qkv(x), 'p t n l (a h c) -> a p t n h l c', a=3, h=self.heads
         )
         tables = self._tables(x.shape[-2])
-        # window by window: all biases at once would be larger than all else
+        # window by window, because all biases at once would take most memory
         out = [
             self._attend(qkv[:, p], windows, tables, p) for p in range(len(x))
         ]
@@ -220,12 +221,12 @@ class _WindowAttention(nn.Module):
     def _attend(
         self, qkv: Tensor, windows: Windows, tables: list[Tensor], p: int
     ) -> Tensor:
-        """Attend in the D windows of one place, `qkv` (3, D, N, h, L, c)."""
+        """Attend in the D windows at position `p`, (3, D, N, h, L, c)."""
         bias = tables[0]
         if len(tables) > 1:
-            # How many fragments apart, as the weights were trained: the
-            # second table is for neighbours of one fragment, the first for
-            # those of the next one; further off it is extrapolated.
+            # The gate counts how many fragments apart two tokens are. The
+            # second table is for tokens of one fragment, the first for those
+            # of the next; beyond, it is extrapolated, as in training.
             gate = _distance(windows.rows[p]) + _distance(windows.columns[p])
             bias = torch.lerp(tables[1], bias, gate.to(bias.dtype))
         out = []
@@ -260,12 +261,12 @@ def position_index() -> Tensor:
 def make_windows(
     size: Triple, shifted: bool, device: torch.device | str = 'cpu'
 ) -> Windows:
-    """Lay windows over tokens.
+    """Plan the windows of a stage.
 
     Args:
         size: tokens in depth, height and width.
-        shifted: move windows by half their size; not along an axis that one
-            window covers.
+        shifted: move windows by half their size, except along an axis that
+            one window covers.
         device: of the tensors.
     """
     window = [min(a, b) for a, b in zip(WINDOW, size, strict=True)]
@@ -294,18 +295,18 @@ def _regions(
     shift: list[int],
     device: torch.device | str,
 ) -> Tensor:
-    """Number what was torn apart by rolling: such tokens are no neighbours."""
+    """Number the regions that rolling has put side by side."""
     axes = []
     for side, size, step in zip(whole, window, shift, strict=True):
-        places = torch.arange(side, device=device)
-        edges = (places >= side - size).int() + (places >= side - step).int()
+        x = torch.arange(side, device=device)
+        edges = (x >= side - size).int() + (x >= side - step).int()
         axes.append(edges if step else torch.zeros_like(edges))
     t, h, w = _meshgrid(axes)
     return _cut((t * 3 + h) * 3 + w, window)
 
 
 def _fragments(side: int, count: int, device: torch.device | str) -> Tensor:
-    """Say which of `count` equal parts of a side a token is in, (side,)."""
+    """Return which of `count` equal parts of a side a token is in, (side,)."""
     parts = torch.arange(count, dtype=torch.float32, device=device)
     return F.interpolate(parts[None, None], size=side)[0, 0]
 
@@ -325,13 +326,13 @@ def _cut(grid: Tensor, window: list[int]) -> Tensor:
     )
 
 
-def _distance(place: Tensor) -> Tensor:
-    """Compare all tokens (L,) with one another, (L, L)."""
-    return (place[:, None] - place).abs()
+def _distance(index: Tensor) -> Tensor:
+    """Compute the distances between all tokens' indices, (L, L)."""
+    return (index[:, None] - index).abs()
 
 
 def _hidden(region: Tensor) -> Tensor:
-    """Keep tokens (L,) of different regions apart, (L, L)."""
+    """Return the mask of tokens in different regions, (L, L)."""
     return _HIDDEN * (region[:, None] != region)
 
 

@@ -13,8 +13,8 @@ from star.evaluation.functional.dover import (
     cell_origins,
     dover,
     dover_scores,
-    draw,
     fuse,
+    plan_views,
     resize_frame,
     sample_frames,
     technical_view,
@@ -122,11 +122,11 @@ def test_grid():
 
 def test_fragments_are_where_they_were_drawn():
     clip = positions(100, 300, 420)
-    draws = draw(clip, seeded(3))
-    assert draws.rows.max() < 300 // 7 - 32
-    assert draws.columns.max() < 420 // 7 - 32
-    assert draws.columns.max() > 0
-    view = technical_view(clip, draws)
+    plan = plan_views(clip, seeded(3))
+    assert plan.rows.max() < 300 // 7 - 32
+    assert plan.columns.max() < 420 // 7 - 32
+    assert plan.columns.max() > 0
+    view = technical_view(clip, plan)
     assert view.shape == (3, 3, 32, 224, 224)
     side = torch.arange(32)
     for i in range(3):
@@ -134,26 +134,26 @@ def test_fragments_are_where_they_were_drawn():
         for j in range(7):
             for k in range(7):
                 cell = found[:, :, j, :, k]
-                rows = 42 * j + draws.rows[j, k, i] + side
-                columns = 60 * k + draws.columns[j, k, i] + side
+                rows = 42 * j + plan.rows[j, k, i] + side
+                columns = 60 * k + plan.columns[j, k, i] + side
                 assert (cell[0] == rows[:, None] % 256).all()
                 assert (cell[1] == columns % 256).all()
-                frames = draws.technical[i].view(-1, 1, 1)
+                frames = plan.technical[i].view(-1, 1, 1)
                 assert (cell[2] == frames).all()
 
 
 def test_fragments_are_those_of_the_official_code():
-    """It draws from torch's own generator, rows first."""
-    draws = draw(torch.empty(300, 3, 720, 1280), seeded(5))
+    """The plan is drawn from torch's own generator, rows first."""
+    plan = plan_views(torch.empty(300, 3, 720, 1280), seeded(5))
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        assert torch.equal(draws.rows, torch.randint(102 - 32, (7, 7, 3)))
-        assert torch.equal(draws.columns, torch.randint(182 - 32, (7, 7, 3)))
+        assert torch.equal(plan.rows, torch.randint(102 - 32, (7, 7, 3)))
+        assert torch.equal(plan.columns, torch.randint(182 - 32, (7, 7, 3)))
         # a frame whose rows leave no choice
-        draws = draw(torch.empty(8, 3, 224, 1280), seeded(6))
+        plan = plan_views(torch.empty(8, 3, 224, 1280), seeded(6))
         torch.manual_seed(6)
-        assert not draws.rows.any()
-        assert torch.equal(draws.columns, torch.randint(182 - 32, (7, 7, 3)))
+        assert not plan.rows.any()
+        assert torch.equal(plan.columns, torch.randint(182 - 32, (7, 7, 3)))
 
 
 def enlarge(frame: Tensor, factor: int) -> np.ndarray:
@@ -174,18 +174,18 @@ def enlarge(frame: Tensor, factor: int) -> np.ndarray:
 
 def test_small_frames_are_enlarged():
     clip = noise(4, 112, 112)
-    draws = draw(clip, seeded())
-    assert not draws.rows.any()
-    assert not draws.columns.any()
+    plan = plan_views(clip, seeded())
+    assert not plan.rows.any()
+    assert not plan.columns.any()
     exact = torch.from_numpy(np.stack([enlarge(x, 2) for x in clip]))
-    whole = technical_view(clip, draws, grid_of_original=False)
+    whole = technical_view(clip, plan, grid_of_original=False)
     for i in range(3):
-        cut = exact[draws.technical[i]].movedim(1, 0) - pixels(whole[i])
+        cut = exact[plan.technical[i]].movedim(1, 0) - pixels(whole[i])
         assert cut.min() > -1e-3  # fractions are cut off, not rounded
         assert cut.max() < 1 + 1e-3
         assert cut.mean() == pytest.approx(0.5, abs=0.05)
     # the official code sees the upper left part alone: 112 of 224 rows
-    part = technical_view(clip, draws)
+    part = technical_view(clip, plan)
     origins = [0, 16, 32, 48, 64, 80, 80]
     for j, top in enumerate(origins):
         for k, left in enumerate(origins):
@@ -202,10 +202,10 @@ def test_only_the_corrected_preset_sees_whole_small_frames():
         dover(network, clip, preset)
         seen[preset] = torch.cat(network.technical)
     corrected = seen.pop('livevqc_corrected')
-    draws = draw(clip, seeded())
-    assert torch.equal(corrected, technical_view(clip, draws, False))
+    plan = plan_views(clip, seeded())
+    assert torch.equal(corrected, technical_view(clip, plan, False))
     for view in seen.values():
-        assert torch.equal(view, technical_view(clip, draws, True))
+        assert torch.equal(view, technical_view(clip, plan, True))
 
 
 def shrink(frame: Tensor, antialias: bool) -> np.ndarray:
@@ -244,10 +244,10 @@ def test_resize_is_torchvisions(antialias: bool):
 
 def test_aesthetic_view_holds_the_drawn_frames():
     clip = noise(140, 40, 50)
-    draws = draw(clip, seeded(1))
-    view = aesthetic_view(clip, draws)
+    plan = plan_views(clip, seeded(1))
+    view = aesthetic_view(clip, plan)
     assert view.shape == (1, 3, 32, 224, 224)
-    for i, frame in enumerate(draws.aesthetic.tolist()):
+    for i, frame in enumerate(plan.aesthetic.tolist()):
         expected = resize_frame(clip[frame])
         assert torch.equal(pixels(view[0])[:, i], expected)
 
@@ -288,10 +288,10 @@ def test_scores_are_means_over_passes_and_places():
     assert len(network.technical) == 3
     assert all(x.shape == (1, 3, 32, 224, 224) for x in network.technical)
     assert [x.shape for x in network.aesthetic] == [(1, 3, 32, 224, 224)]
-    draws = draw(clip, seeded(4))
-    raw = technical_view(clip, draws).double().mean().item()
+    plan = plan_views(clip, seeded(4))
+    raw = technical_view(clip, plan).double().mean().item()
     assert scores.raw_technical == pytest.approx(raw, abs=1e-6)
-    raw = aesthetic_view(clip, draws).double().mean().item() / 2
+    raw = aesthetic_view(clip, plan).double().mean().item() / 2
     assert scores.raw_aesthetic == pytest.approx(raw, abs=1e-6)
     assert scores == fuse(scores.raw_technical, scores.raw_aesthetic)
     assert dover(network, clip, seed=4) == scores.overall

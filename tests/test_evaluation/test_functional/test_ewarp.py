@@ -9,7 +9,6 @@ from star.evaluation.functional.ewarp import (
     PRESETS,
     ewarp,
     ewarp_details,
-    ewarp_pairs,
     occluded,
     warp,
     warping_error,
@@ -101,7 +100,7 @@ def test_only_the_border_is_wrong_for_a_translation():
     first, second = clip[0].double() / 255, clip[1].double() / 255
     edge = second[..., -1:].expand(-1, -1, 2)
     wrong = (first[..., -2:] - edge).square().sum() / (3 * 48 * 64)
-    pairs = ewarp_pairs(Fixed(2), clip, 'lai')
+    pairs = ewarp_details(Fixed(2), clip, 'lai').errors
     assert pairs[0].item() == pytest.approx(wrong.item(), rel=1e-4)
     assert value == pytest.approx(pairs.mean().item())
 
@@ -127,27 +126,21 @@ def test_what_the_network_is_given():
     assert peaks[2] == 255
 
 
-def test_flow_of_another_clip():
-    clip, other = pattern(2), pattern(2).flip(-1)
-    flow = Fixed(0)
-    ewarp(flow, clip, 'lai', flow_clip=other)
-    assert torch.equal(flow.seen[0], other.float())
-
-
 def test_each_frame_is_encoded_once():
     clip, flow = pattern(6), Once(2)
-    found = ewarp_pairs(flow, clip, 'lai')
+    found = ewarp_details(flow, clip, 'lai').errors
     assert len(flow.seen) == 6
     for i, frame in enumerate(flow.seen):
         assert torch.equal(frame[0], clip[i].float())
-    assert torch.equal(found, ewarp_pairs(Fixed(2), clip, 'lai'))
+    whole = ewarp_details(Fixed(2), clip, 'lai').errors
+    assert torch.equal(found, whole)
 
 
 def test_some_pairs_and_their_flow():
     clip, flow = pattern(6), Once(3, 4)
     found = ewarp_details(flow, clip, 'lai', pairs=[0, 3])
     assert len(flow.seen) == 4
-    whole = ewarp_pairs(Fixed(3, 4), clip, 'lai')
+    whole = ewarp_details(Fixed(3, 4), clip, 'lai').errors
     assert torch.equal(found.errors, whole[[0, 3]])
     assert found.flow.tolist() == [5, 5]
 
@@ -199,8 +192,3 @@ def test_nothing_seen_counts_every_pixel():
 def test_refuses(clip: Tensor, preset: str, message: str):
     with pytest.raises(ValueError, match=message):
         ewarp(Fixed(0), clip, preset)
-
-
-def test_refuses_flow_clip_of_another_shape():
-    with pytest.raises(ValueError, match='`flow_clip` must be'):
-        ewarp(Fixed(0), pattern(2), 'lai', pattern(3))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from star.evaluation.networks.dover import DOVER, load_dover
+from star.evaluation.networks.dover import DOVERNetwork, load_dover
 
 
 def count(module: torch.nn.Module) -> int:
@@ -18,7 +18,7 @@ def count(module: torch.nn.Module) -> int:
 def state() -> dict[str, Tensor]:
     """A state dict whose file is small: each tensor is one number."""
     with torch.device('meta'):
-        shapes = {k: v.shape for k, v in DOVER().state_dict().items()}
+        shapes = {k: v.shape for k, v in DOVERNetwork().state_dict().items()}
     return {
         name: torch.tensor(i).expand(shape)
         if name.endswith('index')
@@ -29,7 +29,7 @@ def state() -> dict[str, Tensor]:
 
 def test_parameters():
     with torch.device('meta'):
-        network = DOVER()
+        network = DOVERNetwork()
     assert count(network) == 56_218_302
     assert count(network.technical_backbone) == 28_078_620
     assert count(network.aesthetic_backbone) == 28_041_120
@@ -67,7 +67,7 @@ def test_refuses_the_mobile_network(tmp_path: Path):
 def test_branches_answer_at_each_place():
     """With heads that count, the answer is known without their features."""
     with torch.random.fork_rng():
-        network = DOVER().eval().requires_grad_(False)
+        network = DOVERNetwork().eval().requires_grad_(False)
     for head, bias in (
         (network.technical_head, 0.25),
         (network.aesthetic_head, -0.5),
