@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from star.utils.files import (
@@ -23,7 +23,6 @@ from star.utils.files import (
     set_aside,
     write_text,
 )
-from star.utils.tensor_files import save_tensors
 
 WEIGHTS = 'weights.safetensors'
 EMA = 'ema.safetensors'
@@ -63,10 +62,10 @@ def save_checkpoint(
     state = plain(state)
     # one may be there of a process that was killed before it pointed to it
     with atomic_folder(folder, replace=True) as temporary:
-        save_tensors(_copy(weights), temporary / WEIGHTS)
+        _write_tensors(weights, temporary / WEIGHTS)
         torch.save(state, temporary / STATE)
         if ema is not None:
-            save_tensors(_copy(ema), temporary / EMA)
+            _write_tensors(ema, temporary / EMA)
     point_to(folder)
     return folder
 
@@ -230,14 +229,15 @@ def plain(value: Any, where: str = 'state') -> Any:
     raise TypeError(f'{where} cannot be saved: it is a {type(value).__name__}')
 
 
-def _copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     # clone: the format refuses tensors that share their memory
-    return {
+    own = {
         name: tensor.detach()
         .cpu()
         .clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
+    save_file(own, path, metadata={'format': 'pt'})
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

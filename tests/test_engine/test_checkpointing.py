@@ -86,13 +86,9 @@ def test_order_of_events(tmp_path, monkeypatch):
     remove_old(tmp_path, 1)
     top = str(tmp_path)
     part, last = f'{top}/.iter_2.part-x', f'{top}/last_checkpoint'
-    weights = f'{part}/weights.safetensors'
     assert events == [
-        ('sync', f'{part}/.weights.safetensors.part-x'),
-        (f'{part}/.weights.safetensors.part-x', weights),
-        ('sync', part),
         ('sync', f'{part}/training.pt'),
-        ('sync', weights),
+        ('sync', f'{part}/weights.safetensors'),
         ('sync', part),
         (part, f'{top}/iter_2'),
         ('sync', top),
