@@ -1,6 +1,8 @@
 """Build a model from a config and give it its weights."""
 
 import copy
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,15 +139,33 @@ def load_config(config: str | Path | None = None) -> Config:
         ValueError: there is no such file, it is broken, or has no `model`.
     """
     path = find_config(DEFAULT_CONFIG if config is None else str(config))
+    _see_modules_here()
     try:
         settings = Config.fromfile(path)
     except Exception as error:  # a config is code: anything may go wrong
         raise ValueError(
-            f'config {path} cannot be read: {_first_line(error)}'
+            f'config {path} cannot be read: {_first_line(_origin(error))}'
         ) from error
     if 'model' not in settings:
         raise ValueError(f'config {path} has no `model`')
     return settings
+
+
+def _see_modules_here() -> None:
+    """Let a config's `custom_imports` find modules in the working folder.
+
+    A command's own folder comes first in `sys.path`, not the user's. The
+    working folder is added last, so that no file there hides a package.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return the first of the import errors that mmengine wraps."""
+    while isinstance(error, ImportError) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def find_config(config: str) -> Path:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ model = dict(
     text_encoder=dict(type='ConstantTextEncoder', dim=16),
     backbone=dict(type='I2VGenUNet', **sizes),
     controlnet=dict(type='UNetControlNet', **sizes),
-    schedule=dict(type='NoiseSchedule'),
+    schedule=dict(type='I2VGenSchedule'),
     restore_options=dict(mode='normal', steps=1, guidance_scale=1),
 )
 """
@@ -128,6 +129,21 @@ def test_broken_config(tmp_path: Path, text: str, reason: str) -> None:
         init_model(write_config(tmp_path, text), 'random', 'cpu')
     assert len(str(caught.value).splitlines()) == 1
     assert 'small.py' in str(caught.value)
+
+
+def test_own_modules_are_found_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'own_parts.py').write_text('LOADED = True\n')
+    imports = "custom_imports = dict(imports=['own_parts'])\n"
+    path = write_config(tmp_path, SMALL + imports)
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    with pytest.raises(ValueError, match=r"No module named 'own_parts'$"):
+        load_config(path)
+    monkeypatch.chdir(tmp_path)
+    load_config(path)
+    assert sys.modules.pop('own_parts').LOADED
+    assert sys.path[-1] == str(tmp_path)  # hides nothing
 
 
 def test_config_by_name() -> None:
