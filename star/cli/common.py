@@ -65,11 +65,13 @@ def execute(
         again = getattr(args, 'resumable', False)
         say('interrupted' + '; the same command continues' * again)
         return INTERRUPTED
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition('.')[0] == 'star':
+    except ImportError as error:
+        name = str(error.name or '').partition('.')[0]
+        if name == 'star':
             raise
-        say(f'error: {error.name} is not installed; {INSTALL}')
-    except (ImportError, OSError, ValueError) as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        say(f'error: {f"{name} is missing: {INSTALL}" if missing else error}')
+    except (OSError, ValueError) as error:
         say(f'error: {error}')
     return WRONG_USE
 

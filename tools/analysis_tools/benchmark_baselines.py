@@ -3,12 +3,12 @@
     python tools/analysis_tools/benchmark_baselines.py --size 180x320 \
         --threads 2 --methods realesr_general_x4v3 realbasicvsr
 
-Others are spandrel (Real-ESRGAN) and mmagic (RealBasicVSR); what is not
-installed is left out, and said. Ours and theirs take turns on the same frames
-and the best round of each counts, by the clock. Only the networks are timed:
-theirs as they are, ours as `restore` calls them. Weights are random, which
-costs the same. Exit code: 0 done, 1 results differ by more than 1e-4 of the
-largest value, 2 wrong use.
+The others are spandrel (Real-ESRGAN) and mmagic (RealBasicVSR); one that
+is not installed is left out with a message. Ours and theirs take turns on the
+same frames and the best round of each counts, by the clock. Only the networks
+are timed: theirs as they are, ours as `restore` calls them. Weights are
+random, which costs the same. Exit code: 0 done, 1 results differ by more than
+1e-4 of the largest value, 2 wrong use.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 
+from star.apis.inference.build import load_config
+from star.cli.common import Parser, execute, sizes
 from star.models.editors import NetworkBaseline
 from star.registry import MODELS
 from star.utils import compat
-from star.utils.paths import config_path
 
 Run = Callable[[], Tensor]
 METHODS = (
@@ -42,10 +42,7 @@ TOLERANCE = 1e-4
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('--methods', nargs='+', choices=METHODS, default=METHODS[:2])
     add('--size', type=size, default=(180, 320), help='default: 180x320')
@@ -53,11 +50,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--rounds', type=int, default=3)
     add('--threads', type=int, default=2)
     add('--json', type=Path, help='write the numbers here')
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def size(text: str) -> tuple[int, int]:
-    height, width = map(int, text.split('x'))
+    height, width = sizes('HxW')(text)
     if min(height, width) < 64 or height % 2 or width % 2:
         raise argparse.ArgumentTypeError(
             f'sides must be even and at least 64, got {text}'
@@ -67,8 +64,7 @@ def size(text: str) -> tuple[int, int]:
 
 def build(method: str) -> NetworkBaseline:
     """Build the model of a config, with random weights."""
-    path = config_path(f'baselines/{method}.py')
-    model = MODELS.build(Config.fromfile(path).model)
+    model = MODELS.build(load_config(method).model)
     assert isinstance(model, NetworkBaseline)
     return model.eval()
 
@@ -94,7 +90,7 @@ def other(model: NetworkBaseline) -> tuple[str, nn.Module] | None:
 
 
 def make_runs(model: NetworkBaseline, x: Tensor) -> dict[str, Run]:
-    """Say how ours and the other restore frames, (t, 3, h, w) in [0, 1]."""
+    """Make functions that restore frames, (t, 3, h, w) in [0, 1]."""
     chunk = model.recipe.chunk
 
     def ours() -> Tensor:
@@ -151,7 +147,10 @@ def show(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     warnings.simplefilter('ignore')

@@ -19,7 +19,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from star.apis.inference.build import fill_random
 from star.apis.inference.devices import find_device, find_dtype
+from star.cli.common import Parser, execute, number, sizes
 from star.models.backbones import CogVideoXDiT
 from star.utils.memory import measured, peak_memory, reset_peak_memory
 
@@ -42,20 +43,8 @@ SIZES: dict[str, dict[str, int]] = {
 NUM_TEXT = {'tiny': 16, '2b': 226, '5b': 226}
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers a wrong option with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f'error: {message}', file=sys.stderr)
-        raise SystemExit(2)
-
-
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('--size', choices=SIZES, default='tiny')
     add(
@@ -65,16 +54,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='TxHxW',
         help='frames, height and width in pixels; default: 25x64x96',
     )
-    add('--batch', type=int, default=2, help='2 with guidance, the default')
-    add('--repeat', type=int, default=10, help='calls of each; default: 10')
+    count = number(int, 1)
+    add('--batch', type=count, default=2, help='2 with guidance, the default')
+    add('--repeat', type=count, default=10, help='calls of each; default: 10')
     add('--device', help='default: a GPU where there is one')
     add('--dtype', help='default: bf16 on a GPU, fp32 elsewhere')
     add('--json', type=Path, help='write the numbers here too')
-    args = parser.parse_args(arguments)
-    for name in ('batch', 'repeat'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} must be positive')
-    return args
+    return parser.parse(arguments)
 
 
 def clip_shape(text: str) -> tuple[int, int, int]:
@@ -83,12 +69,9 @@ def clip_shape(text: str) -> tuple[int, int, int]:
     Raises:
         ArgumentTypeError: it is not 4k+1 frames of a multiple of 16.
     """
-    parts = text.split('x')
-    if len(parts) == 3 and all(part.isdecimal() for part in parts):
-        frames, height, width = (int(part) for part in parts)
-        sides = min(height, width) >= 16 and not (height % 16 or width % 16)
-        if frames % 4 == 1 and sides:
-            return frames, height, width
+    frames, height, width = sizes('TxHxW')(text)
+    if frames % 4 == 1 and height % 16 == width % 16 == 0:
+        return frames, height, width
     raise argparse.ArgumentTypeError(
         f'must be 4k+1 frames of multiples of 16, such as 25x480x720, got '
         f'{text!r}'
@@ -198,12 +181,11 @@ def compare(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        found = compare(make_calls(args), args.repeat)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    found = compare(make_calls(args), args.repeat)
     for name, cost in found.items():
         print(
             f'{name}: {1e3 * cost["seconds"]:.2f} ms, fastest '

@@ -1,7 +1,8 @@
 """Time the video degradation, and mmagic's on the same clip.
 
-mmagic's own transforms come with `pip install -e '.[baselines]'
-albumentations`; without them, only ours are timed.
+Numbers are frames of ground truth degraded per second. mmagic's own transforms
+come with `pip install -e '.[baselines]' albumentations`; without them, only
+ours are timed.
 """
 
 import argparse
@@ -19,11 +20,12 @@ import cv2
 import numpy as np
 import torch
 
+from star.cli.common import Parser, execute
 from star.datasets.transforms.degradation import RealESRGANVideoDegradation
 from star.datasets.transforms.degradation_plan import TEMPORAL
 from star.datasets.transforms.degradation_presets import PRESETS
 from star.utils import compat
-from star.video.io import VideoError, VideoReader
+from star.video.io import VideoReader
 
 SCALE = 4
 KERNELS = {
@@ -37,10 +39,8 @@ KERNELS = {
 }
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Frames of ground truth degraded per second.'
-    )
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = Parser(description=__doc__)
     parser.add_argument('src', type=Path, nargs='?', help='clip; else noise')
     parser.add_argument('--frames', type=int, default=8)
     parser.add_argument('--size', type=int, nargs=2, default=(720, 1280))
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--preset', choices=tuple(PRESETS))
     parser.add_argument('--temporal', choices=TEMPORAL)
     parser.add_argument('--json', type=Path, help='write the numbers here')
-    return parser.parse_args()
+    return parser.parse(arguments)
 
 
 def read_clip(args: argparse.Namespace) -> np.ndarray:
@@ -243,21 +243,20 @@ def compare(clip: np.ndarray, args: argparse.Namespace) -> dict:
     return {'mmagic': theirs, 'realbasicvsr': ours, 'ratio': ratio}
 
 
-def main() -> int:
-    args = parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    try:
-        clip = read_clip(args)
-        print(f'{len(clip)} frames of {args.size[1]}x{args.size[0]}')
-        rows = {}
-        for preset in [args.preset] if args.preset else PRESETS:
-            rows[preset] = measure(make_ours(preset, args), clip, args.draws)
-            show(preset, rows[preset])
-        rows.update(compare(clip, args))
-    except (VideoError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    clip = read_clip(args)
+    print(f'{len(clip)} frames of {args.size[1]}x{args.size[0]}')
+    rows = {}
+    for preset in [args.preset] if args.preset else PRESETS:
+        rows[preset] = measure(make_ours(preset, args), clip, args.draws)
+        show(preset, rows[preset])
+    rows.update(compare(clip, args))
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))
     return 0

@@ -3,11 +3,11 @@
     python tools/analysis_tools/benchmark_metrics.py --size 360x640 \
         --frames 24 --threads 1
 
-Others are pyiqa (PSNR, SSIM), the package lpips and torchvision's RAFT; what
-is not installed is left out, and said. Ours and theirs take turns; the best
-round of each counts, in seconds of processor time, which other programs on
-the machine disturb less than the clock. Weights are random, which costs the
-same, unless --weights-dir has RAFT's. Exit code: 0 done, 2 wrong use.
+Others are pyiqa (PSNR, SSIM), the package lpips and torchvision's RAFT; one
+that is not installed is left out with a message. Ours and theirs take turns;
+the best round of each counts, in seconds of processor time, which other
+programs on the machine disturb less than the clock. Weights are random, which
+costs the same, unless --raft-weights names RAFT's. Exit code: 0 done, 2 wrong use.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from star.cli.common import Parser, execute, sizes
 from star.evaluation.functional.ewarp import ewarp
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
@@ -36,13 +37,15 @@ METRICS = ('psnr', 'ssim', 'lpips', 'ewarp')
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('--metrics', nargs='+', choices=METRICS, default=METRICS)
-    add('--size', type=size, default=(360, 640), help='default: 360x640')
+    add(
+        '--size',
+        type=sizes('HxW'),
+        default=(360, 640),
+        help='default: 360x640',
+    )
     add('--frames', type=int, default=24)
     add('--rounds', type=int, default=3)
     add('--threads', type=int, default=1)
@@ -51,12 +54,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--raft', choices=('small', 'large'), default='small')
     add('--raft-weights', help='default: random')
     add('--json', type=Path, help='write the numbers here')
-    return parser.parse_args(arguments)
-
-
-def size(text: str) -> tuple[int, int]:
-    height, width = map(int, text.split('x'))
-    return height, width
+    return parser.parse(arguments)
 
 
 def make_clips(frames: int, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -211,7 +209,10 @@ def show(title: str, seconds: dict[str, float], frames: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     warnings.simplefilter('ignore')
@@ -223,14 +224,10 @@ def main(arguments: list[str] | None = None) -> int:
         'ewarp': lambda: ewarp_runs(pred, args),
     }
     found = {}
-    try:
-        for metric in args.metrics:
-            for title, runs in makers[metric]().items():
-                found[title] = measure(runs, args.rounds)
-                show(title, found[title], args.frames)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    for metric in args.metrics:
+        for title, runs in makers[metric]().items():
+            found[title] = measure(runs, args.rounds)
+            show(title, found[title], args.frames)
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + '\n')
     return 0

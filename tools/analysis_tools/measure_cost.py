@@ -3,10 +3,11 @@
     python tools/analysis_tools/measure_cost.py --config i2vgen \
         --latent 2x18x16
     python tools/analysis_tools/measure_cost.py --restore 24x180x320 \
-        --chunk 16
+        --window 16
 
-Weights are random numbers unless `--weights` says otherwise: the cost is the
-same, and no sample is a zero that a library could skip.
+With --restore, all other options are handed to `star restore`. Weights are
+random numbers unless --weights says otherwise: the cost is the same, and no
+sample is a zero that a library could skip.
 """
 
 import argparse
@@ -31,31 +32,28 @@ from star.apis.inference.build import (
     place_network,
 )
 from star.apis.inference.devices import find_device, find_dtype
+from star.cli.common import Parser, execute, number, sizes
 from star.utils.memory import peak_memory, reset_peak_memory
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
-RESTORE = Path(__file__).resolve().parent.parent / 'restore.py'
 
 
-def parse_args() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description='Measure what a model costs. With --restore, all other '
-        'options are handed to tools/restore.py.'
-    )
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = Parser(description=__doc__)
     parser.add_argument('--config', help='default: the shipped model')
     parser.add_argument(
         '--latent',
-        type=sizes,
+        type=sizes('TxHxW'),
         metavar='TxHxW',
         help='one call of ControlNet and backbone on such a latent',
     )
     parser.add_argument(
         '--count-only', action='store_true', help='count, do not run'
     )
-    parser.add_argument('--repeat', type=int, default=2)
+    parser.add_argument('--repeat', type=number(int, 1), default=2)
     parser.add_argument(
         '--restore',
-        type=sizes,
+        type=sizes('FxHxW'),
         metavar='FxHxW',
         help='a whole restore of F frames of H x W pixels',
     )
@@ -63,31 +61,18 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument('--device')
     parser.add_argument('--dtype')
     parser.add_argument('--json', action='store_true')
-    args, others = parser.parse_known_args()
-    if others and not args.restore:
-        parser.error(f'unknown options: {" ".join(others)}')
-    if args.repeat < 1:
-        parser.error(f'--repeat must be at least 1, got {args.repeat}')
-    return args, others
+    args, args.others = parser.parse_known_args(arguments)
+    if args.others and not args.restore:
+        parser.error(f'unknown options: {" ".join(args.others)}')
+    return args
 
 
-def sizes(text: str) -> tuple[int, ...]:
-    """Parse three positive numbers, as in '2x18x16'."""
-    parts = text.lower().split('x')
-    if len(parts) != 3 or not all(p.isdigit() and int(p) for p in parts):
-        raise argparse.ArgumentTypeError(
-            f'must be three positive numbers such as 2x18x16, got {text!r}'
-        )
-    return tuple(int(p) for p in parts)
+def main(arguments: list[str] | None = None) -> int:
+    return execute(run, parse_args(arguments))
 
 
-def main() -> int:
-    args, others = parse_args()
-    try:
-        result = measure(args, others)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+def run(args: argparse.Namespace) -> int:
+    result = measure(args)
     if args.json:
         print(json.dumps(result))
     else:
@@ -96,7 +81,7 @@ def main() -> int:
     return 0
 
 
-def measure(args: argparse.Namespace, others: list[str]) -> dict:
+def measure(args: argparse.Namespace) -> dict:
     settings = load_config(args.config)
     device = find_device(args.device)
     result: dict = {
@@ -114,7 +99,7 @@ def measure(args: argparse.Namespace, others: list[str]) -> dict:
         rate = result['call_tflop'] / result['call_seconds']
         result['call_tflop_per_second'] = rate
     if args.restore:
-        result |= measure_restore(args, others)
+        result |= measure_restore(args)
     return result | count_parameters(settings)
 
 
@@ -192,13 +177,13 @@ def call(
     return backbone(z_t, t, text, controlnet(z_t, t, text, z_lq))
 
 
-def measure_restore(args: argparse.Namespace, others: list[str]) -> dict:
+def measure_restore(args: argparse.Namespace) -> dict:
     """Restore a made-up clip in a process of its own: a clean peak."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / 'input.mp4'
         write_clip(source, args.restore)
-        command = [sys.executable, str(RESTORE), str(source)]
-        command += [str(Path(folder) / 'output.mp4'), '--json', *others]
+        command = [sys.executable, '-m', 'star', 'restore', str(source)]
+        command += [str(Path(folder) / 'output.mp4'), '--json', *args.others]
         for name in ('config', 'weights', 'device', 'dtype'):
             if getattr(args, name) is not None:
                 command += [f'--{name}', getattr(args, name)]

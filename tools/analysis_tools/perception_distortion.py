@@ -18,8 +18,8 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
+from star.cli.common import Parser, execute
 from star.report.figures import check_png, save_figure, save_numbers
 from star.report.results import load_results
 from star.report.tradeoff import (
@@ -35,20 +35,8 @@ COLUMNS = ('kind', 'series', 'value', 'x', 'y', 'x_low', 'x_high')
 COLUMNS += ('y_low', 'y_high')
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers a wrong option with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f'error: {message}', file=sys.stderr)
-        raise SystemExit(2)
-
-
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('runs', nargs='*', metavar='RUN')
     add('--table', type=Path, help="a sweep's table.csv, instead of runs")
@@ -66,7 +54,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         'no number',
     )
     add('--intervals', action='store_true', help='draw them, for runs')
-    args = parser.parse_args(arguments)
+    args = parser.parse(arguments)
     if args.runs and args.table:
         parser.error('give runs or --table, not both')
     if not (args.runs or args.table or args.published):
@@ -75,13 +63,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        check_png(args.out)
-        marks = make(args)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    check_png(args.out)
+    marks = make(args)
     print(f'{args.out}: {len(marks)} points')
     return 0
 

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from torch import Tensor
 from star.apis import init_model
 from star.apis.analysis.band_psnr import BandPSNR, band_psnr, split_clip
 from star.apis.analysis.estimates import restore_estimates
+from star.cli.common import Parser, execute
 from star.diffusion.samplers import SAMPLERS
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
 from star.models.editors.star.star_model import STARModel
@@ -70,20 +71,8 @@ class Filter:
     cutoff: float
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers a wrong option with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f'error: {message}', file=sys.stderr)
-        raise SystemExit(2)
-
-
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('lq', type=Path, nargs='+', metavar='LQ')
     add('--gt', type=Path, nargs='+', required=True)
@@ -95,22 +84,21 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     group = parser.add_argument_group("model (default: the config's)")
     add = group.add_argument
     add('--config', help='default: the shipped model')
-    add('--weights', help='as for tools/restore.py')
+    add('--weights', help='as for star restore')
     add('--device', help='default: a GPU where there is one')
     add('--steps', type=int, help='of the sampler')
     add('--sampler', choices=list(SAMPLERS))
     add('--strength', type=float, help='of the noise')
     add('--seed', type=int)
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        rows = make(args)
-    except (ValueError, ImportError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    rows = make(args)
     print(f'{args.out / "band_psnr.png"}: {len(args.lq)} clips')
     for row in summary(rows):
         print(row)
@@ -144,7 +132,7 @@ def make(args: argparse.Namespace) -> list[Row]:
 def check(
     args: argparse.Namespace,
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Read all pairs of clips; complain before anything takes long."""
+    """Read all pairs of clips; refuse wrong ones before the long work."""
     # knows the ranges of a filter
     DynamicFrequencyLoss(filter=args.filter, cutoff=args.cutoff)
     for name in ('frames', 'crop'):

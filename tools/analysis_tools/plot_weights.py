@@ -12,11 +12,12 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from star.cli.common import Parser, execute
 from star.models.losses.dynamic_frequency_loss import (
     ORDERS,
     SCHEDULES,
@@ -47,20 +48,8 @@ class Curve:
     values: Tensor
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers a wrong option with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f'error: {message}', file=sys.stderr)
-        raise SystemExit(2)
-
-
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('--out', type=Path, required=True, help='a .png file')
     alphas, betas = (0.25, 0.5, 1, 1.5, 2), (0.25, 0.75, 1, 1.5, 2)
@@ -75,7 +64,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add('--order', choices=ORDERS, default='direct', help='of c(t)')
     add('--num-timesteps', type=int, default=1000)
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def finite(text: str) -> float:
@@ -85,15 +74,14 @@ def finite(text: str) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        check_png(args.out)
-        curves = make_curves(args)
-        draw(curves, args.out)
-        write(curves, args.out.with_suffix('.csv'))
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    check_png(args.out)
+    curves = make_curves(args)
+    draw(curves, args.out)
+    write(curves, args.out.with_suffix('.csv'))
     print(f'{args.out}: {len(curves)} curves')
     return 0
 

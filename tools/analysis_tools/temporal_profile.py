@@ -14,10 +14,10 @@ use.
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
+from star.cli.common import Parser, execute, say
 from star.report.figures import check_png, save_figure
 from star.report.frames import read_frames
 from star.report.profiles import Line, draw_profiles, read_profile
@@ -26,20 +26,8 @@ from star.video.io import probe
 GROUND_TRUTH = 'ground truth'
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers a wrong option with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f'error: {message}', file=sys.stderr)
-        raise SystemExit(2)
-
-
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add('clips', nargs='+', metavar='[NAME=]PATH')
     add('--out', type=Path, required=True, help='a .png file')
@@ -50,17 +38,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--start', type=int, default=0, help='first pixel on it; default: 0')
     add('--length', type=int, help='pixels on it; default: up to the edge')
     add('--frames', type=int, default=100, help='at most; default: 100')
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        check_png(args.out)
-        count = make(args)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    return execute(run, parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    check_png(args.out)
+    count = make(args)
     print(f'{args.out}: {count} clips')
     return 0
 
@@ -95,7 +82,7 @@ def cut(
     least = min(counts.values())
     if least < max(counts.values()):
         told = ', '.join(f'{name} {count}' for name, count in counts.items())
-        print(f'note: first {least} frames shown, of {told}', file=sys.stderr)
+        say(f'note: first {least} frames shown, of {told}')
     where = (slice(None), slice(least)) if vertical else (slice(least),)
     return {name: profile[where] for name, profile in profiles.items()}
 

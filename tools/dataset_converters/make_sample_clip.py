@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from skimage import data
 
+from star.cli.common import Parser
+
 SCALE = 4
 FPS = 24
 SAMPLE_RATE = 48000
@@ -124,10 +126,7 @@ def _audio_frames(samples: np.ndarray) -> Iterator[av.AudioFrame]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = Parser(description=__doc__)
     parser.add_argument(
         'output', type=Path, nargs='?', default='data/samples/cat.mp4'
     )
@@ -142,7 +141,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--ground-truth', type=Path, help='write the sharp clip here too'
     )
-    return parser.parse_args()
+    return parser.parse()
 
 
 def main() -> None:

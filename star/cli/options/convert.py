@@ -7,13 +7,13 @@ from star.cli.options import choices
 
 
 def star(parser: Parser) -> None:
-    """Convert official STAR or VEnhancer v2 weights to our safetensors."""
+    """Convert official STAR or VEnhancer v2 weights."""
     _add_files(parser, '.pt or .safetensors')
     _add_sha256(parser)
 
 
 def star_cogvideox(parser: Parser) -> None:
-    """Convert weights of STAR on CogVideoX, or of its base model.
+    """Convert weights of STAR on CogVideoX or of its base.
 
         star convert star-cogvideox SRC DST.safetensors [options]
 
@@ -52,16 +52,16 @@ def star_cogvideox(parser: Parser) -> None:
 
 
 def lpips(parser: Parser) -> None:
-    """Convert LPIPS-SqueezeNet from ONNX to a state dict of package lpips.
+    """Convert LPIPS-SqueezeNet from ONNX.
 
-    The converted file holds trunk and heads, so no network is needed
+    DST is a state dict of the package lpips. It holds trunk and heads, so no network is needed
     afterwards: `lpips.LPIPS(net='squeeze')` downloads its trunk.
     """
     _add_files(parser, 'complete LPIPS graph, .onnx')
 
 
 def publish(parser: Parser) -> None:
-    """Write the weights of a training checkpoint as safetensors."""
+    """Write the weights of a training checkpoint."""
     _add_files(
         parser,
         'checkpoint folder iter_N, the folder of a training for its last '

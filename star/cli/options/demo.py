@@ -6,7 +6,7 @@ from star.cli.common import Parser
 
 
 def demo(parser: Parser) -> None:
-    """Restore a small clip, and compare a frame with bicubic interpolation.
+    """Restore a small clip and compare it with bicubic.
 
     Writes the restored video and a picture: a frame from the middle of the
     clip, enlarged by bicubic interpolation and restored, side by side.

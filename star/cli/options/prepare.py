@@ -10,7 +10,7 @@ from star.cli.options.train import add_config_options
 
 
 def openvid(parser: Parser) -> None:
-    """Check the videos of OpenVid-1M and list those that can be read.
+    """List the videos of OpenVid-1M that can be read.
 
     Writes a table with the sizes of the readable videos, for the data set
     `OpenVid`. After an interruption the same command continues; after more

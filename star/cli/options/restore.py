@@ -8,7 +8,7 @@ from star.cli.options import choices
 
 
 def restore(parser: Parser) -> None:
-    """Restore a video, a folder of images or a folder of videos.
+    """Restore a video, images or a folder of videos.
 
         star restore SRC DST [options]
 

@@ -9,12 +9,12 @@ from star.cli.options import choices
 
 
 def serve(parser: Parser) -> None:
-    """Ask people which results look best, blind and side by side.
+    """Ask people which results look best, side by side.
 
         star study serve --methods A=FOLDER B=FOLDER --db FILE
 
-    Answers browsers until it is stopped; started again with the same
-    arguments, it continues. FOLDER holds SET/NAME, a video or a folder of
+    People see the methods in random order, without names. The server runs
+    until it is stopped; with the same arguments, it continues. FOLDER holds SET/NAME, a video or a folder of
     frames for each clip, as `star test --save` writes them.
     Exit code: 0 stopped, 2 wrong use.
     """

@@ -6,7 +6,7 @@ from star.cli.common import Parser, number
 
 
 def sweep(parser: Parser) -> None:
-    """Train and test many configs, or one over a grid, with several seeds.
+    """Train and test many configs, settings and seeds.
 
         star sweep CONFIG... --work-dir DIR --seeds 0 1 2 [options]
         star sweep CONFIG --grid KEY=V1,V2 --work-dir DIR [options]

@@ -1,0 +1,52 @@
+"""The choices of options are those that the library knows."""
+
+from star.apis.inference.devices import DTYPES
+from star.apis.train.training import LAUNCHERS
+from star.cli.convert import star_cogvideox
+from star.cli.options import choices
+from star.datasets import latent_shards, test_set_sources
+from star.datasets.transforms.degradation_presets import PRESETS
+from star.diffusion.samplers import SAMPLERS
+from star.models.restoration import options
+from star.user_study.transcoding import CRF
+from star.video.color_fix import COLOR_FIXES
+
+
+def test_choices_mirror_the_library():
+    for ours, theirs in (
+        (choices.DTYPES, DTYPES),
+        (choices.SAMPLERS, SAMPLERS),
+        (choices.COLOR_FIXES, COLOR_FIXES),
+        (choices.LAUNCHERS, LAUNCHERS),
+        (choices.CACHE_DTYPES, latent_shards.DTYPES),
+        (choices.CONVERTED_DTYPES, star_cogvideox.DTYPES),
+        (choices.PRESETS, PRESETS),
+    ):
+        assert ours == tuple(theirs)
+    assert choices.STUDY_CRF == CRF
+
+
+def test_choices_mirror_the_restore_options():
+    known = options._CHOICES
+    assert {
+        'mode': choices.MODES,
+        'sampler': choices.SAMPLERS,
+        'blend': choices.BLENDS,
+        'color_fix': choices.COLOR_FIXES,
+        'upsample': choices.UPSAMPLINGS,
+        'compat': choices.COMPATS,
+    } == known
+
+
+def test_choices_mirror_the_published_sets():
+    assert choices.PUBLISHED_SETS == {
+        key: (each.name, each.num_clips, each.num_frames)
+        for key, each in test_set_sources.PUBLISHED.items()
+    }
+
+
+def test_sizes_of_the_papers_openvid_sets():
+    assert choices.OPENVID_SETS == {
+        'openvid30': ('OpenVid30', 30, 100, None),
+        'openvid10': ('OpenVid10', 10, 25, (480, 720)),
+    }
