@@ -1,4 +1,4 @@
-"""Begin a study, or go on with one whose clips are still the same."""
+"""Creation of a study's database, and checks of an existing one."""
 
 import json
 import secrets
@@ -15,17 +15,17 @@ Files = Mapping[Key, Mapping[str, str]]
 def open_study(
     path: Path, clips: Sequence[StudyClip], files: Files, seed: int
 ) -> Store:
-    """Open a study's database; make it where there is none.
+    """Open a study's database; create it if it does not exist.
 
     Args:
-        path: of the file.
-        clips: inspected, all with the same methods.
+        path: of the database.
+        clips: from `inspect`, all with the same methods.
         files: names of the files that browsers play, by clip and method.
-        seed: of all orders.
+        seed: of all random orders.
 
     Raises:
-        ValueError: the database is another study's: other methods, clips,
-            files or seed.
+        ValueError: the database belongs to a study with other methods,
+            clips, files or seed.
     """
     methods = list(clips[0].files)
     if not path.exists():
@@ -82,13 +82,13 @@ def _check_clips(
     for (dataset, name, method), file in known.items():
         if files[dataset, name][method] != file:
             raise ValueError(
-                f'{dataset}/{name} of {method} is not as it was when the '
-                f'study {store.path} began; begin another with a new --db'
+                f'{dataset}/{name} of {method} has changed since the study '
+                f'{store.path} began; start a new study with another --db'
             )
 
 
 def _same(path: Path, what: str, known: object, given: object) -> None:
     if known != given:
         raise ValueError(
-            f'`{what}` must be those of the study {path}, {known}, got {given}'
+            f'`{what}` must be {known} as in the study {path}, got {given}'
         )

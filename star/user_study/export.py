@@ -1,16 +1,14 @@
-"""A study's votes as tables and charts."""
+"""Tables and charts of a study's votes."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 
 from star.user_study.charts import draw_bars, draw_pies
 from star.user_study.statistics import Interval
 from star.user_study.store import Store, Vote
 from star.user_study.summary import ALL, VoteShare, counted, summarise
-from star.utils.files import write_bytes
+from star.utils.files import csv_text, write_bytes, write_text
 
 _SUMMARY = (
     *('set', 'question', 'method', 'votes', 'total', 'share', 'participants'),
@@ -25,9 +23,8 @@ def export_study(
 
     Args:
         store: the study.
-        out: folder, made if it is not there; older files of these names are
-            replaced.
-        finished: count participants who have finished only.
+        out: folder, made if need be; older files of these names are replaced.
+        finished: count only the participants who have finished.
         seed: of the bootstrap.
 
     Returns:
@@ -42,26 +39,24 @@ def export_study(
         whose = 'of participants who have finished ' if finished else ''
         raise ValueError(f'`db`: {store.path} has no votes {whose}yet')
     shares = summarise(valid, store.methods, seed)
-    whole = [share for share in shares if share.dataset == ALL]
-    out.mkdir(parents=True, exist_ok=True)
-    write_bytes(out / 'votes.csv', _table_of_votes(votes))
-    write_bytes(out / 'summary.csv', _table_of_shares(shares))
-    write_bytes(out / 'pies.png', draw_pies(whole))
-    write_bytes(out / 'bars.png', draw_bars(whole))
+    over_all_sets = [share for share in shares if share.dataset == ALL]
+    write_text(out / 'votes.csv', _table_of_votes(votes))
+    write_text(out / 'summary.csv', _table_of_shares(shares))
+    write_bytes(out / 'pies.png', draw_pies(over_all_sets))
+    write_bytes(out / 'bars.png', draw_bars(over_all_sets))
     return shares
 
 
-def _table_of_votes(votes: Sequence[Vote]) -> bytes:
-    names = [field.name for field in fields(Vote)]
-    rows = ([getattr(vote, name) for name in names] for vote in votes)
-    return _csv(names, ([_plain(value) for value in row] for row in rows))
+def _table_of_votes(votes: Sequence[Vote]) -> str:
+    head = [field.name for field in fields(Vote)]
+    return csv_text([head, *(map(_plain, astuple(vote)) for vote in votes)])
 
 
 def _plain(value: object) -> object:
     return int(value) if isinstance(value, bool) else value
 
 
-def _table_of_shares(shares: Sequence[VoteShare]) -> bytes:
+def _table_of_shares(shares: Sequence[VoteShare]) -> str:
     rows = (
         [
             *(s.dataset, s.question, s.method, s.votes, s.total),
@@ -71,18 +66,10 @@ def _table_of_shares(shares: Sequence[VoteShare]) -> bytes:
         ]
         for s in shares
     )
-    return _csv(_SUMMARY, rows)
+    return csv_text([_SUMMARY, *rows])
 
 
 def _ends(interval: Interval | None) -> list[str]:
     if interval is None:
         return ['', '']
     return [f'{interval.low:.4f}', f'{interval.high:.4f}']
-
-
-def _csv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(head)
-    writer.writerows(rows)
-    return file.getvalue().encode('utf-8')

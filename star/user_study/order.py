@@ -1,17 +1,16 @@
-"""In which order a participant sees the clips, and where which method is."""
+"""Random order of the clips and of their versions for each participant."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What one participant sees at one time.
+    """One clip as a participant sees it.
 
     Args:
         clip: index of the clip.
-        methods: indices of the methods, first the one in the first place.
+        methods: indices of the methods in the order of their positions.
     """
 
     clip: int
@@ -21,23 +20,19 @@ class Screen:
 def plan_screens(
     seed: int, number: int, clips: int, methods: int
 ) -> list[Screen]:
-    """Shuffle the clips, and the methods within each, for one participant.
+    """Shuffle the clips, and the methods of each, for one participant.
 
     Args:
         seed: of the study.
-        number: of the participant; each has an order of its own.
-        clips: how many there are.
-        methods: how many there are.
+        number: of the participant; each one has another order.
+        clips: number of clips.
+        methods: number of methods.
 
     Returns:
-        One screen for each clip, in the order of showing.
+        One screen for each clip, in the order of the participant.
     """
-    draw = random.Random(f'{seed}/{number}')
-    order = _shuffled(draw, range(clips))
+    generator = random.Random(f'{seed}/{number}')
     return [
-        Screen(clip, tuple(_shuffled(draw, range(methods)))) for clip in order
+        Screen(clip, tuple(generator.sample(range(methods), methods)))
+        for clip in generator.sample(range(clips), clips)
     ]
-
-
-def _shuffled(draw: random.Random, items: Sequence[int]) -> list[int]:
-    return draw.sample(items, len(items))

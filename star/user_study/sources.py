@@ -1,4 +1,4 @@
-"""Which clips a study shows: every method's file for each of them."""
+"""Clips of a study, with every method's file for each of them."""
 
 import random
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ Key = tuple[str, str]  # set, clip
 
 @dataclass(frozen=True)
 class MethodFolder:
-    """Results of a method.
+    """Folder of a method's results.
 
     Args:
-        name: shown in the export only.
-        folder: with a folder for each set.
+        name: of the method; participants do not see it.
+        folder: has a folder for each set.
     """
 
     name: str
@@ -31,11 +31,11 @@ class StudyClip:
     Args:
         dataset: the set's name.
         name: unique within the set.
-        files: file, or folder of frames, by method.
-        width: pixels of each version.
-        height: likewise.
-        num_frames: likewise.
-        fps: frames per second at which all versions are played.
+        files: video, or folder of frames, by method.
+        width: of each version, in pixels.
+        height: of each version, in pixels.
+        num_frames: of each version.
+        fps: frame rate at which all versions are played.
     """
 
     dataset: str
@@ -48,19 +48,18 @@ class StudyClip:
 
     @property
     def key(self) -> Key:
-        """The set and the clip's name."""
+        """Name of the set and of the clip."""
         return self.dataset, self.name
 
 
 def parse_methods(sources: Sequence[str]) -> list[MethodFolder]:
     """Read `NAME=FOLDER` arguments.
 
-    A folder that `tools/test.py --save` wrote keeps its clips in `restored`,
-    which is then taken.
+    Of a folder that `star test --save` wrote, its folder `restored` is used.
 
     Raises:
-        ValueError: fewer than two, one of another form, twice the same name,
-            or no such folder.
+        ValueError: there are fewer than two arguments, one has another form,
+            two have the same name, or a folder is missing.
     """
     if len(sources) < 2:
         raise ValueError(
@@ -73,12 +72,12 @@ def parse_methods(sources: Sequence[str]) -> list[MethodFolder]:
             raise ValueError(f'`methods` must be NAME=FOLDER, got {source!r}')
         if name in methods:
             raise ValueError(f'`methods` must differ, got {name!r} twice')
-        place = Path(folder)
-        if not place.is_dir():
-            raise ValueError(f'`methods`: {name}: there is no folder {place}')
-        inside = place / 'restored'
+        path = Path(folder)
+        if not path.is_dir():
+            raise ValueError(f'`methods`: {name}: there is no folder {path}')
+        restored = path / 'restored'
         methods[name] = MethodFolder(
-            name, inside if inside.is_dir() else place
+            name, restored if restored.is_dir() else path
         )
     return list(methods.values())
 
@@ -89,13 +88,13 @@ def find_clips(
     per_set: int | None = None,
     seed: int = 0,
 ) -> list[StudyClip]:
-    """Find the clips of all sets; they are not opened yet.
+    """Find the clips of all sets, without opening them.
 
     Args:
-        methods: each must have every clip that another has.
-        sets: names of the sets; none for all that the first method has.
-        per_set: how many clips of each set are drawn; None for all.
-        seed: of the draw.
+        methods: all of them must have the same clips.
+        sets: names of the sets; empty for all sets of the first method.
+        per_set: number of clips that are chosen of each set; None for all.
+        seed: of the choice.
 
     Raises:
         ValueError: a set or a clip is missing, or a set has too few clips.
@@ -106,21 +105,24 @@ def find_clips(
     clips = []
     for dataset in names:
         found = _clips_of(methods, dataset)
-        clips += _draw(found, dataset, per_set, seed) if per_set else found
+        clips += _sample(found, dataset, per_set, seed) if per_set else found
     return clips
 
 
 def inspect(clip: StudyClip, fps: Fraction | None = None) -> StudyClip:
-    """Open every version of a clip and check that they fit together.
+    """Open every version of a clip and check that they are alike.
 
     Args:
-        clip: of `find_clips`.
-        fps: at which all versions are played; None for what their videos
-            say, or 25 where all are folders of frames.
+        clip: from `find_clips`.
+        fps: frame rate at which all versions are played; None for that of
+            the videos, or 25 if all versions are folders of frames.
+
+    Returns:
+        The clip with its size, number of frames and frame rate.
 
     Raises:
-        ValueError: versions differ in size, number of frames or rate, or one
-            cannot be read.
+        ValueError: versions differ in size, number of frames or frame rate,
+            or one cannot be read.
     """
     infos = {name: probe(path) for name, path in clip.files.items()}
     sizes = {n: f'{info.width}x{info.height}' for n, info in infos.items()}
@@ -138,7 +140,7 @@ def inspect(clip: StudyClip, fps: Fraction | None = None) -> StudyClip:
 
 
 def _rate(clip: StudyClip, infos: dict[str, VideoInfo]) -> Fraction:
-    """Take the rate of the videos; frames in folders have none."""
+    """Return the frame rate of the videos; folders of frames have none."""
     rates = {
         name: info.fps
         for name, info in infos.items()
@@ -152,9 +154,9 @@ def _rate(clip: StudyClip, infos: dict[str, VideoInfo]) -> Fraction:
 
 def _agree(clip: StudyClip, what: str, values: dict) -> None:
     if len(set(values.values())) > 1:
-        told = ', '.join(f'{name} {value}' for name, value in values.items())
+        listed = ', '.join(f'{name} {v}' for name, v in values.items())
         raise ValueError(
-            f'{"/".join(clip.key)}: its versions differ in {what}: {told}'
+            f'{"/".join(clip.key)}: its versions differ in {what}: {listed}'
         )
 
 
@@ -162,9 +164,7 @@ def _sets(method: MethodFolder) -> list[str]:
     names = sorted(path.name for path in _visible(method.folder))
     names = [name for name in names if (method.folder / name).is_dir()]
     if not names:
-        raise ValueError(
-            f'`methods`: {method.folder} holds no folder of a set'
-        )
+        raise ValueError(f'`methods`: {method.folder} has no folder of a set')
     return names
 
 
@@ -187,18 +187,18 @@ def _clips_of(
 
 
 def _results(method: MethodFolder, dataset: str) -> dict[str, Path]:
-    place = method.folder / dataset
-    # a set is a name: it leads nowhere else
-    if Path(dataset).name != dataset or not place.is_dir():
-        raise ValueError(f'{method.name} has no set {dataset!r}: no {place}')
+    folder = method.folder / dataset
+    # the name of a set must not lead to another folder
+    if Path(dataset).name != dataset or not folder.is_dir():
+        raise ValueError(f'{method.name} has no set {dataset!r}: no {folder}')
     found: dict[str, Path] = {}
-    for path in sorted(_visible(place)):
+    for path in sorted(_visible(folder)):
         name = path.name if path.is_dir() else path.stem
         if name in found:
-            raise ValueError(f'{place}: two results are named {name!r}')
+            raise ValueError(f'{folder}: two results are named {name!r}')
         found[name] = path
     if not found:
-        raise ValueError(f'{method.name} has no clips in {place}')
+        raise ValueError(f'{method.name} has no clips in {folder}')
     return found
 
 
@@ -206,13 +206,15 @@ def _visible(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if not p.name.startswith('.')]
 
 
-def _draw(
+def _sample(
     clips: list[StudyClip], dataset: str, count: int, seed: int
 ) -> list[StudyClip]:
     if count > len(clips):
         raise ValueError(
-            f'`clips` must be <= {len(clips)}, the clips of {dataset}, got '
-            f'{count}'
+            f'`clips` must be <= {len(clips)}, the number of clips of '
+            f'{dataset}, got {count}'
         )
-    drawn = random.Random(f'{seed}/{dataset}').sample(range(len(clips)), count)
-    return [clips[i] for i in sorted(drawn)]
+    generator = random.Random(f'{seed}/{dataset}')
+    return [
+        clips[i] for i in sorted(generator.sample(range(len(clips)), count))
+    ]

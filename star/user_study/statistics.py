@@ -1,10 +1,10 @@
-"""How often methods are chosen, and how far that can be trusted."""
+"""Confidence intervals of the methods' shares of the votes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import binomtest, bootstrap
 
 LEVEL = 0.95
 RESAMPLES = 10_000
@@ -12,7 +12,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Interval:
-    """Ends of an interval of a share.
+    """Interval of a share.
 
     Args:
         low: >= 0.
@@ -23,62 +23,61 @@ class Interval:
     high: float
 
 
-def wilson(count: int, total: int, level: float = LEVEL) -> Interval:
-    """Compute the score interval of a share.
+def wilson(count: int, total: int) -> Interval:
+    """Compute Wilson's score interval of a share.
 
-    Wilson, "Probable inference, the law of succession, and statistical
-    inference", 1927. It takes all votes as independent, which those of one
-    participant are not.
+    It takes all votes as independent, which those of one participant are
+    not.
 
     Args:
         count: votes for the method.
         total: all votes, >= 1.
-        level: of confidence, in (0, 1).
-
-    Raises:
-        ValueError: `count` is not within 0 to `total`, or no votes.
     """
-    if total < 1 or not 0 <= count <= total:
-        raise ValueError(
-            f'`count` must be within 0 to `total` >= 1, got {count} of {total}'
-        )
-    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
-    share = count / total
-    middle = share + z2 / (2 * total)
-    spread = (z2 * (share * (1 - share) + z2 / (4 * total)) / total) ** 0.5
-    scale = 1 + z2 / total
-    # the ends are exactly 0 and 1 where all or none agree
-    low = 0.0 if count == 0 else (middle - spread) / scale
-    high = 1.0 if count == total else (middle + spread) / scale
-    return Interval(low, high)
+    low, high = binomtest(count, total).proportion_ci(LEVEL, method='wilson')
+    return Interval(float(low), float(high))
 
 
 def bootstrap_shares(
     counts: Sequence[Sequence[int]], seed: int = 0
 ) -> list[Interval] | None:
-    """Compute intervals of all methods' shares by drawing participants.
+    """Compute the methods' intervals by resampling participants.
 
-    Percentile bootstrap: as many participants as there are, drawn with
-    replacement, 10,000 times; all votes of one stay together, so that it
-    counts that one person's taste decides many votes. For few participants
-    it is too narrow.
+    Percentile bootstrap with 10,000 resamples. All votes of a participant
+    stay together, as they depend on one person's taste. For few participants
+    the intervals are too narrow.
 
     Args:
         counts: votes by participant and method, (P, M); every participant
-            has one vote at least.
-        seed: of the draws.
+            has at least one vote.
+        seed: of the bootstrap.
 
     Returns:
         An interval for each method; None for fewer than two participants.
     """
-    table = np.asarray(counts, dtype=np.int64)
-    people = len(table)
-    if people < 2:
+    if len(counts) < 2:
         return None
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(people, [1 / people] * people, RESAMPLES)
-    votes = weights @ table  # (RESAMPLES, M)
-    shares = votes / votes.sum(1, keepdims=True)
-    tail = 50 * (1 - LEVEL)
-    ends = np.percentile(shares, [tail, 100 - tail], axis=0)
-    return [Interval(float(low), float(high)) for low, high in ends.T]
+    interval = bootstrap(
+        tuple(np.asarray(counts).T),
+        _shares,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        confidence_level=LEVEL,
+        method='percentile',
+        rng=seed,
+    ).confidence_interval
+    return [
+        Interval(float(low), float(high))
+        for low, high in zip(interval.low, interval.high, strict=True)
+    ]
+
+
+def _shares(*votes: np.ndarray, axis: int) -> np.ndarray:
+    """Return each method's share of the votes of all participants.
+
+    Args:
+        votes: of each method, with participants along `axis`.
+        axis: of the participants.
+    """
+    sums = np.stack([each.sum(axis) for each in votes])
+    return sums / sums.sum(0)

@@ -1,7 +1,8 @@
-"""The database of a study: one SQLite file that outlives any kill.
+"""Database of a study: one SQLite file that survives a killed server.
 
-Each vote is one transaction that is on the disk before it is answered
-(write-ahead log, `synchronous=FULL`). Votes are only ever added.
+Each vote is one transaction that is on the disk before the browser gets its
+answer (write-ahead log, `synchronous=FULL`). Votes are never changed, only
+added.
 """
 
 import json
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from star.user_study.order import plan_screens
 
 QUESTIONS = ('quality', 'consistency')
 FORMAT = 'star-study/1'
-_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'  # none that look alike
+_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'  # without lookalikes
 _CODE_LENGTH = 12
 TABLES = """
 CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -53,24 +54,46 @@ CREATE TABLE vote (
 
 
 class StudyError(ValueError):
-    """What a participant asks for that the study does not have or allow."""
+    """A request of a participant that the study does not allow."""
+
+
+class ScreenRecord(TypedDict):
+    """One screen for the browser.
+
+    `videos` are ids in the order of positions; `votes` are positions from 0
+    by question.
+    """
+
+    fps: float
+    frames: int
+    width: int
+    height: int
+    videos: list[str]
+    votes: dict[str, int]
+
+
+class ParticipantRecord(TypedDict):
+    """All screens of a participant for the browser."""
+
+    finished: bool
+    screens: list[ScreenRecord]
 
 
 @dataclass(frozen=True)
 class Vote:
-    """One answer.
+    """One answer of a participant.
 
     Args:
         participant: number, from 1.
-        finished: the participant has ended the study.
-        dataset: the clip's set.
+        finished: the participant has finished the study.
+        dataset: set of the clip.
         clip: its name.
-        screen: place of the clip in the participant's order, from 1.
+        screen: number of the clip in the participant's order, from 1.
         question: one of `QUESTIONS`.
-        method: that was chosen.
-        position: place of the method on the screen, from 1.
+        method: the chosen one.
+        position: of the method on the screen, from 1.
         time: UTC, ISO 8601.
-        counts: no later vote replaces it.
+        counts: no later vote replaces this one.
     """
 
     participant: int
@@ -92,7 +115,7 @@ class Store:
         path: of the file.
 
     Raises:
-        ValueError: there is none, or it is no study's.
+        ValueError: the file is missing, or is no study.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -112,12 +135,12 @@ class Store:
         self.seed, self.secret = int(rows['seed']), rows['secret']
 
     def files(self) -> dict[str, str]:
-        """List the names of the files by the ids that browsers know."""
+        """Return the names of the files by the ids that browsers know."""
         with self._open() as db:
             return dict(db.execute('SELECT id, file FROM version'))
 
     def join(self) -> str:
-        """Add a participant and draw what is shown in which order.
+        """Add a participant and store a random order of the clips.
 
         Returns:
             The code with which the participant comes back.
@@ -135,16 +158,11 @@ class Store:
             )
         return code
 
-    def screens(self, code: str) -> dict[str, Any]:
-        """Tell what a participant is shown and has answered; no names.
+    def screens(self, code: str) -> ParticipantRecord:
+        """Return a participant's screens and answers, without names.
 
         Args:
             code: of the participant.
-
-        Returns:
-            `finished`, and `screens`: each with `fps`, `frames`, `width`,
-            `height`, `videos` (ids in the order of places) and `votes`
-            (place, from 0, by question).
 
         Raises:
             StudyError: nobody has this code.
@@ -159,15 +177,15 @@ class Store:
                 'ORDER BY screen, position',
                 (number,),
             ).fetchall()
-            # the last one counts: it overwrites those before it
+            # the last vote on a question counts: it replaces earlier ones
             votes = db.execute(
                 'SELECT screen, question, position FROM vote '
                 'WHERE participant = ? ORDER BY id',
                 (number,),
             ).fetchall()
-        screens: dict[int, dict[str, Any]] = {}
+        screens: dict[int, ScreenRecord] = {}
         for screen, fps, frames, width, height, version in rows:
-            shown = {
+            shown: ScreenRecord = {
                 'fps': float(Fraction(fps)),
                 'frames': frames,
                 'width': width,
@@ -192,8 +210,8 @@ class Store:
             position: of the chosen version, from 0.
 
         Raises:
-            StudyError: there is no such code, screen, question or place, or
-                the participant has finished.
+            StudyError: the code, screen, question or position does not
+                exist, or the participant has finished.
         """
         if question not in QUESTIONS:
             raise StudyError(f'there is no question {question!r}')
@@ -201,24 +219,24 @@ class Store:
             number, finished = _participant(db, code)
             if finished:
                 raise StudyError('this participant has finished')
-            place = (number, screen, position)
+            chosen = (number, screen, position)
             try:
                 db.execute(
                     'INSERT INTO vote '
                     '(participant, screen, position, question, time) '
                     'VALUES (?, ?, ?, ?, ?)',
-                    (*place, question, _now()),
+                    (*chosen, question, _now()),
                 )
             except (sqlite3.IntegrityError, OverflowError):
                 raise StudyError(
-                    f'there is no screen {screen} with place {position}'
+                    f'there is no screen {screen} with position {position}'
                 ) from None
 
     def finish(self, code: str) -> None:
-        """End a participant's study; nothing can be changed afterwards.
+        """Finish a participant's study; votes cannot change afterwards.
 
         Raises:
-            StudyError: there is no such code, or a question is open.
+            StudyError: nobody has this code, or a question is not answered.
         """
         screens = self.screens(code)['screens']
         open_ = sum(len(QUESTIONS) - len(s['votes']) for s in screens)
@@ -232,7 +250,7 @@ class Store:
             )
 
     def votes(self) -> list[Vote]:
-        """List all votes as they came in, replaced ones too."""
+        """Return all votes in the order of their time, also replaced ones."""
         with self._open() as db:
             rows = db.execute(
                 'SELECT vote.id, vote.participant, finished IS NOT NULL, '
@@ -281,12 +299,12 @@ class Store:
 
 @contextmanager
 def connect(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database for one transaction, which is made to last.
+    """Open a database for one transaction that is safely on the disk.
 
     Args:
-        path: of the file; made if it is not there.
+        path: of the file; created if need be.
     """
-    # no `isolation_level`: sqlite3 would leave tables out of transactions
+    # with an `isolation_level`, sqlite3 would commit each new table at once
     db = sqlite3.connect(path, timeout=30, isolation_level=None)
     try:
         db.execute('PRAGMA journal_mode = WAL')

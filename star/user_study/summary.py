@@ -1,4 +1,4 @@
-"""Votes to shares: for each question, over all sets and set by set."""
+"""Shares of the votes by question, over all sets and for each set."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ ALL = 'all'  # sets
 
 @dataclass(frozen=True)
 class VoteShare:
-    """How often a method was chosen.
+    """A method's share of the votes on a question.
 
     Args:
         dataset: set of the clips, or 'all'.
-        question: that was answered.
-        method: chosen.
+        question: one of `QUESTIONS`.
+        method: name of the method.
         votes: for this method.
         total: votes for all methods.
-        participants: who voted.
+        participants: number of people who voted.
         wilson: interval that takes votes as independent.
         bootstrap: interval over participants; None for fewer than two.
     """
@@ -41,11 +41,11 @@ class VoteShare:
 
 
 def counted(votes: Sequence[Vote], finished: bool = False) -> list[Vote]:
-    """Keep the votes that no later one replaces.
+    """Return the votes that no later vote replaces.
 
     Args:
-        votes: all.
-        finished: keep those of participants who have finished only.
+        votes: all votes.
+        finished: return only those of participants who have finished.
     """
     return [v for v in votes if v.counts and (v.finished or not finished)]
 
@@ -53,27 +53,27 @@ def counted(votes: Sequence[Vote], finished: bool = False) -> list[Vote]:
 def summarise(
     votes: Sequence[Vote], methods: Sequence[str], seed: int = 0
 ) -> list[VoteShare]:
-    """Count votes.
+    """Count the votes for each method.
 
     Args:
-        votes: those that count.
-        methods: all of the study, chosen or not.
+        votes: from `counted`.
+        methods: all methods of the study.
         seed: of the bootstrap.
 
     Returns:
-        All sets together first, then each set where there are several;
-        nothing for a question without votes.
+        Shares over all sets, then of each set if there are several; none for
+        a question without votes.
     """
     sets = sorted({vote.dataset for vote in votes})
     shares = []
     for dataset in [ALL, *(sets if len(sets) > 1 else [])]:
         for question in QUESTIONS:
-            part = [
+            group = [
                 vote
                 for vote in votes
                 if vote.question == question and dataset in (ALL, vote.dataset)
             ]
-            shares += _count(part, methods, dataset, seed) if part else []
+            shares += _count(group, methods, dataset, seed) if group else []
     return shares
 
 

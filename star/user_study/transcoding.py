@@ -1,4 +1,4 @@
-"""Make of each version a file that every browser plays, once."""
+"""Conversion of each version to a file that every browser plays."""
 
 import hashlib
 import os
@@ -11,15 +11,15 @@ import numpy as np
 from star.user_study.sources import StudyClip
 from star.video.io import VideoInfo, VideoReader, VideoWriter
 
-CRF = 12  # of x264; what it costs: docs/user_study.md
+CRF = 12  # of x264; docs/user_study.md says what it changes
 
 
 def version_key(path: Path, fps: Fraction, crf: float = CRF) -> str:
-    """Tell apart what a version is made of, without reading it.
+    """Return a hash of a version's files without reading them.
 
     Args:
-        path: video or folder of frames; where it lies does not matter.
-        fps: frames per second.
+        path: video or folder of frames; only its name counts.
+        fps: frame rate.
         crf: constant rate factor.
 
     Returns:
@@ -39,27 +39,27 @@ def transcode_clip(
     crf: float = CRF,
     say: Callable[[str], None] = print,
 ) -> dict[str, str]:
-    """Make the files of all versions of a clip that are not there yet.
+    """Convert all versions of a clip whose files do not exist yet.
 
-    H.264, yuv420p, no sound, frame i at i / fps seconds whatever the times
-    of the source: all versions then show the same frame at the same time.
+    H.264, yuv420p, no sound. Frame i is shown at i / fps seconds, whatever
+    its time in the source, so that all versions show it at the same time.
 
     Args:
-        clip: inspected.
-        cache: folder that takes the files.
-        crf: constant rate factor, the same for all.
-        say: is told what is made.
+        clip: from `inspect`.
+        cache: folder of the files.
+        crf: constant rate factor.
+        say: prints a line for each conversion.
 
     Returns:
         Name of the file without `.mp4`, by method.
 
     Raises:
-        VideoError: a version cannot be read or a file not be written.
+        VideoError: a version cannot be read, or a file cannot be written.
     """
     keys = {}
     for method, path in clip.files.items():
         key = version_key(path, clip.fps, crf)
-        # equal files of two methods must not be one address
+        # two methods with equal files must not share an address
         key = hashlib.sha256(f'{method} {clip.key} {key}'.encode()).hexdigest()
         keys[method] = key[:32]
         target = cache / f'{key[:32]}.mp4'
@@ -83,11 +83,11 @@ def _transcode(path: Path, target: Path, clip: StudyClip, crf: float) -> None:
         for i, frame in enumerate(reader):
             image = _even(frame.image)
             writer.write(image, i / rate, 1 / rate)
-    os.utime(target, (0, 0))  # tells nobody which was made first
+    os.utime(target, (0, 0))  # the time must not give the order away
 
 
 def _even(image: np.ndarray) -> np.ndarray:
-    """Repeat the last row and column where yuv420p cannot hold the size."""
+    """Repeat the last row and column of odd sizes, as yuv420p needs."""
     height, width = image.shape[:2]
     pad = ((0, height % 2), (0, width % 2), (0, 0))
     return np.pad(image, pad, mode='edge')

@@ -1,7 +1,7 @@
-"""The study as a web page: what is asked for by a browser, and by no other.
+"""Web application of a study, with Flask.
 
-Browsers learn no method's, set's or clip's name: only places on a screen and
-random ids of versions.
+Browsers do not get the names of methods, sets and clips, only positions on a
+screen and random ids of versions.
 """
 
 import hmac
@@ -34,7 +34,7 @@ _HEADERS = {
     ),
     'X-Content-Type-Options': 'nosniff',
     'X-Frame-Options': 'DENY',
-    # not 'no-referrer', which would make the origin of forms unknown
+    # with 'no-referrer' the origin of forms would be unknown
     'Referrer-Policy': 'same-origin',
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Cross-Origin-Opener-Policy': 'same-origin',
@@ -47,19 +47,19 @@ _MONTH = 30 * 24 * 3600  # seconds
 def create_app(
     store: Store, cache: Path, hosts: tuple[str, ...] = ()
 ) -> 'Flask':
-    """Make the web application of a study.
+    """Create the web application of a study.
 
     Args:
         store: the study.
-        cache: folder of the files that are played.
-        hosts: names under which it may be called; none for any.
+        cache: folder of the files that browsers play.
+        hosts: names of the server that requests may have; empty for any.
 
     Raises:
         ImportError: Flask is not installed.
         ValueError: a file is missing.
     """
     flask = compat.require('flask', 'study')
-    cache = cache.resolve()  # Flask would look beside its own files
+    cache = cache.resolve()  # Flask takes a relative path as its own
     files = {id_: cache / f'{f}.mp4' for id_, f in store.files().items()}
     missing = [str(file) for file in files.values() if not file.is_file()]
     if missing:
@@ -79,20 +79,20 @@ def create_app(
 
 
 def make_server(app: 'Flask', host: str, port: int) -> 'BaseWSGIServer':
-    """Bind a server; it answers as soon as `serve_forever` is called.
+    """Bind a server, which answers once `serve_forever` is called.
 
     Args:
-        app: the study.
+        app: from `create_app`.
         host: address to listen at.
-        port: 0 for any that is free.
+        port: 0 for any free one.
 
     Raises:
-        ValueError: the address is in use or is none of this machine.
+        ValueError: the address is in use, or is none of this machine.
     """
     serving = compat.require('werkzeug.serving', 'study')
 
     class Quiet(serving.WSGIRequestHandler):  # type: ignore[name-defined]
-        """Keeps the codes of participants out of the terminal."""
+        """Keeps the participants' codes out of the terminal."""
 
         protocol_version = 'HTTP/1.1'
 
@@ -101,7 +101,7 @@ def make_server(app: 'Flask', host: str, port: int) -> 'BaseWSGIServer':
 
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     try:
-        # bound here: Werkzeug would print and leave where it cannot
+        # Werkzeug itself would print an error and end the process
         bound = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = str(error.strerror).partition(' (')[0]
@@ -115,7 +115,7 @@ def make_server(app: 'Flask', host: str, port: int) -> 'BaseWSGIServer':
             app,
             threaded=True,
             request_handler=Quiet,
-            fd=bound.fileno(),  # it takes a copy
+            fd=bound.fileno(),  # Werkzeug copies it
         )
 
 
@@ -133,9 +133,9 @@ def _token(store: Store, visitor: str) -> str:
 
 
 def _refuse_hosts(hosts: tuple[str, ...]) -> None:
-    """Refuse other names, which a foreign page can give to this address.
+    """Refuse requests to other host names: a foreign page can use one.
 
-    Flask's own list of trusted hosts takes no IPv6 address.
+    Flask's own list of trusted hosts cannot hold an IPv6 address.
     """
     from flask import abort, request
 
@@ -144,7 +144,7 @@ def _refuse_hosts(hosts: tuple[str, ...]) -> None:
 
 
 def _refuse_foreign(store: Store) -> None:
-    """Refuse what is posted from anywhere but a page of this visitor."""
+    """Refuse posts that do not come from a page of this visitor."""
     from flask import abort, request
 
     if request.method in ('GET', 'HEAD', 'OPTIONS'):
@@ -182,7 +182,7 @@ def _add_pages(app: 'Flask', store: Store) -> None:
             store,
             'study.html',
             code=code,
-            places=range(1, len(store.methods) + 1),
+            positions=range(1, len(store.methods) + 1),
             questions=QUESTION_TEXTS,
             count=len(shown['screens']),
         )
@@ -203,7 +203,7 @@ def _add_pages(app: 'Flask', store: Store) -> None:
 
 
 def _page(store: Store, template: str, **values: Any) -> Any:
-    """Fill a template in, with a token for the visitor's cookie."""
+    """Render a template with a token for the visitor's cookie."""
     from flask import make_response, render_template, request
 
     visitor = request.cookies.get(_VISITOR) or secrets.token_urlsafe(16)
@@ -246,7 +246,7 @@ def _add_answers(app: 'Flask', store: Store) -> None:
 
 
 def _check_types(given: Any, expected: dict[str, type]) -> None:
-    """Refuse anything but an object of exactly these fields."""
+    """Refuse a value that is no object with exactly these fields."""
     if not isinstance(given, dict) or given.keys() != expected.keys():
         raise StudyError(f'a vote has {", ".join(expected)}')
     for name, kind in expected.items():
@@ -265,13 +265,13 @@ def _add_files(app: 'Flask', files: dict[str, Path]) -> None:
         return Response(texts[name], mimetype=_ASSETS[name])
 
     def video(id_: str) -> Any:
-        """Send a listed file, or the part that is asked for."""
+        """Send a listed file, or the requested range of it."""
         if id_ not in files:
             abort(404)
         answer = send_file(
             files[id_],
             'video/mp4',
-            download_name='clip.mp4',  # else the file's own is told
+            download_name='clip.mp4',  # instead of the file's own name
             etag=id_,
             max_age=3600,
         )

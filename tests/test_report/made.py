@@ -1,4 +1,4 @@
-"""Small runs as `tools/test.py` writes them, with and without pictures."""
+"""Small results as `star test` writes them, with and without pictures."""
 
 import copy
 import json

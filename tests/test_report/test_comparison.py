@@ -1,4 +1,4 @@
-"""Which clips are averaged, what is ranked, what cannot be compared."""
+"""Means over shared clips, ranks, and refusal of unequal results."""
 
 from pathlib import Path
 

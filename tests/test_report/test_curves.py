@@ -1,4 +1,4 @@
-"""Lines lie where the numbers say."""
+"""Coordinates of curves against their scores."""
 
 import math
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""Which clips, which files, which crop."""
+"""Choice of clips, files and crops."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page is whole HTML, needs nothing else, and escapes what it shows."""
+"""The page is valid HTML, loads nothing and escapes names."""
 
 from html.parser import HTMLParser
 from pathlib import Path

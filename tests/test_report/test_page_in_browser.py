@@ -1,4 +1,4 @@
-"""What the page does when it is opened from the file system in Chromium."""
+"""The page in Chromium, opened from the file system."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Profiles hold the pixels of the files, and lie where they are drawn."""
+"""Profiles have the pixels of the files, in the right coordinates."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which of our runs are the paper's methods, and what it printed."""
+"""Methods and settings of the paper, and their numbers."""
 
 from pathlib import Path
 

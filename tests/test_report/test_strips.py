@@ -1,4 +1,4 @@
-"""Pictures stand in their row and column."""
+"""Pictures are in their row and column."""
 
 import numpy as np
 

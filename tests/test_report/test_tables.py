@@ -1,4 +1,4 @@
-"""What stands in the cells, in Markdown and as data."""
+"""Cells of the tables, in Markdown and as data."""
 
 import csv
 import io

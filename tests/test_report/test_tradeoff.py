@@ -1,4 +1,4 @@
-"""Points are the means of the files and the numbers of the paper."""
+"""Points are the files' means and the paper's numbers."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Runs with results as tools/test.py writes them."""
+"""Runs with results as `star test` writes them."""
 
 from pathlib import Path
 

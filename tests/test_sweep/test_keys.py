@@ -1,4 +1,4 @@
-"""Which keys lead to a setting."""
+"""Keys that a config has, and keys that it lacks."""
 
 import pytest
 from mmengine.config import Config

@@ -1,4 +1,4 @@
-"""What a sweep runs, and what its folders are called."""
+"""Runs of a sweep, and names of their folders."""
 
 import re
 

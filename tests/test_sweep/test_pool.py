@@ -1,4 +1,4 @@
-"""Runs at once, failures, interruptions: with commands that take moments."""
+"""Parallel runs, failures and interruptions, with stand-in commands."""
 
 import csv
 import io

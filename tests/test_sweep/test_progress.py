@@ -1,4 +1,4 @@
-"""How far a sweep is, and how long it will take."""
+"""Progress of a sweep, and estimate of the time left."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Optuna as the search engine: ranges, trials, and going on after a kill."""
+"""Optuna as the search engine: ranges, trials, and resuming after a kill."""
 
 import re
 

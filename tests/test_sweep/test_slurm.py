@@ -1,4 +1,4 @@
-"""A sweep as an array of jobs, with an sbatch that notes what it gets."""
+"""A sweep as an array of jobs, with an sbatch that keeps its script."""
 
 import os
 import re

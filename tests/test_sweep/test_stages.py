@@ -1,4 +1,4 @@
-"""The commands of a run, and what its folders say about it."""
+"""Commands of a run, and marks in its folders."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tables of a sweep: what they say of ours and of the paper's."""
+"""Tables of a sweep: our numbers and the paper's."""
 
 import csv
 import html

@@ -1,4 +1,4 @@
-"""Small studies: methods whose frames say which method and frame they are."""
+"""Small studies: the grey of a frame states its method and its number."""
 
 import sqlite3
 from pathlib import Path

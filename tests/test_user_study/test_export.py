@@ -1,4 +1,4 @@
-"""Votes to tables and charts, counted by hand."""
+"""Tables and charts against votes counted by hand."""
 
 import csv
 import io

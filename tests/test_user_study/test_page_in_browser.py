@@ -35,7 +35,7 @@ SETTLED = """return document.querySelector('#screen')?.classList
 TIMES = """return [...document.querySelectorAll('video')]
   .map((video) => video.currentTime)"""
 STATUS = "return document.querySelector('#status').textContent"
-PLACE = "return document.querySelector('#place').textContent"
+HEADING = "return document.querySelector('#heading').textContent"
 
 
 @pytest.fixture(scope='module')
@@ -107,7 +107,7 @@ def test_a_study_with_the_keyboard(window: Browser, study: tuple[Store, str]):
     screens = shown(store, code)
     for i, key in enumerate('21'):
         until(window, SETTLED)
-        assert window.run(PLACE) == f'Clip {i + 1} of 2'
+        assert window.run(HEADING) == f'Clip {i + 1} of 2'
         # what is shown in a place is what is written down for it
         assert window.run(GREYS) == greys_of(screens[i], 0)
         window.press('body', key, ENTER)
@@ -120,9 +120,9 @@ def test_a_study_with_the_keyboard(window: Browser, study: tuple[Store, str]):
             'return document.querySelector("#place").textContent'
             f' !== "Clip {i + 1} of 2"',
         )
-    until(window, PLACE, 'The end')
+    until(window, HEADING, 'The end')
     window.click('#finish')
-    until(window, PLACE, 'Finished')
+    until(window, HEADING, 'Finished')
     assert answers(store) == [
         (1, 'quality', screens[0][1]),
         (1, 'consistency', screens[0][2]),
@@ -131,7 +131,7 @@ def test_a_study_with_the_keyboard(window: Browser, study: tuple[Store, str]):
     ]
     assert store.screens(code)['finished'] is True
     visit(window, f'{address}/study/{code}')
-    until(window, PLACE, 'Finished')
+    until(window, HEADING, 'Finished')
     assert window.messages() == []
 
 
@@ -149,14 +149,14 @@ def test_a_study_with_the_mouse(window: Browser, study: tuple[Store, str]):
     checked = (
         'return document.querySelectorAll(".choice input:checked").length'
     )
-    assert (window.run(PLACE), window.run(checked)) == ('Clip 1 of 2', 1)
+    assert (window.run(HEADING), window.run(checked)) == ('Clip 1 of 2', 1)
     window.click(choice.format('quality', 3))
     until(window, 'return document.querySelector("#next").disabled', False)
     window.click('#next')
-    until(window, PLACE, 'Clip 2 of 2')
+    until(window, HEADING, 'Clip 2 of 2')
     until(window, SETTLED)
     window.click('#previous')
-    until(window, PLACE, 'Clip 1 of 2')
+    until(window, HEADING, 'Clip 1 of 2')
     window.click(choice.format('quality', 2))
     until(window, STATUS, 'Saved')
     assert answers(store) == [

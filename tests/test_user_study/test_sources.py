@@ -1,4 +1,4 @@
-"""Which clips are shown, and what cannot be compared."""
+"""Choice of the clips, and refusal of clips that do not match."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_missing_set(tmp_path: Path, name: str):
 
 def test_too_many_clips(tmp_path: Path):
     found = methods(tmp_path)
-    message = r'`clips` must be <= 1, the clips of set, got 2$'
+    message = r'`clips` must be <= 1, the number of clips of set, got 2$'
     with pytest.raises(ValueError, match=message):
         find_clips(found, [], 2)
     with pytest.raises(ValueError, match='`clips` must be >= 1, got 0'):

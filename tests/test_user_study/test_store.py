@@ -1,4 +1,4 @@
-"""What the database keeps, and what it refuses."""
+"""Votes that the database keeps, and requests that it refuses."""
 
 import sqlite3
 from pathlib import Path
@@ -56,9 +56,9 @@ def test_last_vote_counts_and_history_is_kept(store: Store):
 @pytest.mark.parametrize(
     ('screen', 'question', 'position', 'message'),
     [
-        (2, 'quality', 0, 'there is no screen 2 with place 0'),
-        (-1, 'quality', 0, 'there is no screen -1 with place 0'),
-        (0, 'quality', 3, 'there is no screen 0 with place 3'),
+        (2, 'quality', 0, 'there is no screen 2 with position 0'),
+        (-1, 'quality', 0, 'there is no screen -1 with position 0'),
+        (0, 'quality', 3, 'there is no screen 0 with position 3'),
         (0, 'speed', 0, "there is no question 'speed'"),
     ],
 )
@@ -132,10 +132,10 @@ def test_refuses_other_methods(tmp_path: Path):
     with pytest.raises(ValueError) as caught:
         prepare(tmp_path, sources[:2])
     assert str(caught.value) == (
-        f"`methods` must be those of the study {path}, ['alpha', 'beta', "
-        "'gamma'], got ['alpha', 'beta']"
+        f"`methods` must be ['alpha', 'beta', 'gamma'] as in the study "
+        f"{path}, got ['alpha', 'beta']"
     )
-    with pytest.raises(ValueError, match=r'`seed` must be .* 0, got 4'):
+    with pytest.raises(ValueError, match=r'`seed` must be 0 as .*, got 4'):
         prepare(tmp_path, sources, seed=4)
 
 
@@ -144,12 +144,14 @@ def test_refuses_other_clips(tmp_path: Path):
     prepare(tmp_path, sources)
     image = tmp_path / 'beta' / 'set' / 'two' / '00000000.png'
     image.write_bytes((image.parent / '00000001.png').read_bytes())
-    with pytest.raises(ValueError, match='set/two of beta is not as it was'):
+    with pytest.raises(ValueError, match='set/two of beta has changed'):
         prepare(tmp_path, sources)
     for source in sources:
         folder = Path(source.partition('=')[2]) / 'set'
         (folder / 'one').rename(folder / 'first')
-    with pytest.raises(ValueError, match=r'`clips` must be those of'):
+    with pytest.raises(
+        ValueError, match=r'`clips` must be .* as in the study'
+    ):
         prepare(tmp_path, sources)
 
 

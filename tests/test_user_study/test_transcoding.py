@@ -1,4 +1,4 @@
-"""What browsers are given is what the methods made, frame by frame."""
+"""Browsers get the methods' clips frame by frame."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the server answers, asked without a browser."""
+"""The server's answers, without a browser."""
 
 import re
 from collections.abc import Iterator
@@ -198,11 +198,11 @@ def test_a_token_is_one_visitors(client: Any):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        ({'position': 3}, 'there is no screen 0 with place 3'),
+        ({'position': 3}, 'there is no screen 0 with position 3'),
         ({'position': '0'}, '`position` must be int'),
         ({'position': True}, '`position` must be int'),
         ({'position': 0.0}, '`position` must be int'),
-        ({'screen': 9}, 'there is no screen 9 with place 0'),
+        ({'screen': 9}, 'there is no screen 9 with position 0'),
         ({'screen': None}, '`screen` must be int'),
         ({'question': 'best'}, "there is no question 'best'"),
         ({'method': 'alpha'}, 'a vote has screen, question, position'),

@@ -1,6 +1,6 @@
 'use strict';
-// One participant's study: shows a screen, plays its versions in step, sends
-// each choice as soon as it is made.
+// One participant's study: shows a screen, plays its versions in step, and
+// sends each choice at once.
 
 const $ = (id) => document.getElementById(id);
 const { code, token } = document.body.dataset;
@@ -11,7 +11,7 @@ const names = questions.map((box) => box.dataset.question);
 
 let screens = [];
 let index = 0; // of the screen; screens.length is the end
-let active = 0; // question that digits answer
+let active = 0; // question that the digit keys answer
 let finished = false;
 
 /* ---- the server ---- */
@@ -32,8 +32,8 @@ function say(text, alert = false) {
   $('status').classList.toggle('alert', alert);
 }
 
-/* ---- loading: whole files, so that playing never waits for the network;
-   and streams of many videos would use up a browser's connections ---- */
+/* ---- loading: whole files, so that playing never waits for the network.
+   Streams of many videos would use up the browser's connections ---- */
 
 const loaded = new Map(); // screen -> promise of addresses
 
@@ -45,7 +45,7 @@ function load(i) {
       return URL.createObjectURL(await answer.blob());
     });
     const all = Promise.all(urls);
-    all.catch(() => loaded.delete(i)); // to be tried again
+    all.catch(() => loaded.delete(i)); // the next call tries again
     loaded.set(i, all);
   }
   return loaded.get(i);
@@ -63,7 +63,7 @@ function forget() {
 
 let playing = false;
 let frame = 0;
-let turn = 0; // whoever waits gives up when another turn has begun
+let turn = 0; // code that waits gives up when another turn has begun
 
 const clip = () => screens[index];
 const timeOf = (i) => (i + 0.5) / clip().fps; // the middle of a frame
@@ -110,7 +110,7 @@ function stop() {
 
 function pause() {
   stop();
-  show(frame); // all at the same one
+  show(frame); // all versions at the same frame
 }
 
 async function play() {
@@ -130,8 +130,8 @@ async function play() {
   if (mine === turn) follow(mine);
 }
 
-// The first video is the clock. Small gaps are closed by speed, which nobody
-// sees, larger ones by a jump.
+// The first video is the clock. Small gaps are closed by a change of speed
+// that nobody sees, larger ones by a jump.
 function follow(mine) {
   if (mine !== turn) return;
   if (videos.every((video) => video.ended)) {
@@ -161,7 +161,7 @@ function step(by) {
 /* ---- zoom, shared ---- */
 
 let scale = 1;
-let shift = [0, 0]; // of the middle, in parts of the picture
+let shift = [0, 0]; // of the centre, in shares of the picture
 
 function zoom(factor) {
   scale = Math.max(1, Math.min(scale * factor, 8));
@@ -196,7 +196,7 @@ for (const view of document.querySelectorAll('.view')) {
 /* ---- answers ---- */
 
 const answered = (screen) => names.every((name) => name in screen.votes);
-let waiting = Promise.resolve(); // one vote after the other
+let waiting = Promise.resolve(); // sends one vote after the other
 let unsaved = 0;
 
 function choose(question, position) {
@@ -221,7 +221,7 @@ function choose(question, position) {
   refresh();
 }
 
-// What is saved is what is shown, unless more is under way.
+// Shows the saved choices, unless others are being saved.
 function refresh() {
   const done = screens.map((s) => names.filter((n) => n in s.votes).length);
   $('progress').value = done.reduce((sum, count) => sum + count, 0);
@@ -270,12 +270,12 @@ async function go(to) {
   $('previous').disabled = index === 0;
   $('next').hidden = end;
   if (end) {
-    $('place').textContent = finished ? 'Finished' : 'The end';
+    $('heading').textContent = finished ? 'Finished' : 'The end';
     say('');
     refresh();
     return;
   }
-  $('place').textContent = `Clip ${index + 1} of ${screens.length}`;
+  $('heading').textContent = `Clip ${index + 1} of ${screens.length}`;
   const last = index + 1 === screens.length;
   $('next').textContent = last ? 'To the end' : 'Next clip';
   await present();
@@ -311,7 +311,7 @@ async function present() {
   if (index + 1 < screens.length) load(index + 1).catch(() => {});
 }
 
-// As square a grid as there can be; its rows share the height.
+// Makes the grid as square as possible; its rows share the height.
 function fit() {
   const columns = Math.ceil(Math.sqrt(videos.length));
   const rows = Math.ceil(videos.length / columns);
@@ -332,7 +332,7 @@ async function finish() {
   }
 }
 
-/* ---- what people do ---- */
+/* ---- input ---- */
 
 const toggle = () => (playing ? pause() : play());
 const keys = {
@@ -354,9 +354,9 @@ document.addEventListener('keydown', (event) => {
   const pressed = ['Enter', ' '].includes(event.key);
   if (pressed && event.target.closest('button')) return; // it is clicked
   const shown = index < screens.length;
-  const place = '123456789'.indexOf(event.key);
-  if (shown && event.key.length === 1 && place >= 0 && place < videos.length) {
-    choose(active, place);
+  const digit = '123456789'.indexOf(event.key);
+  if (shown && event.key.length === 1 && digit >= 0 && digit < videos.length) {
+    choose(active, digit);
   } else if (event.key in keys && (shown || event.key === 'PageUp')) {
     keys[event.key]();
   } else {
