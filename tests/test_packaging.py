@@ -3,6 +3,7 @@
 import ast
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from mmengine.fileio import load
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import star
 from tests.paths import ROOT
 
 FOLDERS = ['star', 'configs', 'tools']
@@ -287,3 +290,18 @@ def test_only_mmcv_and_mmagic_have_upper_bounds():
         if specifier.operator != '>='
     }
     assert bounded == {'mmcv-lite', 'mmagic'}
+
+
+def test_citation_states_the_version():
+    citation = load(ROOT / 'CITATION.cff', file_format='yaml')
+    assert citation['version'] == star.__version__
+
+
+def test_ci_runs_the_oldest_and_the_newest_python():
+    config = read_config()
+    named = re.findall(r':: (3\.\d+)', config['metadata']['classifiers'])
+    job = load(ROOT / '.github' / 'workflows' / 'ci.yml')['jobs']['check']
+    assert job['strategy']['matrix']['python'] == [named[0], named[-1]]
+    assert job['steps'][-1]['run'] == '.ci/run'
+    oldest = config['options']['python_requires']
+    assert oldest == f'>={named[0]}'
