@@ -3,9 +3,11 @@ import io
 import subprocess
 import sys
 
+import mmengine.utils
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import MessageHub
 
 from star.utils import compat
@@ -165,3 +167,32 @@ def test_mmagic_imports_and_runs():
         '    print(tuple(net(torch.rand(1, 2, 3, 64, 64)).shape))\n'
     )
     assert output.endswith('(1, 2, 3, 256, 256)')
+
+
+@pytest.fixture
+def own_lookup(monkeypatch):
+    """Let mmengine's table of packages and its lookup be changed."""
+    from mmengine.config import config, utils
+
+    table = {k: v for k, v in utils.MODULE2PACKAGE.items() if k != 'star'}
+    monkeypatch.setattr(utils, 'MODULE2PACKAGE', table)
+    for name in ('is_installed', 'get_installed_path'):
+        monkeypatch.setattr(config, name, getattr(mmengine.utils, name))
+    return config
+
+
+def test_base_configs_are_found_without_pkg_resources(own_lookup, tmp_path):
+    compat.allow_star_configs()
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'star::star/tiny.py'\n")
+    config = Config.fromfile(path, import_custom_modules=False)
+    assert config.model.type == 'STARModel'
+    path.write_text("_base_ = 'mmseg::a/b.py'\n")
+    with pytest.raises(ModuleNotFoundError, match='mmsegmentation'):
+        Config.fromfile(path, import_custom_modules=False)
+
+
+def test_lookup_stays_where_pkg_resources_is_there(own_lookup, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pkg_resources', object())
+    compat.allow_star_configs()
+    assert own_lookup.is_installed is mmengine.utils.is_installed
