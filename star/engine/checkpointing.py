@@ -1,10 +1,10 @@
-"""Checkpoints as folders that are whole or not there at all.
+"""Checkpoints as folders that are always complete.
 
-In the run's folder lie `iter_N/` with `weights.safetensors`, `training.pt` and
-perhaps `ema.safetensors`, and `last_checkpoint`, which names one of them.
+The run's folder has `iter_N/` with `weights.safetensors`, `training.pt` and
+perhaps `ema.safetensors`, and the file `last_checkpoint`, which names one of
+these folders.
 """
 
-import pickle
 import re
 import shutil
 from collections.abc import Mapping
@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from star.utils.files import (
@@ -23,6 +22,7 @@ from star.utils.files import (
     set_aside,
     write_text,
 )
+from star.utils.tensor_files import read_checkpoint
 
 WEIGHTS = 'weights.safetensors'
 EMA = 'ema.safetensors'
@@ -39,28 +39,28 @@ def save_checkpoint(
     state: Mapping[str, Any],
     ema: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write `iter_N` and then let `last_checkpoint` point to it.
+    """Write `iter_N` and then its name to `last_checkpoint`.
 
-    Killed at any moment, this leaves the checkpoints that there were, and
-    possibly the new one; `last_checkpoint` names one that is complete.
+    A process that is killed leaves the earlier checkpoints, and possibly the
+    new one; `last_checkpoint` always names a complete one.
 
     Args:
         work_dir: the run's folder.
-        iteration: N, iterations that the run has done.
+        iteration: N, number of iterations that the run has done.
         weights: tensors by name.
-        state: whatever else continues the run: tensors and builtin types.
+        state: the rest of the run's state: tensors and builtin types.
         ema: averaged weights by name.
 
     Returns:
         The checkpoint's folder.
 
     Raises:
-        TypeError: `state` holds something that could not be read back.
-        OSError: the disk is full, say; the earlier checkpoints stay.
+        TypeError: `state` holds a value that could not be read back.
+        OSError: it cannot be written; the earlier checkpoints stay.
     """
     folder = Path(work_dir) / f'iter_{iteration}'
     state = plain(state)
-    # one may be there of a process that was killed before it pointed to it
+    # a killed process may have left one that `last_checkpoint` does not name
     with atomic_folder(folder, replace=True) as temporary:
         _write_tensors(weights, temporary / WEIGHTS)
         torch.save(state, temporary / STATE)
@@ -71,19 +71,16 @@ def save_checkpoint(
 
 
 def point_to(folder: Path) -> None:
-    """Let `last_checkpoint` name a complete checkpoint beside it."""
+    """Write a complete checkpoint's name to `last_checkpoint` beside it."""
     assert is_complete(folder), folder
     write_text(folder.parent / LAST, folder.name)
 
 
 def find_last(work_dir: str | Path) -> Path | None:
-    """Find the checkpoint that `last_checkpoint` names.
-
-    Returns:
-        Its folder, or None where the run has no checkpoint.
+    """Return the folder that `last_checkpoint` names, or None without one.
 
     Raises:
-        ValueError: it names something that is no checkpoint folder.
+        ValueError: it names no complete checkpoint.
     """
     last = Path(work_dir) / LAST
     if not last.is_file():
@@ -118,22 +115,23 @@ def resume_path(work_dir: str | Path) -> Path:
 
 
 def set_resume(config: Config, folder: Path | None) -> None:
-    """Let a config's run continue from a checkpoint, or start anew.
+    """Set a config to continue from a checkpoint, or to start a new run.
 
-    The data sampler is told its first draw here: the loop asks it for data
-    as soon as it is built, before any hook is called.
+    It also sets the first index of the data sampler, because the loop takes
+    data from it before any hook is called.
 
     Args:
-        config: of a run with `SafeCheckpointHook` and `DrawSampler`; changed.
-        folder: the checkpoint's, or None for a new run.
+        config: of a run with `SafeCheckpointHook` and `DrawSampler`; changed
+            in place.
+        folder: of the checkpoint; None for a new run.
 
     Raises:
         ValueError: the checkpoint cannot be read.
     """
-    config.resume = False  # mmengine's own way, for its own checkpoints
+    config.resume = False  # it is for mmengine's own checkpoints
     hook = config.default_hooks.checkpoint
     sampler = config.train_dataloader.sampler
-    if hook.pop('resume_from', None):  # of a config that a run has dumped
+    if hook.pop('resume_from', None):  # in a config that a run has dumped
         sampler.pop('start')
     if folder is not None:
         hook.resume_from = str(folder)
@@ -141,22 +139,16 @@ def set_resume(config: Config, folder: Path | None) -> None:
 
 
 def load_state(folder: Path, mmap: bool = False) -> dict[str, Any]:
-    """Read what a checkpoint holds besides weights, running no code from it.
+    """Read a checkpoint's state, running no code from the file.
 
     Args:
-        folder: the checkpoint's.
-        mmap: tensors are mapped: enough for looking at the rest.
+        folder: of the checkpoint.
+        mmap: map the tensors instead of reading them.
 
     Raises:
         ValueError: the file is missing, damaged, or holds code.
     """
-    path = folder / STATE
-    try:
-        return torch.load(
-            path, map_location='cpu', weights_only=True, mmap=mmap
-        )
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise _unreadable(path, error) from error
+    return read_checkpoint(folder / STATE, mmap)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
@@ -165,30 +157,30 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file is missing or damaged.
     """
-    return _read_tensors(folder / WEIGHTS)
+    return read_checkpoint(folder / WEIGHTS)
 
 
 def load_ema(folder: Path) -> dict[str, Tensor] | None:
-    """Read a checkpoint's averaged weights by name; None if it has none.
+    """Read a checkpoint's averaged weights by name, or return None.
 
     Raises:
         ValueError: the file is damaged.
     """
     path = folder / EMA
-    return _read_tensors(path) if path.exists() else None
+    return read_checkpoint(path) if path.exists() else None
 
 
 def is_complete(folder: Path) -> bool:
-    """Tell whether a folder is a checkpoint: they appear in one piece."""
+    """Return whether a folder is a checkpoint; it appears in one piece."""
     return (folder / WEIGHTS).is_file() and (folder / STATE).is_file()
 
 
 def remove_old(work_dir: str | Path, max_keep: int) -> None:
-    """Remove all but the newest checkpoints, never the last one's folder.
+    """Remove all but the newest checkpoints and the one named as last.
 
     Args:
         work_dir: the run's folder.
-        max_keep: how many stay, >= 1.
+        max_keep: number of checkpoints to keep, >= 1.
     """
     last = find_last(work_dir)
     folders = sorted(
@@ -201,21 +193,21 @@ def remove_old(work_dir: str | Path, max_keep: int) -> None:
 
 
 def remove_leftovers(work_dir: str | Path) -> None:
-    """Remove what a killed process was writing or removing."""
+    """Remove files and folders that a killed process left unfinished."""
     remove_temporary(work_dir, 'iter_*')
     remove_temporary(work_dir, LAST)
 
 
 def plain(value: Any, where: str = 'state') -> Any:
-    """Copy a nest of containers, checking that it loads with `weights_only`.
+    """Copy nested containers; refuse what `weights_only` would not load.
 
     Args:
-        value: of tensors, numbers, strings, None, and dict, list and tuple
-            of them; tensors come to the CPU.
-        where: what to call `value` in the message.
+        value: tensors, numbers, strings, None, and dict, list and tuple of
+            them; tensors are copied to the CPU.
+        where: name of `value` in the message.
 
     Raises:
-        TypeError: it holds something else.
+        TypeError: `value` holds another type.
     """
     if isinstance(value, Tensor):
         return value.detach().cpu()
@@ -238,15 +230,3 @@ def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
         for name, tensor in tensors.items()
     }
     save_file(own, path, metadata={'format': 'pt'})
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return ValueError(f'{path} cannot be read: {reason}')

@@ -1,7 +1,6 @@
 """Moving average of the trained parameters."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,19 +10,20 @@ from torch import Tensor, nn
 
 from star.engine.run_state import trained_parameters
 from star.registry import HOOKS
+from star.utils.state_dicts import find_misfits
 
 
 @HOOKS.register_module()
 class TrainedEMAHook(Hook):
     """Averages the trained parameters in float32; validation uses the average.
 
-    mmengine's own hook copies the whole model, frozen parts and all. The
+    mmengine's own hook copies the whole model, including frozen parts. The
     weight of the old average rises to `decay` as (1 + n) / (10 + n) over the
-    iterations n, so that the start is soon forgotten.
+    iterations n, so that the initial weights soon count little.
 
     Args:
         decay: final weight of the old average, in [0, 1).
-        begin: iterations before the first one that counts.
+        begin: iterations before averaging starts.
 
     Raises:
         ValueError: `decay` or `begin` out of range.
@@ -49,7 +49,7 @@ class TrainedEMAHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Move the average towards the new weights."""
+        """Update the average with the new weights."""
         n = runner.iter - self.begin
         if n < 0:
             return
@@ -61,15 +61,15 @@ class TrainedEMAHook(Hook):
             self.averages[name].lerp_(parameter.float(), weight)
 
     def load(self, model: nn.Module, averages: Mapping[str, Tensor]) -> None:
-        """Take over averages by name, as copies on the model's device.
+        """Copy averages by name to the model's device.
 
         Raises:
-            ValueError: they are not those of the trained parameters.
+            ValueError: the names are not those of the trained parameters.
         """
         parameters = trained_parameters(model)
-        if averages.keys() != parameters.keys():
-            odd = min(averages.keys() ^ parameters.keys())
-            raise ValueError(f'averaged weights do not fit the model: {odd}')
+        misfits = find_misfits(parameters, averages)
+        if misfits:
+            raise ValueError(f'averaged weights do not fit: {misfits}')
         self.averages = {
             name: averages[name]
             .detach()
@@ -77,48 +77,26 @@ class TrainedEMAHook(Hook):
             for name, p in parameters.items()
         }
 
-    def before_val_epoch(self, runner: Runner) -> None:
-        """Put the average in place of the weights."""
-        self.swap_in(runner.model)
-
-    def after_val_epoch(
-        self, runner: Runner, metrics: dict[str, float] | None = None
-    ) -> None:
-        """Put the weights back."""
-        self.swap_out(runner.model)
-
     @torch.no_grad()
-    def swap_in(self, model: nn.Module) -> None:
-        """Put the average, if it has begun, in place of the weights."""
-        parameters = trained_parameters(model)
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Replace the weights by the average, if averaging has begun."""
+        parameters = trained_parameters(runner.model)
         for name, average in self.averages.items():
             self._own[name] = parameters[name].detach().clone()
             parameters[name].copy_(average)
 
     @torch.no_grad()
-    def swap_out(self, model: nn.Module) -> None:
-        """Put the weights back."""
-        parameters = trained_parameters(model)
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Restore the weights."""
+        parameters = trained_parameters(runner.model)
         for name, own in self._own.items():
             parameters[name].copy_(own)
         self._own = {}
 
 
 def find_ema(runner: Runner) -> TrainedEMAHook | None:
-    """Find the run's averaging hook, if it has one."""
+    """Return the run's averaging hook, or None."""
     hooks = (h for h in runner.hooks if isinstance(h, TrainedEMAHook))
     return next(hooks, None)
-
-
-@contextmanager
-def averaged_weights(runner: Runner) -> Iterator[None]:
-    """Let the model have its averaged weights, where there are any."""
-    ema = find_ema(runner)
-    if ema is None:
-        yield
-        return
-    ema.swap_in(runner.model)
-    try:
-        yield
-    finally:
-        ema.swap_out(runner.model)

@@ -1,16 +1,50 @@
-"""Tensors by name: whether they are those of a model."""
+"""Compare the tensors of a file with a model's, and load them strictly."""
 
 from collections.abc import Mapping, Set
+from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
+
+_SHOWN = 3  # names that a message lists
+
+
+class HasShape(Protocol):
+    """A tensor, or something that stands for one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sides."""
+
+
+def load_strict(
+    module: nn.Module, state: Mapping[str, Tensor], source: object
+) -> None:
+    """Load a state dict that must fit a module exactly.
+
+    Args:
+        module: keeps its dtype and device; on meta it takes the tensors
+            themselves, so that nothing is held twice.
+        state: tensors by name.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: tensors are missing, unknown or of another shape; one
+            line names them.
+    """
+    misfits = find_misfits(module.state_dict(), state)
+    if misfits:
+        kind = type(module).__name__
+        raise ValueError(f'{source} does not fit {kind}: {misfits}')
+    on_meta = any(tensor.is_meta for tensor in module.parameters())
+    module.load_state_dict(state, strict=True, assign=on_meta)
 
 
 def find_misfits(
-    own: Mapping[str, Tensor],
-    given: Mapping[str, Tensor],
+    own: Mapping[str, HasShape],
+    given: Mapping[str, HasShape],
     needed: Set[str] | None = None,
 ) -> str:
-    """Tell how given tensors do not fit a model.
+    """Describe how given tensors do not fit a model.
 
     Args:
         own: the model's tensors by name.
@@ -19,20 +53,32 @@ def find_misfits(
 
     Returns:
         How many tensors are missing, unknown or of another shape, with the
-        first name of each; empty where all fit.
+        first names of each; empty where all fit.
     """
     needed = own.keys() if needed is None else needed
-    problems = {
-        'missing': needed - given.keys(),
-        'unknown': given.keys() - own.keys(),
-        'of another shape': {
-            name
-            for name in own.keys() & given.keys()
-            if own[name].shape != given[name].shape
-        },
+    reshaped = {
+        f'{name} is {tuple(given[name].shape)} not {tuple(own[name].shape)}'
+        for name in own.keys() & given.keys()
+        if tuple(own[name].shape) != tuple(given[name].shape)
     }
-    return ', '.join(
-        f'{len(names)} {what} ({min(names)} ...)'
-        for what, names in problems.items()
-        if names
-    )
+    found = describe_misfits(needed - given.keys(), given.keys() - own.keys())
+    shapes = _listed(reshaped, 'of another shape')
+    return ', '.join(filter(None, [found, shapes]))
+
+
+def describe_misfits(missing: Set[str], unknown: Set[str]) -> str:
+    """Count names that are missing or unknown, and list the first ones.
+
+    Returns:
+        One line, empty where both are empty.
+    """
+    found = [_listed(missing, 'missing'), _listed(unknown, 'unknown')]
+    return ', '.join(filter(None, found))
+
+
+def _listed(names: Set[str], trait: str) -> str:
+    if not names:
+        return ''
+    shown = ', '.join(sorted(names)[:_SHOWN])
+    more = ', ...' if len(names) > _SHOWN else ''
+    return f'{len(names)} {trait} ({shown}{more})'

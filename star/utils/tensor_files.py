@@ -1,15 +1,17 @@
-"""Files of tensors larger than memory: read and written one by one."""
+"""Files of tensors: read without running code, or streamed one by one."""
 
 import json
-from collections.abc import Callable, Mapping
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from star.utils.files import atomic_path
@@ -19,6 +21,69 @@ _KINDS = {
     torch.bfloat16: 'BF16',
     torch.float16: 'F16',
 }
+
+
+def read_state(
+    path: str | Path, wrappers: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """Read a file's state dict without running code from it.
+
+    Args:
+        path: as for `read_checkpoint`. All names may begin with 'module.',
+            which is removed.
+        wrappers: keys under which the file may hold the state dict; the
+            first that it has counts. 'state_dict' is always one.
+
+    Raises:
+        ValueError: the file cannot be read, or holds no state dict.
+    """
+    state: Any = read_checkpoint(path)
+    for keys in wrappers, ('state_dict',):
+        key = next((k for k in keys if k in state), None)
+        state = state if key is None else state[key]
+        if not isinstance(state, Mapping) or not state:
+            raise ValueError(f'{path}: holds no state dict')
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise ValueError(f'{path}: entry {name!r} is no tensor but {kind}')
+    if all(name.startswith('module.') for name in state):
+        return {k.removeprefix('module.'): v for k, v in state.items()}
+    return dict(state)
+
+
+def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
+    """Read a file of tensors and plain values without running code from it.
+
+    Args:
+        path: `.safetensors`, or anything that `torch.save` wrote.
+        mmap: map tensors where the format allows it instead of reading them.
+
+    Raises:
+        ValueError: the file is absent, damaged, or holds anything else.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == '.safetensors':
+            return load_file(path)
+        loaded = torch.load(
+            path,
+            map_location='cpu',
+            weights_only=True,
+            mmap=mmap and _is_mappable(path),
+        )
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f'{path}: not a plain file of tensors (it is damaged or holds '
+            'code, which is never run)'
+        ) from None
+    except Exception as error:  # noise, read as a pickle, raises anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f'{path}: cannot be read ({reason})') from None
+    if not isinstance(loaded, dict):
+        kind = type(loaded).__name__
+        raise ValueError(f'{path}: holds a {kind}, not a state dict')
+    return loaded
 
 
 @dataclass(frozen=True)
@@ -140,6 +205,15 @@ def check_target(src: Path, dst: Path, overwrite: bool) -> None:
         raise ValueError(f'{dst}: exists (use --overwrite)')
     if dst.exists() and dst.resolve().is_relative_to(src.resolve()):
         raise ValueError(f'{dst}: is the source, or a part of it')
+
+
+def _is_mappable(path: Path) -> bool:
+    """Return whether a file's tensors lie in it uncompressed."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as file:
+        kinds = {entry.compress_type for entry in file.infolist()}
+    return kinds == {zipfile.ZIP_STORED}
 
 
 def _header(tensors: Mapping[str, LazyTensor], dtype: torch.dtype) -> bytes:

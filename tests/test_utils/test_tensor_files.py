@@ -1,4 +1,7 @@
 import os
+import pickle
+import stat
+import sys
 
 import pytest
 import torch
@@ -9,6 +12,9 @@ from star.utils.tensor_files import (
     LazyTensor,
     held,
     open_safetensors,
+    read_checkpoint,
+    read_state,
+    save_tensors,
     write_safetensors,
 )
 
@@ -73,3 +79,117 @@ def test_damaged_file_is_refused_in_one_line(tmp_path):
         with pytest.raises(ValueError, match=file.name) as error:
             open_safetensors(file)
         assert len(str(error.value).splitlines()) == 1
+
+
+def test_saved_tensors(tmp_path):
+    path = tmp_path / 'a.safetensors'
+    tensors = {'a': torch.randn(3), 'b': torch.tensor([1, 2])}
+    path.write_bytes(b'old')
+    with pytest.raises(ValueError, match='contiguous'):
+        save_tensors({'c': TENSORS['c']}, path)
+    assert path.read_bytes() == b'old'
+    save_tensors(tensors, path)
+    assert_equal(load_file(path), tensors)
+    path.with_name('normal').touch()
+    normal = path.with_name('normal').stat().st_mode
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(normal)
+
+
+STATE = {'weight': torch.arange(6.0).view(2, 3), 'bias': torch.ones(2)}
+
+
+def assert_equal(found, expected):
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert found[name].dtype == tensor.dtype
+        assert torch.equal(found[name], tensor)
+
+
+def test_all_kinds_of_files_are_read(tmp_path):
+    save_file(STATE, tmp_path / 'a.safetensors')
+    torch.save(STATE, tmp_path / 'b.pth')
+    torch.save(STATE, tmp_path / 'c', _use_new_zipfile_serialization=False)
+    for name in ('a.safetensors', 'b.pth', 'c'):
+        assert_equal(read_state(tmp_path / name), STATE)
+        assert_equal(read_checkpoint(tmp_path / name, mmap=False), STATE)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        {'state_dict': STATE, 'epoch': 3},
+        {'params_ema': STATE, 'params': {'old': torch.zeros(1)}},
+        {'params_ema': {'state_dict': STATE}},
+        {f'module.{k}': v for k, v in STATE.items()},
+        {'state_dict': {f'module.{k}': v for k, v in STATE.items()}},
+    ],
+)
+def test_state_dict_is_found_in_its_wrapping(tmp_path, content):
+    torch.save(content, tmp_path / 'a.pth')
+    found = read_state(tmp_path / 'a.pth', ('params_ema', 'params'))
+    assert_equal(found, STATE)
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        ({}, 'no state dict'),
+        ({'state_dict': {}}, 'no state dict'),
+        ({'state_dict': 3}, 'no state dict'),
+        ({**STATE, 'epoch': 3}, "entry 'epoch' is no tensor but int"),
+    ],
+)
+def test_anything_but_a_state_dict_is_refused(tmp_path, content, reason):
+    path = tmp_path / 'a.pth'
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=rf'a\.pth: .*{reason}'):
+        read_state(path)
+
+
+class Code:
+    def __reduce__(self):
+        return (sys.exit, (66,))
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [
+        ('code.pt', pickle.dumps(Code())),
+        ('empty.pt', b''),
+        ('text.pt', b'hello, this is no checkpoint'),
+        ('cut.pt', b'PK\x03\x04' + bytes(100)),
+        ('empty.safetensors', b''),
+        ('text.safetensors', b'hello, this is no checkpoint'),
+        ('list.pt', None),
+        ('absent.pt', None),
+        ('absent.safetensors', None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_bad_files_are_refused_in_one_line(tmp_path, name, content):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    if name == 'list.pt':
+        torch.save([torch.zeros(1)], path)
+    for read in read_checkpoint, read_state:
+        with pytest.raises(ValueError, match=name) as error:
+            read(path)
+        assert '\n' not in str(error.value)
+
+
+def test_code_in_a_zip_checkpoint_is_not_run(tmp_path):
+    path = tmp_path / 'code.pt'
+    torch.save({'state_dict': Code()}, path)
+    with pytest.raises(ValueError, match='code'):
+        read_checkpoint(path)
+
+
+def test_truncated_file_is_refused(tmp_path):
+    state = {'a': torch.randn(2000)}
+    for suffix, save in (('pt', torch.save), ('safetensors', save_file)):
+        path = tmp_path / f'a.{suffix}'
+        save(state, path)
+        path.write_bytes(path.read_bytes()[:-1000])
+        with pytest.raises(ValueError, match=suffix):
+            read_checkpoint(path)

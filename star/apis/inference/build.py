@@ -17,16 +17,13 @@ from torch.overrides import TorchFunctionMode
 from star.apis.inference.baselines import is_baseline, load_files
 from star.apis.inference.devices import find_device, find_model_dtype
 from star.apis.inference.weights import find_weights
-from star.models.backbones.i2vgen.checkpoints import (
-    load_checkpoint_file,
-    load_star_weights,
-    unwrap,
-)
+from star.models.backbones.i2vgen.checkpoints import load_star_weights
 from star.models.editors import NetworkBaseline
 from star.models.layers.lora import merge_lora
 from star.registry import MODELS
 from star.utils.paths import config_path, config_root
-from star.utils.state_dicts import find_misfits
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 
 DEFAULT_CONFIG = 'tiny_compact'  # its weights ship with the package
 # width and tokens of a prompt, where a config does not say otherwise
@@ -341,26 +338,17 @@ def enter_files(settings: Config, paths: dict[str, Path]) -> None:
 def _load(model: nn.Module, paths: dict[str, Path]) -> None:
     """Load what the parts have not loaded themselves."""
     if 'asset' in paths:
-        _load_whole(model, paths['asset'])
+        load_strict(model, read_state(paths['asset']), paths['asset'])
         return
     # on meta they take the file's tensors instead of copying them
     backbone = model.get_submodule('backbone').to('meta')
     controlnet = model.get_submodule('controlnet').to('meta')
-    checkpoint = load_checkpoint_file(paths['star'])
+    state = read_state(paths['star'])
     try:
-        load_star_weights(backbone, controlnet, checkpoint)
+        load_star_weights(backbone, controlnet, state)
     except ValueError as error:
         reason = _first_line(error)
         raise ValueError(f'{paths["star"]}: {reason}') from error
-
-
-def _load_whole(model: nn.Module, path: Path) -> None:
-    """Load a file that holds every tensor of a model and no others."""
-    state = unwrap(load_checkpoint_file(path))
-    misfits = find_misfits(model.state_dict(), state)
-    if misfits:
-        raise ValueError(f'{path} does not fit the model, tensors: {misfits}')
-    model.load_state_dict(state, strict=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,8 +1,7 @@
-"""The method that is tested: a config's model with the weights it is to have.
+"""The tested method: a config's model with its weights.
 
-`star.apis.inference.build.init_model` is for restoring; here a training's checkpoint, a
-baseline's file and no weights at all will do as well, and what was loaded is
-written down.
+Unlike `star.apis.inference.build.init_model` this accepts a training's
+checkpoint, a baseline's file, or no weights at all, and records the files.
 """
 
 from collections.abc import Mapping
@@ -22,29 +21,28 @@ from star.apis.inference.build import (
 )
 from star.apis.inference.weights import find_weights
 from star.apis.train.training import start_files
-from star.models.backbones.i2vgen.checkpoints import (
-    load_checkpoint_file,
-    sha256_of,
-    unwrap,
-)
 from star.models.editors.weight_files import FILES
 from star.models.layers.lora import merge_lora
 from star.registry import MODELS
+from star.utils.files import sha256_of
 from star.utils.state_dicts import find_misfits
+from star.utils.tensor_files import read_state
 
 _TRAINED, _AVERAGED = 'weights.safetensors', 'ema.safetensors'
 
 
 @dataclass(frozen=True)
-class Method:
-    """A model that can restore, and where its weights come from.
+class TestedMethod:
+    """A model and the source of its weights.
 
     Args:
         model: frozen.
-        checkpoint: as it was asked for; None for the config's own.
+        checkpoint: as the user gave it; None for the config's own.
         files: SHA-256 of each file of weights by its name.
         random_init: the weights are random numbers.
     """
+
+    __test__ = False  # not a test of pytest
 
     model: nn.Module
     checkpoint: str | None = None
@@ -58,23 +56,23 @@ def load_method(
     weights: str | None = None,
     averaged: bool = False,
     weights_dir: str | None = None,
-) -> Method:
+) -> TestedMethod:
     """Build a config's model with its weights.
 
     Args:
         config: with `model`.
-        checkpoint: None for the weights that the config names; a word of
-            its `weights`; a training's folder `iter_N`; a file, for a model
-            of ours with all or the trained tensors, for a baseline its own;
-            or 'none' for random numbers where there are weights at all.
-        weights: where the weights that were not trained come from, and those
+        checkpoint: None for the weights that the config names; a variant of
+            the config's `weights`; the folder `iter_N` of a training; a file
+            with all or the trained tensors, or with a baseline's weights; or
+            'none' for random numbers.
+        weights: source of the weights that were not trained, and of those
             that the config names: as for `find_weights`, for a baseline as
             for `load_files`.
-        averaged: take the averaged weights of a folder.
-        weights_dir: a folder that is searched for a baseline's files.
+        averaged: take the averaged weights of the folder.
+        weights_dir: folder that is searched for a baseline's files.
 
     Raises:
-        ValueError: there are no such weights, or they do not fit.
+        ValueError: the weights are missing, or do not fit the model.
     """
     word = None if checkpoint is None else str(checkpoint)
     if word == 'none':
@@ -92,54 +90,56 @@ def load_method(
 
 
 def load_trained(model: nn.Module, path: Path) -> None:
-    """Load a file that holds at least what the model trains.
+    """Load a file that has at least the trained tensors of a model.
 
     Args:
-        model: where to; keeps its dtype and device.
+        model: keeps its dtype and device.
         path: the file.
 
     Raises:
-        ValueError: a trained tensor is absent, or one has no place.
+        ValueError: a trained tensor is missing, or a tensor is unknown.
     """
-    state = unwrap(load_checkpoint_file(path))
+    state = read_state(path)
     trained = {n for n, p in model.named_parameters() if p.requires_grad}
     misfits = find_misfits(model.state_dict(), state, trained)
     if misfits:
-        raise ValueError(f'{path} does not fit the model, tensors: {misfits}')
+        raise ValueError(f'{path} does not fit the model: {misfits}')
     model.load_state_dict(state, strict=False)
 
 
-def _without_weights(config: Config) -> Method:
+def _without_weights(config: Config) -> TestedMethod:
     if 'text_encoder' in config.model:
         config = without_text(config)
     model = build_model(config)
     take_random(model)
-    return Method(_frozen(model), 'none', random_init=_has_weights(model))
+    return TestedMethod(
+        _frozen(model), 'none', random_init=_has_weights(model)
+    )
 
 
 def _with_own_weights(
     config: Config, word: str | None, weights: str | None
-) -> Method:
-    """Load what the config names, or its variant of that word."""
+) -> TestedMethod:
+    """Load the weights that the config names, or a variant of them."""
     wanted = config.get('weights', {})
     if is_random(config, word or weights):
         return _without_weights(config)
     if wanted:
         paths = find_weights(wanted, word or weights)
         model = build_with_weights(config, paths)
-        return Method(_frozen(model), word, _digests(paths))
+        return TestedMethod(_frozen(model), word, _digests(paths))
     model = build_model(config)
     if _has_weights(model):
         raise ValueError(
             f'config {config.filename} names no weights: give CHECKPOINT, or '
             '`none` for random numbers'
         )
-    return Method(_frozen(model))
+    return TestedMethod(_frozen(model))
 
 
 def _baseline(
     config: Config, word: str | None, weights: str | None, folder: str | None
-) -> Method:
+) -> TestedMethod:
     """Build a baseline and load its files."""
     if word is not None and word not in FILES and not Path(word).is_file():
         raise ValueError(f'there is no checkpoint {word!r}')
@@ -148,11 +148,13 @@ def _baseline(
     model = build_model(config)
     paths = load_files(model, word or weights, folder)
     files = _digests({str(path): path for path in paths})
-    return Method(_frozen(model), word, files)
+    return TestedMethod(_frozen(model), word, files)
 
 
-def _with_trained(config: Config, path: Path, weights: str | None) -> Method:
-    """Load what a training began from, and what it left."""
+def _with_trained(
+    config: Config, path: Path, weights: str | None
+) -> TestedMethod:
+    """Load the weights a training started from, and its checkpoint."""
     wanted = start_files(config, weights)
     paths = find_weights(wanted, weights) if wanted else {}
     if paths:
@@ -161,7 +163,7 @@ def _with_trained(config: Config, path: Path, weights: str | None) -> Method:
         model = MODELS.build(config.model)
     load_trained(model, path)
     files = _digests({**paths, 'checkpoint': path})
-    return Method(_frozen(model), str(path), files)
+    return TestedMethod(_frozen(model), str(path), files)
 
 
 def _has_weights(model: nn.Module) -> bool:

@@ -15,14 +15,11 @@ from star.apis.inference.build import (
 )
 from star.apis.inference.devices import find_device
 from star.apis.inference.weights import find_weights
-from star.models.autoencoders.temporal_vae import load_strictly
-from star.models.backbones.i2vgen.checkpoints import (
-    load_checkpoint_file,
-    unwrap,
-)
 from star.models.editors.star.draws import Draws
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 
 # the parts, and the names of their files in a config's `weights`
 _FILES = {'autoencoder': 'vae', 'text_encoder': 'text'}
@@ -144,7 +141,7 @@ def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
     paths = find_weights(wanted, source)
     enter_files(settings, paths)
     whole = paths.get('star') or paths.get('asset')
-    return {} if whole is None else unwrap(load_checkpoint_file(whole))
+    return {} if whole is None else read_state(whole)
 
 
 def _build(
@@ -166,7 +163,7 @@ def _build(
     }
     pretrained = settings.model[name].get('pretrained')
     if own and (first or not pretrained):
-        load_strictly(part, own, f'the file of the {name}')
+        load_strict(part, own, f'the file of the {name}')
     elif part.state_dict() and not pretrained:
         raise ValueError(
             f'no weights for the {name}: give --weights, or set '

@@ -7,12 +7,8 @@ from torch import Tensor
 
 from star.cli.common import DONE
 from star.engine.checkpointing import load_ema, load_weights, resume_path
-from star.models.backbones.i2vgen.checkpoints import (
-    load_checkpoint_file,
-    unwrap,
-)
 from star.utils.compat import allow_mmengine_resume
-from star.utils.tensor_files import check_target, save_tensors
+from star.utils.tensor_files import check_target, read_state, save_tensors
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,7 +23,7 @@ def read(src: Path, ema: bool) -> dict[str, Tensor]:
         if ema:
             raise ValueError(f'--ema needs a checkpoint folder, got {src}')
         allow_mmengine_resume()
-        return unwrap(load_checkpoint_file(src))
+        return read_state(src)
     folder = resume_path(src)
     weights, averages = load_weights(folder), load_ema(folder)
     if ema and averages is None:
@@ -46,9 +42,9 @@ def publish(args: argparse.Namespace) -> int:
     if not state:
         raise ValueError(f'no name in {args.src} starts with {args.prefix!r}')
     if args.base:
-        state = {**unwrap(load_checkpoint_file(args.base)), **state}
+        state = {**read_state(args.base), **state}
     if args.vae:
-        for name, tensor in load_checkpoint_file(args.vae).items():
+        for name, tensor in read_state(args.vae).items():
             state['autoencoder.vae.' + name] = tensor
     if args.half:
         state = {name: tensor.half() for name, tensor in state.items()}

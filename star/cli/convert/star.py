@@ -9,13 +9,12 @@ from star.cli.common import DONE
 from star.models.backbones import I2VGenUNet
 from star.models.backbones.i2vgen.checkpoints import (
     StateDict,
-    load_checkpoint_file,
     network_state,
     star_state,
 )
 from star.models.controlnets import UNetControlNet
 from star.utils.files import verify_sha256
-from star.utils.tensor_files import check_target, save_tensors
+from star.utils.tensor_files import check_target, read_state, save_tensors
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,9 +34,9 @@ def convert(src: Path, dst: Path, sha256: str | None = None) -> None:
     """
     if sha256:
         verify_sha256(src, sha256)
-    checkpoint = load_checkpoint_file(src)
+    source = read_state(src)
     torch.manual_seed(0)  # LIEM of VEnhancer is drawn
-    state = star_state(checkpoint, expected_state())
+    state = star_state(source, expected_state())
     save_tensors({k: v.contiguous() for k, v in state.items()}, dst)
 
 

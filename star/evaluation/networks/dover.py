@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from star.evaluation.networks.convnext3d import ConvNeXt3D
 from star.evaluation.networks.video_swin import VideoSwin
-from star.evaluation.weights import fill, load_state
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 
 _DIM = 768
 
@@ -80,7 +81,7 @@ def load_dover(path: str | Path) -> DOVERNetwork:
         ValueError: the file is damaged or does not fit, such as
             DOVER-Mobile, which is another network.
     """
-    state = load_state(path)
+    state = read_state(path)
     if any(name.endswith('.grn.gamma') for name in state):
         raise ValueError(
             f'`weights`: {path} is DOVER-Mobile, which is another network; '
@@ -89,7 +90,7 @@ def load_dover(path: str | Path) -> DOVERNetwork:
     with torch.device('meta'):  # initial values are not needed
         network = DOVERNetwork()
     network.to_empty(device='cpu')
-    fill(network, state, str(path))
+    load_strict(network, state, str(path))
     return network.requires_grad_(False).eval()
 
 

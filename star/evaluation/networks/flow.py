@@ -18,8 +18,10 @@ from star.evaluation.networks.raft_steps import (
     pixel_grid,
     upsample_flow,
 )
-from star.evaluation.weights import fill, find_any, load_state
+from star.evaluation.weights import find_any
 from star.utils import compat
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 
 # files trained on FlyingChairs and FlyingThings alone, the original's first;
 # torchvision ported the first version of the large network from it
@@ -96,9 +98,9 @@ class RAFT(nn.Module):
             )
         self.num_updates = num_updates
         path = find_raft(network, weights)
-        state = to_torchvision(load_state(path))
+        state = to_torchvision(read_state(path))
         self.raft = _build(network)
-        fill(self.raft, state, str(path))
+        load_strict(self.raft, state, str(path))
         # a little faster on CPUs, unlike for the encoders
         self.raft.update_block.to(memory_format=torch.channels_last)
         self.requires_grad_(False).eval()

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from star.models.layers.norm import set_norm_groups
 from star.registry import MODELS
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 from star.video.tiling import (
     Tile,
     TileSize,
@@ -292,48 +294,8 @@ def load_vae_weights(vae: nn.Module, path: str | Path) -> None:
     Raises:
         ValueError: there is no such file, or it belongs to another network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     file = _weight_file(Path(path))
-    try:
-        state = load_file(file)
-    except SafetensorError as error:
-        raise ValueError(f'{file} is no safetensors file: {error}') from error
-    load_strictly(vae.get_submodule('vae'), state, str(file))
-
-
-def load_strictly(
-    module: nn.Module, state: dict[str, Tensor], source: str
-) -> None:
-    """Load a state dict that must fit; say in one line what does not.
-
-    Args:
-        module: where to; keeps its dtype and device.
-        state: tensors by name.
-        source: where they come from, for the message.
-
-    Raises:
-        ValueError: names are missing or unexpected, or shapes differ.
-    """
-    own = module.state_dict()
-    common = own.keys() & state.keys()
-    problems = {
-        'missing': own.keys() - state.keys(),
-        'unexpected': state.keys() - own.keys(),
-        'of another shape': {
-            key for key in common if own[key].shape != state[key].shape
-        },
-    }
-    found = '; '.join(
-        f'{what}: {", ".join(sorted(keys))}'
-        for what, keys in problems.items()
-        if keys
-    )
-    if found:
-        kind = type(module).__name__
-        raise ValueError(f'{source} does not fit this {kind}: {found}')
-    module.load_state_dict(state)
+    load_strict(vae.get_submodule('vae'), read_state(file), file)
 
 
 def _weight_file(path: Path) -> Path:

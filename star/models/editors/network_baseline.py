@@ -1,7 +1,7 @@
 """What baselines with a network share: pixels, padding, tiles, weights."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from star.models.backbones.i2vgen.checkpoints import (
-    load_checkpoint_file,
-    unwrap,
-)
 from star.models.editors.base import Baseline, Chunk, round_pixels
 from star.models.editors.recipe import Recipe
 from star.models.restoration.options import RestoreOptions
 from star.utils.state_dicts import find_misfits
+from star.utils.tensor_files import read_state
 from star.video.padding import crop, pad_replicate
 from star.video.tiling import Tile, both_axes, plan_tiles
 
@@ -42,7 +39,7 @@ class NetworkBaseline(Baseline):
     Args:
         recipe: what the method declares of itself.
         weights: file, or name of a published one, see `weight_files.FILES`.
-        chunk: as for `Baseline`.
+        window: as for `Baseline`.
         overlap: as for `Baseline`.
         tile: side of a spatial tile in pixels of the input; 0 for no tiles.
         tile_overlap: pixels that neighbouring tiles share.
@@ -58,12 +55,12 @@ class NetworkBaseline(Baseline):
         self,
         recipe: Recipe,
         weights: str | None = None,
-        chunk: int | None = None,
+        window: int | None = None,
         overlap: int | None = None,
         tile: int = 0,
         tile_overlap: int = 32,
     ) -> None:
-        super().__init__(recipe, chunk, overlap)
+        super().__init__(recipe, window, overlap)
         self.weights, self.loaded = weights, False
         self.state: Any = None
         self.register_load_state_dict_post_hook(_mark_loaded)
@@ -108,23 +105,20 @@ class NetworkBaseline(Baseline):
         return (self.weights,)
 
     @property
-    def used_options(self) -> frozenset[str]:
-        """Names of the options that this method heeds."""
-        return super().used_options | {'tile', 'tile_overlap'}
+    def options_used(self) -> frozenset[str]:
+        """Names of the options that matter to it."""
+        return super().options_used | {'tile', 'tile_overlap'}
 
-    def check_options(
-        self, options: RestoreOptions, given: Collection[str] = ()
-    ) -> None:
+    def check_options(self, options: RestoreOptions) -> None:
         """Refuse options that this method cannot restore with.
 
         Args:
-            options: for `restore`.
-            given: as for `Baseline`.
+            options: of a restoration.
 
         Raises:
             ValueError: naming the option, the rule and the value.
         """
-        super().check_options(options, given)
+        super().check_options(options)
         if not options.tile:
             return
         sides, shared = self._tile_of(options)
@@ -160,12 +154,7 @@ class NetworkBaseline(Baseline):
         Raises:
             ValueError: the file cannot be read or is another network's.
         """
-        checkpoint = load_checkpoint_file(path)
-        key = next((k for k in self.wrappers if k in checkpoint), None)
-        try:
-            given = unwrap(checkpoint if key is None else checkpoint[key])
-        except ValueError as error:
-            raise ValueError(f'`weights`: {path}: {error}') from error
+        given = read_state(path, self.wrappers)
         named = {self.rename(name): tensor for name, tensor in given.items()}
         state = {k: v for k, v in named.items() if k is not None}
         own = (self.network if network is None else network).state_dict()

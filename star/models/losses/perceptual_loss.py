@@ -6,9 +6,9 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from star.models.autoencoders.temporal_vae import load_strictly
 from star.registry import MODELS
 from star.utils import compat
+from star.utils.state_dicts import load_strict
 
 NETWORKS = ('squeeze', 'alex', 'vgg')
 _HEADS = 'lins'  # codespell:ignore lins
@@ -170,7 +170,7 @@ def load_lpips(net: str, weights: str | None) -> nn.Module:
             'file with `weights`'
         ) from error
     if weights is not None:
-        load_strictly(network, _read_weights(weights, network), weights)
+        load_strict(network, _read_weights(weights, network), weights)
     return network.requires_grad_(False)
 
 

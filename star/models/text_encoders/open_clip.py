@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from star.models.autoencoders.temporal_vae import load_strictly
 from star.registry import MODELS
+from star.utils.state_dicts import load_strict
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
@@ -211,7 +211,7 @@ def load_text_weights(encoder: OpenCLIPTextEncoder, path: str | Path) -> None:
         for key, value in _read_tower(file).items()
         if not key.startswith(last)
     }
-    load_strictly(encoder.tower, state, str(file))
+    load_strict(encoder.tower, state, file)
 
 
 def _read_tower(file: Path) -> dict[str, Tensor]:

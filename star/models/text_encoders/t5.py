@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from star.models.autoencoders.temporal_vae import load_strictly
 from star.registry import MODELS
 from star.utils.compat import require
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 
 if TYPE_CHECKING:
     from transformers import T5Config
@@ -162,21 +163,13 @@ def load_t5_weights(encoder: T5TextEncoder, path: str | Path) -> None:
         ValueError: there are no such files, or they belong to another
             network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = _find_folder(path, 'text_encoder')
     state: dict[str, Tensor] = {}
     for file in _weight_files(folder):
-        try:
-            state |= load_file(file)
-        except SafetensorError as error:
-            raise ValueError(
-                f'{file} is no safetensors file: {error}'
-            ) from error
+        state |= read_state(file)
     if 'shared.weight' in state:
         state.setdefault(_TIED, state['shared.weight'])
-    load_strictly(encoder.tower, state, str(folder))
+    load_strict(encoder.tower, state, folder)
     _forget(encoder)
 
 

@@ -51,7 +51,9 @@ def test_refuses_what_does_not_fit(tmp_path: Path, state: dict[str, Tensor]):
     path = tmp_path / 'DOVER.pth'
     name = 'aesthetic_head.fc_last.bias'
     torch.save({k: v for k, v in state.items() if k != name}, path)
-    with pytest.raises(ValueError, match=rf'does not fit: .*{name}'):
+    with pytest.raises(
+        ValueError, match=rf'does not fit DOVERNetwork: .*{name}'
+    ):
         load_dover(path)
 
 

@@ -325,8 +325,8 @@ def test_wrong_weights(tmp_path):
     with pytest.raises(ValueError) as error:
         build(pretrained=str(file))
     assert str(error.value) == (
-        f'{file} does not fit this AutoencoderKLCogVideoX: '
-        'missing: encoder.norm_out.bias; unexpected: extra'
+        f'{file} does not fit AutoencoderKLCogVideoX: '
+        '1 missing (encoder.norm_out.bias), 1 unknown (extra)'
     )
     with pytest.raises(ValueError, match='no VAE weights'):
         build(pretrained=str(tmp_path / 'nowhere'))

@@ -169,16 +169,16 @@ def test_wrong_weights(folder, tmp_path):
     with pytest.raises(ValueError, match='does not fit') as error:
         OpenCLIPTextEncoder(str(tmp_path), str(folder), **SMALL)
     assert str(error.value).endswith(
-        'missing: final_layer_norm.bias; '
-        'unexpected: encoder.layers.0.extra.weight; '
-        'of another shape: final_layer_norm.weight'
+        ': 1 missing (final_layer_norm.bias), '
+        '1 unknown (encoder.layers.0.extra.weight), 1 of another shape '
+        '(final_layer_norm.weight is (65,) not (64,))'
     )
 
 
 def test_deeper_weights_are_refused(folder, tmp_path):
     state = open_clip_tower(**SMALL).state_dict()
     save(tmp_path / 'model.safetensors', state)
-    with pytest.raises(ValueError, match=r'unexpected: encoder.layers.2.'):
+    with pytest.raises(ValueError, match=r'16 unknown \(encoder.layers.2.'):
         OpenCLIPTextEncoder(
             str(tmp_path), str(folder), width=64, layers=2, heads=4
         )

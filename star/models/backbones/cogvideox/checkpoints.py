@@ -12,16 +12,14 @@ from torch import Tensor, nn
 
 from star.models.backbones.cogvideox.dit import CogVideoXDiT
 from star.models.backbones.cogvideox.names import Place, find_place, lora_names
-from star.models.backbones.i2vgen.checkpoints import (
-    load_checkpoint_file,
-    refuse_names,
-)
 from star.models.layers.lora import merge_update
+from star.utils.state_dicts import describe_misfits, find_misfits
 from star.utils.tensor_files import (
     LazyTensor,
     held,
     open_folder,
     open_safetensors,
+    read_state,
 )
 
 Tensors = dict[str, LazyTensor]
@@ -70,13 +68,7 @@ def open_weights(path: str | Path) -> Tensors:
         return open_safetensors(path)
     # the trainer saves the state of numpy's random numbers beside the weights
     with torch.serialization.safe_globals(_numpy_types()):
-        checkpoint = load_checkpoint_file(path)
-    state = checkpoint.get('module', checkpoint)
-    if not isinstance(state, Mapping) or not state:
-        raise ValueError(f'{path}: holds no state dict')
-    others = [k for k, v in state.items() if not isinstance(v, Tensor)]
-    if others:
-        raise ValueError(f'{path}: entry {others[0]!r} is no tensor')
+        state = read_state(path, ('module',))
     return {name: held(tensor) for name, tensor in state.items()}
 
 
@@ -138,21 +130,22 @@ def from_base(source: Tensors) -> Tensors:
     """
     expected = _expected(_base_sizes(source))
     names = {name.removeprefix('transformer.'): name for name in expected}
-    missing = [k for k in names if k not in source and '.local' not in k]
-    refuse_names(sorted(missing), sorted(source.keys() - names.keys()))
+    patches = 'patch_embed.proj.weight'
+    given = {**source, patches: _widened(source[patches])}
+    misfits = find_misfits(
+        {name: expected[ours] for name, ours in names.items()},
+        given,
+        {name for name in names if '.local' not in name},
+    )
+    if misfits:
+        raise ValueError(f'checkpoint does not fit: {misfits}')
     generator = torch.Generator().manual_seed(0)
-    tensors = {}
-    for name, ours in names.items():
-        shape = tuple(expected[ours].shape)
-        if name in source and name == 'patch_embed.proj.weight':
-            found = _widened(source[name])
-        elif name in source:
-            found = source[name]
-        else:
-            found = held(_new_gate(shape, generator))
-        _check_shape(name, found.shape, shape)
-        tensors[OUR_PREFIX + ours] = found
-    return tensors
+    return {
+        OUR_PREFIX + ours: given[name]
+        if name in given
+        else held(_new_gate(tuple(expected[ours].shape), generator))
+        for name, ours in names.items()
+    }
 
 
 class _Official:
@@ -183,10 +176,12 @@ class _Official:
         return LazyTensor(shape, partial(self._merge, weight, a, b))
 
     def refuse_others(self) -> None:
-        """Refuse names that are missing or that nothing asked for."""
-        refuse_names(
-            sorted(self.missing), sorted(self.source.keys() - self.used)
+        """Refuse names that are missing or that no tensor of ours needs."""
+        misfits = describe_misfits(
+            self.missing, self.source.keys() - self.used
         )
+        if misfits:
+            raise ValueError(f'checkpoint does not fit: {misfits}')
 
     def _get(self, name: str) -> LazyTensor:
         self.used.add(name)

@@ -1,15 +1,12 @@
-"""Official STAR and VEnhancer weights <-> ours; safe reading of files."""
+"""Names of official STAR and VEnhancer weights, and their mapping to ours."""
 
-import hashlib
-import pickle
 import re
-import zipfile
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping, Set
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from star.utils.state_dicts import find_misfits, load_strict
 
 StateDict = dict[str, Tensor]
 
@@ -113,7 +110,7 @@ def from_official(
     """Translate an official state dict into ours; nothing is copied.
 
     Args:
-        state: official names, as `unwrap` gives them.
+        state: official names, as `read_state` gives them.
         expected: our names and tensors of the right shapes, possibly meta.
 
     Returns:
@@ -123,52 +120,23 @@ def from_official(
         ValueError: names or shapes that do not match.
     """
     table = {official_name(name, expected): name for name in expected}
-    missing = sorted(table.keys() - state.keys())
-    unexpected = sorted(state.keys() - table.keys())
-    liem = sorted(k for k, name in table.items() if _LIEM.search(name))
-    venhancer = [k for k in unexpected if _VENHANCER_ONLY.match(k)]
-    if venhancer and missing == liem:
-        missing = []
-        unexpected = sorted(set(unexpected) - set(venhancer))
-    refuse_names(missing, unexpected)
-    return {
-        table[k]: _fit(k, state[k], expected[table[k]])
-        for k in table
-        if k in state
-    }
-
-
-def unwrap(checkpoint: Mapping) -> StateDict:
-    """Find the tensors in what a file holds.
-
-    Args:
-        checkpoint: a state dict, or a dict with one under 'state_dict'; all
-            names may start with 'module.'.
-
-    Raises:
-        ValueError: something else.
-    """
-    state = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(state, Mapping) or not state:
-        raise ValueError('checkpoint holds no state dict')
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            raise ValueError(
-                f'checkpoint entry {name!r} is no tensor but '
-                f'{type(value).__name__}'
-            )
-    if all(name.startswith('module.') for name in state):
-        return {k.removeprefix('module.'): v for k, v in state.items()}
-    return dict(state)
+    needed = set(table)
+    liem = {k for k, name in table.items() if _LIEM.search(name)}
+    kept = {k: v for k, v in state.items() if not _VENHANCER_ONLY.match(k)}
+    if len(kept) < len(state) and not liem & kept.keys():
+        state, needed = kept, needed - liem
+    shapes = {k: expected[name] for k, name in table.items()}
+    fitted = _fit(state, shapes, needed)
+    return {table[k]: fitted[k] for k in table if k in fitted}
 
 
 def star_state(
-    checkpoint: Mapping, expected: Mapping[str, Tensor]
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> StateDict:
     """Translate any accepted checkpoint into our names, nothing missing.
 
     Args:
-        checkpoint: ours, official STAR or VEnhancer v2, wrapped or not.
+        state: ours, official STAR or VEnhancer v2, as `read_state` gives it.
         expected: our names and tensors of the right shapes, possibly meta.
 
     Returns:
@@ -179,22 +147,14 @@ def star_state(
     Raises:
         ValueError: names or shapes that do not match.
     """
-    state = unwrap(checkpoint)
     if any(name.startswith('backbone.') for name in state):
         trained = any(_LORA.search(k) for k in state)
-        missing = [
-            k
-            for k in expected.keys() - state.keys()
-            if trained or not _LORA.search(k)
-        ]
-        refuse_names(sorted(missing), sorted(state.keys() - expected.keys()))
-        state = {
-            k: _fit(k, state[k], expected[k]) for k in expected if k in state
-        }
+        needed = {k for k in expected if trained or not _LORA.search(k)}
+        found = _fit(state, expected, needed)
     else:
-        state = from_official(state, expected)
+        found = from_official(state, expected)
     return {
-        k: state[k] if k in state else _initial(k, tensor)
+        k: found[k] if k in found else _initial(k, tensor)
         for k, tensor in expected.items()
     }
 
@@ -210,7 +170,7 @@ def network_state(backbone: nn.Module, controlnet: nn.Module) -> StateDict:
 
 
 def load_star_weights(
-    backbone: nn.Module, controlnet: nn.Module, checkpoint: Mapping
+    backbone: nn.Module, controlnet: nn.Module, state: Mapping[str, Tensor]
 ) -> None:
     """Load a checkpoint into the two networks.
 
@@ -220,121 +180,44 @@ def load_star_weights(
     Args:
         backbone: an `I2VGenUNet`.
         controlnet: its `UNetControlNet`.
-        checkpoint: ours, official STAR or VEnhancer v2; see `star_state`.
+        state: ours, official STAR or VEnhancer v2; see `star_state`.
 
     Raises:
         ValueError: names or shapes that do not match.
     """
     expected = network_state(backbone, controlnet)
-    state = star_state(checkpoint, expected)
+    found = star_state(state, expected)
     for prefix, part in (('backbone.', backbone), ('controlnet.', controlnet)):
         own = {
             name.removeprefix(prefix): tensor
-            for name, tensor in state.items()
+            for name, tensor in found.items()
             if name.startswith(prefix)
         }
-        on_meta = any(p.is_meta for p in part.parameters())
-        part.load_state_dict(own, strict=True, assign=on_meta)
+        load_strict(part, own, 'checkpoint')
 
 
-def load_checkpoint_file(path: str | Path) -> dict:
-    """Read a file of tensors without running code from it.
-
-    Args:
-        path: `.safetensors`, or anything `torch.save` wrote. Tensors are
-            mapped, not read, where the format allows it.
-
-    Raises:
-        ValueError: the file is absent, damaged, or holds more than tensors.
-    """
-    path = Path(path)
-    try:
-        if path.suffix == '.safetensors':
-            return load_file(path)
-        loaded = torch.load(
-            path,
-            map_location='cpu',
-            weights_only=True,
-            mmap=_is_mappable(path),
-        )
-    except pickle.UnpicklingError:
-        raise ValueError(
-            f'{path}: not a plain file of tensors (it is damaged or holds '
-            'code, which is never run)'
-        ) from None
-    except Exception as error:  # noise, read as a pickle, raises anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f'{path}: cannot be read ({reason})') from None
-    if not isinstance(loaded, dict):
-        raise ValueError(
-            f'{path}: holds a {type(loaded).__name__}, not a state dict'
-        )
-    return loaded
+def _fit(
+    state: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    needed: Set[str],
+) -> StateDict:
+    """Drop dimensions of size one that the official shapes append."""
+    fitted = {
+        name: _drop_appended(tensor, expected[name].ndim)
+        if name in expected
+        else tensor
+        for name, tensor in state.items()
+    }
+    misfits = find_misfits(expected, fitted, needed)
+    if misfits:
+        raise ValueError(f'checkpoint does not fit: {misfits}')
+    return fitted
 
 
-def _is_mappable(path: Path) -> bool:
-    """Tell whether a file's tensors lie in it uncompressed."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as file:
-        kinds = {entry.compress_type for entry in file.infolist()}
-    return kinds == {zipfile.ZIP_STORED}
-
-
-def sha256_of(path: str | Path) -> str:
-    """Compute a file's SHA-256 as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def verify_sha256(path: str | Path, expected: str) -> None:
-    """Check that a file is the one it should be.
-
-    Args:
-        path: the file.
-        expected: its SHA-256, 64 hexadecimal digits.
-
-    Raises:
-        ValueError: it is another.
-    """
-    actual = sha256_of(path)
-    if actual != expected.lower():
-        raise ValueError(
-            f'{path}: SHA-256 is {actual}, expected {expected}: the file is '
-            'damaged or another version'
-        )
-
-
-def _fit(name: str, tensor: Tensor, expected: Tensor) -> Tensor:
-    shape = [side for side in tensor.shape[expected.ndim :] if side != 1]
-    if shape or tensor.shape[: expected.ndim] != expected.shape:
-        raise ValueError(
-            f'checkpoint entry {name!r} is {tuple(tensor.shape)}, expected '
-            f'{tuple(expected.shape)}'
-        )
-    return tensor.reshape(expected.shape)
-
-
-def refuse_names(missing: list[str], unexpected: list[str]) -> None:
-    """Refuse a checkpoint whose names are not those that are needed.
-
-    Raises:
-        ValueError: either list is not empty; it names what they hold.
-    """
-    if missing or unexpected:
-        raise ValueError(
-            f'checkpoint does not fit: {_listed(missing, "missing")}, '
-            f'{_listed(unexpected, "unexpected")}'
-        )
-
-
-def _listed(names: list[str], what: str) -> str:
-    shown = ', '.join(names[:20])
-    more = f' and {len(names) - 20} more' if len(names) > 20 else ''
-    return f'{len(names)} {what} keys ({shown}{more})'
+def _drop_appended(tensor: Tensor, ndim: int) -> Tensor:
+    if all(side == 1 for side in tensor.shape[ndim:]):
+        return tensor.reshape(tensor.shape[:ndim])
+    return tensor
 
 
 def _initial(name: str, tensor: Tensor) -> Tensor:

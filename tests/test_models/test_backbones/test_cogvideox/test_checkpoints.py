@@ -125,7 +125,7 @@ def test_other_parts_are_left_out_and_counted():
     state['conditioner.embedders.0.weight'] = torch.zeros(3)
     state['first_stage_model.a'] = state['first_stage_model.b'] = torch.ones(1)
     state['denoiser.sigmas'] = torch.ones(4)
-    with pytest.raises(ValueError, match=r'1 unexpected keys \(denoiser.sig'):
+    with pytest.raises(ValueError, match=r'1 unknown \(denoiser.sig'):
         convert(wrap(state))
     found = convert(wrap(state), left_out=['denoiser.'])
     assert found.left_out == {
@@ -154,7 +154,7 @@ QKV = LAYER + 'attention.query_key_value.'
     'state, message',
     [
         (without(LAYER + 'spa_local.conv1.weight'), '1 missing .*spa_local'),
-        (without(QKV + 'matrix_B.2'), r'1 missing keys \(.*matrix_B.2'),
+        (without(QKV + 'matrix_B.2'), r'1 missing \(.*matrix_B.2'),
         (without(QKV + 'original.bias'), 'missing .*query_key_value.bias'),
         (without(PREFIX + 'time_embed.0.weight'), 'no time_embed.0.weight'),
         ({'a': torch.zeros(2)}, 'holds neither'),
@@ -164,7 +164,7 @@ QKV = LAYER + 'attention.query_key_value.'
         (with_shape(PREFIX + 'time_embed.0.weight', 4), 'must have 2 dim'),
         (
             {**official_state(), PREFIX + 'new.weight': torch.zeros(1)},
-            r'1 unexpected keys \(new.weight',
+            r'1 unknown \(new.weight',
         ),
     ],
 )
@@ -211,7 +211,7 @@ def test_base_model_that_sees_an_image_is_refused():
     with pytest.raises(ValueError, match=r'proj_out.weight.*\(16, 32\)'):
         convert(wrap(state))
     state['patch_embed.pos_embedding'] = torch.zeros(1)
-    with pytest.raises(ValueError, match=r'unexpected.*pos_embedding'):
+    with pytest.raises(ValueError, match=r'1 unknown .*pos_embedding'):
         convert(wrap(state))
 
 
