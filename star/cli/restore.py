@@ -12,7 +12,9 @@ from star.apis.inference.batch import Job, is_batch, plan_batch
 from star.apis.inference.build import is_random, load_config
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
-from star.models.restoration.options import RestoreOptions, choose_options
+from star.models.contracts import Restorer
+from star.models.restoration.choose import choose_options
+from star.models.restoration.options import RestoreOptions
 
 _RANDOM = 'the weights are random numbers: nothing was restored'
 _ADVICE = (
@@ -23,12 +25,10 @@ _ADVICE = (
 
 def run(args: argparse.Namespace) -> int:
     """Restore all clips and return the exit code."""
-    if args.steps is not None and args.mode == 'fast':
-        raise ValueError('--steps needs --mode normal: fast has its own 14')
     jobs = plan(args)
     if is_random(load_config(args.config), args.weights):
         args.weights = 'random'
-    model: Any = init_model(args.config, args.weights, args.device, args.dtype)
+    model = init_model(args.config, args.weights, args.device, args.dtype)
     options = choose_options(model, given(args, RestoreOptions))
     results = [restore(model, job, options, args) for job in jobs]
     if args.json:
@@ -60,7 +60,10 @@ def given(args: argparse.Namespace, options: type) -> dict[str, Any]:
 
 
 def restore(
-    model: Any, job: Job, options: RestoreOptions, args: argparse.Namespace
+    model: Restorer,
+    job: Job,
+    options: RestoreOptions,
+    args: argparse.Namespace,
 ) -> dict[str, Any]:
     """Restore one clip; return its report, or the error."""
     files = FileOptions(**given(args, FileOptions))

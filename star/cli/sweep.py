@@ -26,7 +26,7 @@ from star.sweep.plan import Run, Setting, check_names, expand
 from star.sweep.pool import PlannedRun, Pool, describe_plan, list_devices
 from star.sweep.progress import SweepProgress
 from star.sweep.report import PAGE, write_report
-from star.sweep.results import SweepResults, find_row
+from star.sweep.results import SweepResults
 from star.sweep.search import (
     Search,
     parse_objective,
@@ -194,14 +194,14 @@ def run_grid(args: argparse.Namespace) -> int:
         return DONE
     devices = find_devices(args)
     done = sum(work.done for work in sweep.works)
-    progress = SweepProgress(len(sweep.works), done, len(devices), sys.stderr)
-    failures = Pool(sweep.works, devices, progress).run()
+    with SweepProgress(len(sweep.works), done, sys.stderr) as progress:
+        failures = Pool(sweep.works, devices, progress).run()
     return finish(write_report(sweep.runs, sweep.work_dir), sweep, failures)
 
 
 def finish(results: SweepResults, sweep: Sweep, failures: list[str]) -> int:
     """Print where the report is, and the runs that failed."""
-    if results.rows:
+    if results.scores:
         print(f'results: {sweep.work_dir / "report" / PAGE}')
     for remark in results.remarks:
         say(f'note: {remark}')
@@ -220,19 +220,20 @@ def run_optuna(args: argparse.Namespace) -> int:
         return DONE
     devices, failures = find_devices(args), []
     total = search.trials * len(args.seeds)
-    progress = SweepProgress(total, 0, len(devices), sys.stderr)
+    progress = SweepProgress(total, 0, sys.stderr)
 
     def evaluate(settings: Sequence[Setting]) -> list[float | None]:
         check_names(settings)
         runs = [Run(s, seed) for s in settings for seed in args.seeds]
         works = make_works(runs, options)
-        progress.done += sum(work.done for work in works)
+        progress.skip(sum(work.done for work in works))
         failures.extend(Pool(works, devices, progress).run())
         results = write_report(runs, args.work_dir)
         return [cost_of(results, s, search, args.seeds) for s in settings]
 
     batch = max(1, len(devices) // len(args.seeds))
-    settings = run_search(search, args.work_dir, batch, evaluate)
+    with progress:
+        settings = run_search(search, args.work_dir, batch, evaluate)
     runs = [Run(s, seed) for s in settings for seed in args.seeds]
     sweep = Sweep(options, runs, [])
     return finish(write_report(runs, args.work_dir), sweep, failures)
@@ -259,7 +260,7 @@ def cost_of(
     results: SweepResults, setting: Setting, search: Search, seeds: list[int]
 ) -> float | None:
     """Return what a trial minimises; None unless all seeds have scores."""
-    row = find_row(results, setting, search.dataset, search.metric)
-    if row is None or len(row.values) < len(seeds):
+    score = results.find(setting, search.dataset, search.metric)
+    if score is None or len(score.values) < len(seeds):
         return None
-    return -row.mean if row.higher_is_better else row.mean
+    return -score.mean if score.higher_is_better else score.mean

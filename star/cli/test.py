@@ -10,11 +10,16 @@ from mmengine.dist import is_main_process
 
 from star.apis.inference.build import find_config, place_model
 from star.apis.inference.devices import find_device, find_model_dtype
-from star.apis.test.method import Method, load_method
+from star.apis.test.method import TestedMethod, load_method
 from star.apis.test.metrics import Metrics, build_metrics, choose_metrics
 from star.apis.test.protocol import describe_method, describe_protocol
 from star.apis.test.results import method_label
-from star.apis.test.sets import build_sets, choose_sets, describe_set
+from star.apis.test.sets import (
+    ClipSet,
+    build_sets,
+    choose_sets,
+    describe_set,
+)
 from star.apis.test.testing import TestRun, check_testing, connect, run_test
 from star.apis.train.training import (
     RunOptions,
@@ -48,11 +53,12 @@ def test(args: argparse.Namespace, config: Config) -> list[str]:
     metrics = read_metrics(config, args, device)
     method = read_method(config, args, device)
     model: Any = method.model
+    saved = model if isinstance(model, SavedResults) else None
     protocol = describe_protocol(
         [metric.describe() for metric in metrics.built],
         {name: describe_set(sets[name], datasets[name]) for name in sets},
         model.restore_options.seed,
-        source_of(method, datasets),
+        source_of(saved, datasets),
         device,
     )
     facts = {
@@ -62,14 +68,16 @@ def test(args: argparse.Namespace, config: Config) -> list[str]:
     run = TestRun(
         work_dir=Path(config.work_dir),
         sets=datasets,
-        method=method,
+        restorer=model,
         metrics=metrics.built,
         facts=facts,
+        saved=saved,
         problems=metrics.problems,
         save=args.save,
         shift=measure_shift,
+        num_workers=min(1, config.test_dataloader.get('num_workers', 0)),
     )
-    results = run_test(config, run, device)
+    results = run_test(run)
     if is_main_process():
         report(results, run.work_dir)
     end_processes()
@@ -109,7 +117,7 @@ def read_metrics(
 
 def read_method(
     config: Config, args: argparse.Namespace, device: torch.device
-) -> Method:
+) -> TestedMethod:
     """Build the model with its weights where it restores."""
     word = None if args.checkpoint == 'default' else args.checkpoint
     method = load_method(
@@ -122,11 +130,11 @@ def read_method(
     return method
 
 
-def source_of(method: Method, datasets: dict[str, Any]) -> str:
+def source_of(saved: SavedResults | None, sets: dict[str, ClipSet]) -> str:
     """Describe what is scored; refuse saved results of other clips."""
-    if not isinstance(method.model, SavedResults):
+    if saved is None:
         return 'restored in memory'
-    return method.model.check({k: v.names for k, v in datasets.items()})
+    return saved.check({name: each.names for name, each in sets.items()})
 
 
 def method_name(args: argparse.Namespace) -> str:

@@ -28,21 +28,21 @@ def test_choices_mirror_the_library():
 
 def test_choices_mirror_the_restore_options():
     known = options._CHOICES
-    assert {
+    assert known == {
         'mode': choices.MODES,
         'sampler': choices.SAMPLERS,
         'blend': choices.BLENDS,
         'color_fix': choices.COLOR_FIXES,
         'upsample': choices.UPSAMPLINGS,
         'compat': choices.COMPATS,
-    } == known
+    }
 
 
 def test_choices_mirror_the_published_sets():
-    assert choices.PUBLISHED_SETS == {
+    assert {
         key: (each.name, each.num_clips, each.num_frames)
         for key, each in test_set_sources.PUBLISHED.items()
-    }
+    } == choices.PUBLISHED_SETS
 
 
 def test_sizes_of_the_papers_openvid_sets():

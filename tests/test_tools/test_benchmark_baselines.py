@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_tools.test_restore import load_tool
+from tests.test_tools.tools import load_tool
 
 TOOL = load_tool('analysis_tools/benchmark_baselines.py')
 SMALL = ['--size', '64x66', '--frames', '1', '--rounds', '1']

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tests.test_tools.test_restore import load_tool
+from tests.test_tools.tools import load_tool
 
 TOOL = load_tool('analysis_tools/benchmark_cogvideox.py')
 

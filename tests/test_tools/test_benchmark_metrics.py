@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_tools.test_restore import load_tool
+from tests.test_tools.tools import load_tool
 
 TOOL = load_tool('analysis_tools/benchmark_metrics.py')
 

@@ -19,7 +19,7 @@ from tests.test_models.fakes import (
     fake_model,
 )
 from tests.test_report.made import clip, frames, results, save_frames, write
-from tests.test_tools.test_restore import load_tool
+from tests.test_tools.tools import load_tool
 
 FOLDER = 'analysis_tools'
 WEIGHTS = load_tool(f'{FOLDER}/plot_weights.py')

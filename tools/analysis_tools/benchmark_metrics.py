@@ -7,7 +7,8 @@ Others are pyiqa (PSNR, SSIM), the package lpips and torchvision's RAFT; one
 that is not installed is left out with a message. Ours and theirs take turns;
 the best round of each counts, in seconds of processor time, which other
 programs on the machine disturb less than the clock. Weights are random, which
-costs the same, unless --raft-weights names RAFT's. Exit code: 0 done, 2 wrong use.
+costs the same, unless --raft-weights names RAFT's. Exit code: 0 done, 2 wrong
+use.
 """
 
 import argparse

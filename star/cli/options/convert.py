@@ -54,8 +54,9 @@ def star_cogvideox(parser: Parser) -> None:
 def lpips(parser: Parser) -> None:
     """Convert LPIPS-SqueezeNet from ONNX.
 
-    DST is a state dict of the package lpips. It holds trunk and heads, so no network is needed
-    afterwards: `lpips.LPIPS(net='squeeze')` downloads its trunk.
+    DST is a state dict of the package lpips with trunk and heads, so nothing
+    is downloaded afterwards: `lpips.LPIPS(net='squeeze')` gets its trunk from
+    the internet.
     """
     _add_files(parser, 'complete LPIPS graph, .onnx')
 

@@ -14,8 +14,9 @@ def serve(parser: Parser) -> None:
         star study serve --methods A=FOLDER B=FOLDER --db FILE
 
     People see the methods in random order, without names. The server runs
-    until it is stopped; with the same arguments, it continues. FOLDER holds SET/NAME, a video or a folder of
-    frames for each clip, as `star test --save` writes them.
+    until it is stopped; with the same arguments, it continues. FOLDER holds
+    SET/NAME, a video or a folder of frames for each clip, as
+    `star test --save` writes them.
     Exit code: 0 stopped, 2 wrong use.
     """
     add = parser.add_argument

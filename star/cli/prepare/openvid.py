@@ -16,6 +16,7 @@ from pathlib import Path
 
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ItemProgress
+from star.datasets.indexed_video import IndexedVideo
 from star.datasets.openvid_table import (
     COLUMNS,
     SIZE_COLUMNS,
@@ -23,7 +24,6 @@ from star.datasets.openvid_table import (
     locate,
     read_rows,
 )
-from star.datasets.windows import IndexedVideo
 from star.utils.files import atomic_path
 from star.video.io import VideoError, count_frames
 

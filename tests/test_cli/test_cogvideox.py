@@ -1,7 +1,6 @@
 """STAR on CogVideoX through the commands, with random weights."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,29 +10,17 @@ from safetensors.torch import load_file
 
 from tests.paths import ROOT
 from tests.test_apis.clips import read_clip, write_clip
-from tests.test_tools.test_restore import load_tool, run_tool
+from tests.test_cli.conftest import Result, Star
 
 CONFIG = ROOT / 'configs' / 'star' / 'tiny_cogvideox.py'
-Restore = Callable[..., tuple[int, list[str]]]
+Restore = Callable[..., Result]
 
 
 @pytest.fixture
-def restore(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> Restore:
-    """Call tools/restore.py in this process; give its code and its lines."""
-    tool = load_tool('restore.py')
-
-    def run(*args: object) -> tuple[int, list[str]]:
-        command = ['restore.py', '--config', CONFIG, '--device', 'cpu', *args]
-        monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
-        try:
-            code = tool.main()
-        except SystemExit as exit_:
-            code = exit_.code
-        return code, capsys.readouterr().err.splitlines()
-
-    return run
+def restore(star: Star) -> Restore:
+    """Run `star restore` with the config."""
+    model = ('--config', CONFIG, '--device', 'cpu')
+    return lambda *args: star('restore', *model, *args)
 
 
 @pytest.mark.parametrize(
@@ -44,19 +31,19 @@ def test_as_many_frames_as_there_were(
     restore: Restore, tmp_path: Path, count: int, size: tuple[int, int]
 ) -> None:
     src, dst = write_clip(tmp_path / 'in.mkv', count, size), tmp_path / 'o.mkv'
-    code, lines = restore(src, dst, '--codec', 'ffv1', '--pix-fmt', 'bgr0')
-    assert code == 0, lines
+    result = restore(src, dst, '--codec', 'ffv1', '--pix-fmt', 'bgr0')
+    assert result.code == 0, result.err
     frames, times = read_clip(dst)
     assert frames.shape == (count, 4 * size[1], 4 * size[0], 3)
     assert times == read_clip(src)[1]
     assert frames.std() > 1
-    assert any('random numbers' in line for line in lines)
+    assert 'random numbers' in result.err
 
 
 @pytest.mark.parametrize(
     'options, words',
     [
-        (['--chunk', 24], '`chunk` must be a multiple of 4 and 1 more'),
+        (['--window', 24], '`window` must be a multiple of 4 and 1 more'),
         (['--overlap', 8], '`overlap` must be 0 or a multiple of 4'),
         (['--tile', '8x64', '--tile-overlap', 4], '`tile` (8, 64) does not'),
         (['--blend', 'cut'], "`blend` must be 'smooth'"),
@@ -67,24 +54,24 @@ def test_options_that_do_not_fit(
     restore: Restore, tmp_path: Path, options: list, words: str
 ) -> None:
     src = write_clip(tmp_path / 'in.mkv', 2, (24, 20))
-    code, lines = restore(src, tmp_path / 'out.mkv', *options)
-    assert code == (1 if '--tile' in options else 2)
-    (line,) = lines
-    assert line.startswith('error: ') and words in line
+    result = restore(src, tmp_path / 'out.mkv', *options)
+    assert result.code == (1 if '--tile' in options else 2)
+    assert result.err.startswith('error: ') and words in result.err
+    assert result.err.count('\n') == 1
     assert os.listdir(tmp_path) == ['in.mkv']
 
 
 def test_other_windows_and_tiles(restore: Restore, tmp_path: Path) -> None:
     src = write_clip(tmp_path / 'in.mkv', 11, (20, 12))
-    code, lines = restore(
-        *(src, tmp_path / 'out.mkv', '--chunk', 9, '--steps', 1),
+    result = restore(
+        *(src, tmp_path / 'out.mkv', '--window', 9, '--steps', 1),
         *('--tile', '32x48', '--codec', 'ffv1', '--pix-fmt', 'bgr0'),
     )
-    assert code == 0, lines
+    assert result.code == 0, result.err
     assert read_clip(tmp_path / 'out.mkv')[0].shape == (11, 48, 80, 3)
 
 
-def test_two_iterations_of_training(tmp_path: Path) -> None:
+def test_two_iterations_of_training(star: Star, tmp_path: Path) -> None:
     """LoRA, gates, patch embedding and the end learn; nothing else is kept."""
     clips = tmp_path / 'clips'
     clips.mkdir()
@@ -102,10 +89,8 @@ def test_two_iterations_of_training(tmp_path: Path) -> None:
         'default_hooks.logger.interval': 1,
     }
     pairs = [f'{key}={value}' for key, value in changes.items()]
-    result = run_tool(
-        'train.py', CONFIG, '--work-dir', work, '--cfg-options', *pairs
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    result = star('train', CONFIG, '--work-dir', work, '--cfg-options', *pairs)
+    assert result.code == 0, result.err[-2000:]
     first, second = (
         load_file(work / f'iter_{i}' / 'weights.safetensors') for i in (1, 2)
     )
@@ -115,5 +100,6 @@ def test_two_iterations_of_training(tmp_path: Path) -> None:
     changed = {n for n in first if not first[n].equal(second[n])}
     for kind in kinds:
         assert any(kind in name for name in changed), kind
-    text = result.stdout + result.stderr
+    (log,) = work.rglob('*.log')
+    text = log.read_text()
     assert 'loss_velocity' in text and 'loss_frequency' in text

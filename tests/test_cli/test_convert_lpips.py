@@ -1,4 +1,4 @@
-"""tools/model_converters/convert_lpips.py on graphs written by hand."""
+"""`star convert lpips` on graphs written by hand."""
 
 from pathlib import Path
 
@@ -7,10 +7,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from star.cli.convert.lpips import convert
 from tests.paths import WEIGHTS
-from tests.test_tools.test_restore import load_tool
-
-TOOL = load_tool('model_converters/convert_lpips.py')
+from tests.test_cli.conftest import Star
 
 
 def varint(value: int) -> bytes:
@@ -59,7 +58,7 @@ def lpips_graph() -> dict[str, Tensor]:
 def test_writes_what_the_graph_holds(tmp_path: Path):
     tensors = lpips_graph()
     (tmp_path / 'a.onnx').write_bytes(model(tensors))
-    TOOL.convert(tmp_path / 'a.onnx', tmp_path / 'a.safetensors')
+    convert(tmp_path / 'a.onnx', tmp_path / 'a.safetensors')
     state = load_file(tmp_path / 'a.safetensors')
     assert len(state) == 3 * 7
     for i in range(7):
@@ -75,26 +74,22 @@ def test_a_part_of_the_graph_is_refused(tmp_path: Path):
     del tensors['core.net.slice3.0.weight']
     (tmp_path / 'a.onnx').write_bytes(model(tensors))
     with pytest.raises(ValueError, match=r'a\.onnx: not a complete graph'):
-        TOOL.convert(tmp_path / 'a.onnx', tmp_path / 'a.safetensors')
+        convert(tmp_path / 'a.onnx', tmp_path / 'a.safetensors')
     assert not (tmp_path / 'a.safetensors').exists()
 
 
 @pytest.mark.parametrize(
     'content', [b'', b'no graph at all', model(lpips_graph())[:-9]]
 )
-def test_other_files_are_refused(
-    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture
-):
-    (tmp_path / 'a.onnx').write_bytes(content[:3000])
-    arguments = [str(tmp_path / 'a.onnx'), str(tmp_path / 'a.safetensors')]
-    assert TOOL.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith('error: ') and 'a.onnx: not a' in error
-    assert error.count('\n') == 1
+def test_other_files_are_refused(star: Star, tmp_path: Path, content: bytes):
+    source = tmp_path / 'a.onnx'
+    source.write_bytes(content[:3000])
+    done = star('convert', 'lpips', source, tmp_path / 'a.safetensors')
+    assert 'a.onnx: not a' in done.error
     assert [p.name for p in tmp_path.iterdir()] == ['a.onnx']
 
 
-def test_paths_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_paths_are_checked(star: Star, tmp_path: Path):
     source, target = tmp_path / 'a.onnx', tmp_path / 'a.safetensors'
     source.write_bytes(model(lpips_graph()))
     for src, dst, message in (
@@ -102,12 +97,11 @@ def test_paths_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture):
         (source, tmp_path / 'a.pth', 'must end in .safetensors'),
         (source, tmp_path / 'none' / 'a.safetensors', 'no such folder'),
     ):
-        assert TOOL.main([str(src), str(dst)]) == 2
-        assert message in capsys.readouterr().err
-    assert TOOL.main([str(source), str(target)]) == 0
-    assert '21 tensors' in capsys.readouterr().out
-    assert TOOL.main([str(source), str(target)]) == 2
-    assert 'exists (use --overwrite)' in capsys.readouterr().err
+        assert message in star('convert', 'lpips', src, dst).error
+    done = star('convert', 'lpips', source, target)
+    assert done.code == 0 and '21 tensors' in done.out
+    again = star('convert', 'lpips', source, target)
+    assert 'exists (use --overwrite)' in again.error
 
 
 def test_real_graph_fits_the_package(tmp_path: Path):
@@ -115,7 +109,7 @@ def test_real_graph_fits_the_package(tmp_path: Path):
     source = WEIGHTS / 'lpips-squeeze.onnx' if WEIGHTS else None
     if source is None or not source.is_file():
         pytest.skip('no lpips-squeeze.onnx (set STAR_WEIGHTS)')
-    TOOL.convert(source, tmp_path / 'a.safetensors')
+    convert(source, tmp_path / 'a.safetensors')
     state = load_file(tmp_path / 'a.safetensors')
     network = package.LPIPS(net='squeeze', pnet_rand=True, verbose=False)
     # the package ships its heads; its trunk is to be downloaded

@@ -1,28 +1,25 @@
-"""tools/benchmark.py as a user calls it."""
+"""`star benchmark`: pages, and what is refused."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.test_cli.conftest import Star
 from tests.test_report import made
-from tests.test_tools.test_restore import load_tool, run_tool
-
-TOOL = 'benchmark.py'
 
 
 def runs(folder: Path) -> list[str]:
     return made.pictured_runs(folder, ['a', 'b'], 'clip')
 
 
-def test_makes_a_report(tmp_path: Path):
+def test_makes_a_report(star: Star, tmp_path: Path):
     out = tmp_path / 'report'
     options = ['--out', out, '--reference', 'b', '--crop', 60, 8, 32, 16]
-    done = run_tool(TOOL, *runs(tmp_path), *options)
-    assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout.startswith(f'{out / "index.html"}: 0.')
-    assert done.stdout.endswith('MiB, 1 clips, 1 with pictures\n')
+    done = star('benchmark', *runs(tmp_path), *options)
+    assert (done.code, done.err) == (0, '')
+    assert done.out.startswith(f'{out / "index.html"}: 0.')
+    assert done.out.endswith('MiB, 1 clips, 1 with pictures\n')
     assert sorted(path.name for path in out.iterdir()) == [
         *('index.html', 'report.json', 'report.md', 'table.csv')
     ]
@@ -33,26 +30,26 @@ def test_makes_a_report(tmp_path: Path):
     assert 'Crop of 32x16 at column 60, row 8' in page
 
 
-def test_the_same_again(tmp_path: Path):
+def test_the_same_again(star: Star, tmp_path: Path):
     """Equal input gives equal bytes, and an older report is replaced."""
     sources = runs(tmp_path)
     out = tmp_path / 'report'
     files = []
     for _ in range(2):
-        assert run_tool(TOOL, *sources, '--out', out).returncode == 0
+        assert star('benchmark', *sources, '--out', out).code == 0
         files.append({p.name: p.read_bytes() for p in out.iterdir()})
     assert files[0] == files[1]
 
 
-def test_warnings_are_printed(tmp_path: Path):
+def test_warnings_are_printed(star: Star, tmp_path: Path):
     first, second = runs(tmp_path)
     path = Path(second) / 'results.json'
     data = json.loads(path.read_text(encoding='utf-8'))
     data['protocol']['decoder'] = 'cv2'
     path.write_text(json.dumps(data), encoding='utf-8')
-    done = run_tool(TOOL, first, second, '--out', tmp_path / 'report')
-    assert done.returncode == 0
-    assert done.stderr == (
+    done = star('benchmark', first, second, '--out', tmp_path / 'report')
+    assert done.code == 0
+    assert done.err == (
         "warning: the protocols differ: decoder is 'PyAV 14 (FFmpeg 7)' in "
         "a; 'cv2' in b\n"
     )
@@ -63,7 +60,7 @@ def test_warnings_are_printed(tmp_path: Path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (['nowhere'], 'error: nowhere has no results.json; `star test` writes it'),
+        (['nowhere'], 'error: nowhere has no results.json; `star test` wr'),
         (['{a}'], "are both named 'a'; call one NAME=FOLDER"),
         (['--reference', 'c'], '`reference` must be one of a, b, got'),
         (['--clips', 'set/x'], "error: no method has the clip 'set/x'"),
@@ -75,24 +72,12 @@ def test_warnings_are_printed(tmp_path: Path):
     ],
 )
 def test_wrong_use_takes_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-    change: list[str],
-    message: str,
+    star: Star, tmp_path: Path, change: list[str], message: str
 ):
     sources = runs(tmp_path)
     change = [word.format(a=sources[0]) for word in change]
-    out = ['--out', str(tmp_path / 'o')]
     first = [] if change[0].startswith('-') else [change.pop()]
-    words = [*first, *sources, *out, *change]
-    monkeypatch.setattr(sys, 'argv', [TOOL, *words])
-    try:
-        code = load_tool(TOOL).main()
-    except SystemExit as error:
-        code = error.code
-    printed = capsys.readouterr()
-    assert (code, printed.out) == (2, '')
-    assert message in printed.err
-    assert printed.err.count('\n') == 1
+    out = ['--out', tmp_path / 'o']
+    done = star('benchmark', *first, *sources, *out, *change)
+    assert message in f'error: {done.error}'
     assert not (tmp_path / 'o').exists()

@@ -1,4 +1,4 @@
-"""`tools/sweep.py` as a user calls it."""
+"""`star sweep`, with stand-ins and with real trainings."""
 
 import csv
 import json
@@ -14,11 +14,11 @@ import pytest
 from safetensors.torch import save_file
 
 from star.apis.inference.build import load_config
+from star.cli import sweep
 from star.registry import MODELS
 from tests.paths import ROOT
 from tests.test_sweep import stubs
 from tests.test_sweep.miniature import FREQUENCY, LIEM, write_configs
-from tests.test_tools.test_restore import load_tool
 
 TINY = str(ROOT / 'configs' / 'star' / 'tiny.py')
 BICUBIC = str(ROOT / 'configs' / 'interpolation' / 'bicubic.py')
@@ -26,22 +26,15 @@ STEPS = 'model.restore_options.steps'
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Call the tool with stand-ins for train.py and test.py."""
-    tool = load_tool('sweep.py')
-    monkeypatch.setattr(tool, 'TOOLS', stubs.write_tools(tmp_path / 'tools'))
-    # main leaves its handler behind
-    monkeypatch.setattr(tool.signal, 'signal', lambda *_: None)
+def call(monkeypatch, star, tmp_path):
+    """Run `star sweep` with stand-ins for `star train` and `star test`."""
+    monkeypatch.setattr(sweep, 'STAR', stubs.write_star(tmp_path / 'star'))
+    # the command leaves its handler behind
+    monkeypatch.setattr(sweep.signal, 'signal', lambda *_: None)
 
     def run(*words: object, work='work'):
-        given = [*map(str, words), '--work-dir', str(tmp_path / work)]
-        monkeypatch.setattr('sys.argv', ['sweep.py', *given])
-        try:
-            code = tool.main()
-        except SystemExit as exit_:
-            code = exit_.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        done = star('sweep', *words, '--work-dir', tmp_path / work)
+        return done.code, done.out, done.err
 
     return run
 
@@ -79,7 +72,7 @@ def test_a_plan_starts_nothing(call, tmp_path):
     lines = out.splitlines()
     assert lines[0] == 'tiny-steps=2/seed_0: to do'
     words = shlex.split(lines[1])
-    assert words[1:3] == [str(tmp_path / 'tools' / 'train.py'), TINY]
+    assert words[1:4] == [str(tmp_path / 'star' / 'star.py'), 'train', TINY]
     assert words[-2:] == ['--cfg-options', f'{STEPS}=2']
     assert lines[-1] == '1 runs, 0 done'
     assert not (tmp_path / 'work').exists()
@@ -100,7 +93,7 @@ def test_weights_of_a_part_are_checked_in_silence(call, tmp_path, recwarn):
 
 
 def test_failures(call, tmp_path):
-    (tmp_path / 'tools' / 'test.py').write_text('import sys; sys.exit("no")')
+    (tmp_path / 'star' / 'test.py').write_text('import sys; sys.exit("no")')
     code, out, err = call(TINY, '--seeds', 0, 1, '--jobs', 1)
     assert (code, out) == (1, '')
     lines = [x for x in err.splitlines() if x.startswith('failed: ')]
@@ -123,7 +116,7 @@ def test_failures(call, tmp_path):
         ([TINY, '--grid', 'model.prompts.x=1'], 'STARModel cannot be built'),
         ([TINY, '--cfg-options', 'model.x'], '--cfg-options takes KEY=VALUE'),
         ([TINY, '--seeds', '1', '1'], '--seeds must differ'),
-        ([TINY, '--jobs', '0'], '--jobs must be at least 1, got 0'),
+        ([TINY, '--jobs', '0'], '--jobs: must be a whole number of at least'),
         ([TINY, '--gpus', '0,,1'], '--gpus takes 0,1'),
         ([TINY, '--run', 'x'], "there is no run 'x', only tiny/seed_0"),
         ([TINY, '--gpus', '0', '--jobs', '2'], 'not allowed with'),
@@ -149,11 +142,11 @@ def test_jobs_of_a_cluster(call, tmp_path, monkeypatch):
     code, out, _ = call(*words)
     assert code == 0 and '#SBATCH --partition=gpu' in out
     assert 'runs=(tiny-steps=1/seed_0 tiny-steps=2/seed_0)' in out
-    script = tmp_path / 'tools' / 'sweep.py'
+    script = tmp_path / 'star' / 'star.py'
     tail = (
         f'--work-dir {tmp_path}/work --run "${{runs[$SLURM_ARRAY_TASK_ID]}}"'
     )
-    assert f'exec py {script} {TINY} --grid {STEPS}=1,2 {tail}' in out
+    assert f'exec py {script} sweep {TINY} --grid {STEPS}=1,2 {tail}' in out
     monkeypatch.delenv('PYTHON')
     assert call(*words[:3], '--jobs', 2)[0] == 0
     code, _, err = call(*words)
@@ -174,7 +167,7 @@ def test_a_search(call, tmp_path):
 
 
 def start(folder: Path, configs: list[Path], *words: object):
-    command = [sys.executable, ROOT / 'tools' / 'sweep.py', *configs, *words]
+    command = [sys.executable, '-m', 'star', 'sweep', *configs, *words]
     command += ['--work-dir', folder, '--jobs', 1]
     with open(f'{folder}.log', 'ab') as log:
         return subprocess.Popen(
@@ -218,9 +211,9 @@ def test_killed_twice_it_ends_with_the_same_table(tmp_path):
     assert len(rows) == 4 and len(set(scores.values())) == 4
 
 
-def test_a_miniature_sweep(call, tmp_path):
+def test_a_miniature_sweep(call, tmp_path, monkeypatch):
     """A real training and a real test, by the real commands."""
-    stubs.use_real_tools(tmp_path / 'tools')
+    monkeypatch.setattr(sweep, 'STAR', ('-m', 'star'))
     configs = write_configs(tmp_path / 'data', {'mini': (LIEM, FREQUENCY)})
     code, _, err = call(*configs, '--seeds', 3, '--jobs', 1)
     assert code == 0, err

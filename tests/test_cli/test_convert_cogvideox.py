@@ -1,4 +1,4 @@
-"""tools/model_converters/convert_star_cogvideox.py on small files."""
+"""`star convert star-cogvideox` on small files."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from star.cli.main import main
 from star.models.backbones import CogVideoXDiT
 from tests.paths import ROOT
 from tests.test_models import cogvideox_files
@@ -19,10 +20,8 @@ from tests.test_models.cogvideox_files import (
     official_shapes,
     official_state,
 )
-from tests.test_tools.test_restore import load_tool
 
-PATH = ROOT / 'tools/model_converters/convert_star_cogvideox.py'
-TOOL = load_tool('model_converters/convert_star_cogvideox.py')
+COMMAND = ['convert', 'star-cogvideox']
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def source(tmp_path):
 
 
 def convert(*arguments):
-    return TOOL.main([str(argument) for argument in arguments])
+    return main([*COMMAND, *map(str, arguments)])
 
 
 def load(path):
@@ -170,16 +169,18 @@ _MEASURE = """
 import json, sys, threading, time
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
-import convert_star_cogvideox as tool
+from star.cli.main import main
+
+def convert(*words):
+    assert main(['convert', 'star-cogvideox', *words]) == 0
 
 def status(key):
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith(key + ':'):
             return int(line.split()[1]) * 1024
 
-small, large, target = sys.argv[2:5]
-assert tool.main([small, target]) == 0  # what it imports, once
+small, large, target = sys.argv[1:]
+convert(small, target)  # imports once
 before = status('RssAnon'), status('VmRSS')
 Path('/proc/self/clear_refs').write_text('5')  # forget the peak
 peak, done = [0], threading.Event()
@@ -191,7 +192,7 @@ def watch():
 
 thread = threading.Thread(target=watch, daemon=True)
 thread.start()
-assert tool.main([large, target, '--overwrite']) == 0
+convert(large, target, '--overwrite')
 done.set()
 thread.join()
 print(json.dumps([peak[0] - before[0], status('VmHWM') - before[1]]))
@@ -215,10 +216,9 @@ def test_memory_is_that_of_one_tensor(source, tmp_path, monkeypatch, layers):
     biggest = max(tensor.nbytes for tensor in state.values())
     size = large.stat().st_size
     del state
-    folder = str(PATH.parent)
     paths = [source, large, tmp_path / 'out.safetensors']
     result = subprocess.run(
-        [sys.executable, '-c', _MEASURE, folder, *map(str, paths)],
+        [sys.executable, '-c', _MEASURE, *map(str, paths)],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -1,30 +1,24 @@
-"""tools/model_converters/publish_model.py on checkpoints of a run."""
-
-import sys
+"""`star convert publish` on checkpoints of a training."""
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from star.engine.checkpointing import save_checkpoint
-from tests.test_tools.test_restore import load_tool
 
-TOOL = load_tool('model_converters/publish_model.py')
 WEIGHTS = {'star.a': torch.ones(2), 'star.steps': torch.zeros(1)}
 AVERAGES = {'star.a': torch.full((2,), 0.5)}
 
 
 @pytest.fixture
-def publish(tmp_path, monkeypatch, capsys):
-    """Call the command; return its code, its errors, and the file written."""
+def publish(star, tmp_path):
+    """Run the command; return its code, its errors, and the file written."""
 
     def call(src, *options):
         dst = tmp_path / 'out.safetensors'
-        arguments = ['publish_model.py', src, dst, '--overwrite', *options]
-        monkeypatch.setattr(sys, 'argv', [str(a) for a in arguments])
-        code = TOOL.main()
+        done = star('convert', 'publish', src, dst, '--overwrite', *options)
         written = load_file(dst) if dst.exists() else {}
-        return code, capsys.readouterr().err, written
+        return done.code, done.err, written
 
     return call
 

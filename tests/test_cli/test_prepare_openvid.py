@@ -1,7 +1,6 @@
 """The scan of OpenVid: what it verifies, writes, and takes up again."""
 
 import csv
-import importlib.util
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from star.cli.prepare import openvid
 from star.datasets.openvid_table import COLUMNS
 from star.registry import DATASETS
 from tests.paths import ROOT
@@ -22,24 +22,16 @@ from tests.test_datasets.openvid_tables import (
 )
 from tests.test_video.clips import write_clip
 
-TOOL = 'tools/dataset_converters/prepare_openvid.py'
 SLOW = """
-import signal
+import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # if it is ignored
-from tests.test_tools.test_prepare_openvid import load_tool, slow_check
-raise SystemExit(load_tool().main(slow_check))
+from star.cli.main import main
+from star.cli.prepare import openvid
+from tests.test_cli.test_prepare_openvid import slow_check
+openvid.check_video = slow_check
+raise SystemExit(main(['prepare', 'openvid', *sys.argv[1:]]))
 """
-
-
-def load_tool():
-    """Load the tool under a name by which its functions can be pickled."""
-    spec = importlib.util.spec_from_file_location('prepare', ROOT / TOOL)
-    sys.modules['prepare'] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+check_video = openvid.check_video
 
 
 def traced_check(root, name, full):
@@ -48,7 +40,7 @@ def traced_check(root, name, full):
         file.write(f'{name}\n')
     if name == 'crash.mp4':
         os._exit(1)
-    return tool.check_video(root, name, full)
+    return check_video(root, name, full)
 
 
 def slow_check(root, name, full):
@@ -74,16 +66,13 @@ def command(root, *options):
 
 
 @pytest.fixture
-def run(root, monkeypatch, capsys):
-    """Call the tool in this process."""
+def run(root, monkeypatch, star):
+    """Run the command in this process; its checks leave traces."""
+    monkeypatch.setattr(openvid, 'check_video', traced_check)
 
     def call(*options):
-        monkeypatch.setattr(sys, 'argv', [TOOL, *command(root, *options)])
-        try:
-            code = tool.main(traced_check)
-        except SystemExit as exit_:
-            code = exit_.code
-        return code, *capsys.readouterr()
+        done = star('prepare', 'openvid', *command(root, *options))
+        return done.code, done.out, done.err
 
     return call
 
@@ -191,7 +180,7 @@ def test_an_interrupted_scan_goes_on(root, run, sign):
     _, err = process.communicate()
     if sign == signal.SIGINT:
         assert process.returncode == 130
-        assert 'interrupted; the same command goes on' in err
+        assert 'interrupted; the same command continues' in err
         assert 'Traceback' not in err
     assert os.listdir(root / 'out') == [log.name]
     known = log.read_text().count('frames')
@@ -228,7 +217,7 @@ def test_errors(root, run):
     (root / 'video').rename(root / 'videos')
     assert 'no such folder of videos' in run()[2]
     code, _, err = run('--workers', '0')
-    assert code == 2 and '--workers must be' in err
+    assert code == 2 and '--workers: must be' in err
 
 
 def test_nothing_verified(root, run):

@@ -1,7 +1,6 @@
 """The test sets' command: every set in small, killed runs, wrong use."""
 
 import importlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +12,8 @@ import torch
 from mmengine.registry import init_default_scope
 
 from star.apis.inference.build import load_config
+from star.cli.options.choices import OPENVID_SETS
+from star.cli.prepare import test_sets as command_module
 from star.datasets import test_set_sources as sources
 from star.datasets.openvid_table import split_of
 from star.datasets.test_set_clips import PrepareOptions, degrade_clip
@@ -24,32 +25,16 @@ from tests.test_datasets.openvid_tables import make_row, write_table
 from tests.test_datasets.sets import write_frames
 from tests.test_video.clips import pictures, write_clip
 
-TOOL = ROOT / 'tools' / 'dataset_converters' / 'prepare_test_sets.py'
 FRAMES = 8
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location('prepare_test_sets', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
-
-
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the tool in this process."""
+def run(star):
+    """Run the command in this process."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['tool', *map(str, arguments)])
-        try:
-            code = tool.main()
-        except SystemExit as exit_:
-            code = exit_.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        done = star('prepare', 'test-sets', *arguments)
+        return done.code, done.out, done.err
 
     return call
 
@@ -60,11 +45,11 @@ def small(monkeypatch):
     for key, published in sources.PUBLISHED.items():
         size = published.size and (48, 64)
         less = replace(published, num_clips=2, num_frames=FRAMES, size=size)
-        monkeypatch.setitem(tool.PUBLISHED, key, less)
-    for key, (_, _, size) in tool.OPENVID.items():
-        size = size and (40, 32)
-        monkeypatch.setitem(tool.OPENVID, key, (2, FRAMES, size))
-    monkeypatch.setattr(tool, '_LEAST', (48, 64))
+        monkeypatch.setitem(sources.PUBLISHED, key, less)
+    for key, (name, _, _, size) in OPENVID_SETS.items():
+        few = (name, 2, FRAMES, size and (40, 32))
+        monkeypatch.setitem(OPENVID_SETS, key, few)
+    monkeypatch.setattr(command_module, '_LEAST', (48, 64))
 
 
 @pytest.fixture
@@ -195,17 +180,10 @@ def test_openvid10_is_cropped(run, small, clips):
         *('--frames', 5, '--ffv1'),
     )
     assert code == 0
-    assert '2/2 y: 5 frames, gt 32x40, lq 8x10 (' in err
+    assert '2/2 clips: y, 5 frames, gt 32x40, lq 8x10, ' in err
     frames, _ = read_clip(clips / 'openvid' / 'y.mp4')
     cut, _ = read_clip(clips / 'out' / 'gt' / 'y.mkv')
     assert (cut == frames[:5, 4:44, 16:48]).all()
-
-
-def test_sizes_of_the_published_openvid_sets():
-    assert tool.OPENVID == {
-        'openvid30': (30, 100, None),
-        'openvid10': (10, 25, (480, 720)),
-    }
 
 
 def test_openvid_by_list_and_by_table(run, small, clips):
@@ -274,7 +252,7 @@ def test_wrong_counts(run, small, clips):
 def test_wrong_use(run, clips):
     command = 'udm10', clips / 'udm10', clips / 'out'
     code, _, err = run(*command, '--size', '48')
-    assert code == 2 and 'must be HEIGHTxWIDTH, got 48' in err
+    assert code == 2 and 'must be HxW' in err and "got '48'" in err
     code, _, err = run(*command, '--as-is', '--size', '50x64')
     assert code == 2 and err.startswith('error: `scale` 4 must divide the ')
     code, _, err = run(*command, '--as-is', '--size', '80x64')
@@ -284,7 +262,7 @@ def test_wrong_use(run, clips):
     assert code == 2 and err == f'error: no such folder: {clips / "none"}\n'
 
 
-# Starts the tool, waits for a new clip and a moment, and kills it: for each
+# Starts the command, waits for a new clip and a moment, and kills it: for each
 # of the given pauses. Forks, as starting takes longer than all the rest.
 KILLER = """
 import os, signal, sys, time
@@ -292,7 +270,7 @@ from pathlib import Path
 import cv2
 cv2.setNumThreads(0)
 from star.datasets import test_set_writer as writer
-from tests.test_tools.test_prepare_test_sets import tool
+from star.cli.main import main
 
 def slow(function):
     def call(*arguments):
@@ -302,12 +280,12 @@ def slow(function):
 
 for name in ('write_lossless', 'degrade_clip', 'write_json'):
     setattr(writer, name, slow(getattr(writer, name)))
-pauses, sys.argv = sys.argv[1].split(','), ['tool', *sys.argv[2:]]
-records, kills = Path(sys.argv[-1]) / 'records', 0
+pauses, words = sys.argv[1].split(','), sys.argv[2:]
+records, kills = Path(words[-1]) / 'records', 0
 for pause in pauses:
     before, process = len(list(records.glob('c*.json'))), os.fork()
     if not process:
-        os._exit(tool.main())
+        os._exit(main(['prepare', 'test-sets', *words]))
     until = time.monotonic() + 60
     while len(list(records.glob('c*.json'))) == before:
         assert time.monotonic() < until

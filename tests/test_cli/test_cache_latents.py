@@ -1,31 +1,14 @@
-"""Making a latent cache and training from it, as a user does."""
-
-import importlib.util
-import json
-import sys
-from types import ModuleType
+"""`star prepare cache-latents`, and training from the cache."""
 
 import pytest
 import torch
 from mmengine.config import Config
 from torch import nn
 
+from star.apis.train.latent_cache import LatentEncoder, load_encoder
 from star.datasets.latent_shards import read_index, shard_path
 from star.registry import DATASETS
-from tests.paths import ROOT
 from tests.test_engine.configs import shrunk_config, train
-
-TOOL = 'dataset_converters/cache_latents.py'
-
-
-def load_tool(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        'tool', ROOT / 'tools' / path
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def small_config(folder, **options):
@@ -45,22 +28,24 @@ def small_config(folder, **options):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Call the tool in this process; gives exit code, output and errors."""
-    tool = load_tool(TOOL)
+def config_path(tmp_path):
     path = tmp_path / 'config.py'
     small_config(tmp_path).dump(path)
+    return path
+
+
+@pytest.fixture
+def run(star, config_path):
+    """Run the command; gives exit code, output and errors."""
 
     def call(cache, *options):
-        words = ['cache_latents.py', path, cache, '--weights', 'random']
-        words += ['--workers', 0, '--device', 'cpu', *options]
-        monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
-        code = tool.main()
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        words = ['--weights', 'random', '--workers', 0, '--device', 'cpu']
+        done = star(
+            *('prepare', 'cache-latents', config_path, cache),
+            *(*words, *options),
+        )
+        return done.code, done.out, done.err
 
-    call.tool = tool
-    call.config = path
     return call
 
 
@@ -71,12 +56,12 @@ def shards(cache, count=3):
     return [shard_path(cache, i).read_bytes() for i in range(count)]
 
 
-def test_cache_of_a_config(run, tmp_path):
+def test_cache_of_a_config(run, config_path, tmp_path):
     cache = tmp_path / 'cache'
     code, out, err = run(cache, *ITEMS, '--dtype', 'float32', '--keep-gt')
     assert (code, out.split(',')[0]) == (0, f'{cache}: 5 items')
     assert err.splitlines()[-1].startswith('5/5 items, ')
-    config = Config.fromfile(run.config)
+    config = Config.fromfile(config_path)
     source = DATASETS.build(config.train_dataloader.dataset)
     cached = DATASETS.build(
         {
@@ -88,7 +73,7 @@ def test_cache_of_a_config(run, tmp_path):
             },
         }
     )
-    encoder = run.tool.load_encoder(config, 'random', 'cpu')
+    encoder = load_encoder(config, 'random', 'cpu')
     model = nn.Module()
     model.autoencoder = encoder.autoencoder
     model.text_encoder = encoder.text_encoder
@@ -107,7 +92,7 @@ def test_cache_of_a_config(run, tmp_path):
 def test_interrupted_run_goes_on(run, tmp_path, monkeypatch):
     whole, cache = tmp_path / 'whole', tmp_path / 'cache'
     assert run(whole, *ITEMS)[0] == 0
-    encode, calls = run.tool.LatentEncoder.encode, []
+    encode, calls = LatentEncoder.encode, []
 
     def break_off(encoder, item):
         calls.append(item)
@@ -116,9 +101,9 @@ def test_interrupted_run_goes_on(run, tmp_path, monkeypatch):
         return encode(encoder, item)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run.tool.LatentEncoder, 'encode', break_off)
+        patch.setattr(LatentEncoder, 'encode', break_off)
         code, _, err = run(cache, *ITEMS)
-    assert (code, err.splitlines()[-1][:12]) == (130, 'interrupted:')
+    assert (code, err.splitlines()[-1][:12]) == (130, 'interrupted;')
     with pytest.raises(ValueError, match=r'has 1 of 3 shards'):
         DATASETS.build({'type': 'CachedLatents', 'cache_root': str(cache)})
     code, out, err = run(cache, *ITEMS)
@@ -236,20 +221,3 @@ def save_autoencoder(config, path):
     save_file({f'autoencoder.{k}': v for k, v in state.items()}, path)
     own = {k.removeprefix('vae.'): v for k, v in state.items()}
     save_file(own, f'{path}.vae')
-
-
-def test_benchmark_of_the_cache(tmp_path, monkeypatch, capsys):
-    tool = load_tool('analysis_tools/benchmark_cache.py')
-    path = tmp_path / 'config.py'
-    config = small_config(tmp_path)
-    config.dump(path)
-    words = ['benchmark_cache.py', '--config', path, '--items', 4, '--json']
-    words += ['--iters', 1, '--warmup', 1, '--rounds', 1, '--workers', 0]
-    monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
-    assert tool.main() == 0
-    result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert list(result['losses']) == ['velocity', 'frequency']
-    for row in result['losses'].values():
-        ratio = row['cache']['rate'] / row['video']['rate']
-        assert row['ratio'] == pytest.approx(ratio)
-        assert 0 <= row['cache']['waiting'] < 1

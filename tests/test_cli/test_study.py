@@ -1,4 +1,4 @@
-"""tools/user_study.py as a user calls it, and kills it."""
+"""`star study` as a user calls it, and kills it."""
 
 import json
 import os
@@ -17,19 +17,18 @@ import pytest
 
 from star.user_study.store import Store
 from tests.paths import ROOT
-from tests.test_tools.test_restore import load_tool, run_tool
+from tests.test_cli.conftest import Star
 from tests.test_user_study.made import prepare, save_clip, save_methods
 
 pytest.importorskip('flask', reason='no flask (extra study)')
-TOOL = 'user_study.py'
+SERVE = [sys.executable, '-m', 'star', 'study', 'serve']
 
 
 @contextmanager
 def serving(*args: object) -> Iterator[tuple[subprocess.Popen, str]]:
     """Start a server; give its process and address; kill it."""
-    command = [sys.executable, ROOT / 'tools' / TOOL, 'serve', '--port', 0]
     process = subprocess.Popen(
-        [*map(str, [*command, *args])],
+        [*SERVE, '--port', '0', *map(str, args)],
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -102,8 +101,9 @@ def test_killed_while_it_prepares(tmp_path: Path):
     """Half a file is never taken for a whole one."""
     args = ['--methods', *save_methods(tmp_path)]
     args += ['--db', str(tmp_path / 'study.db')]
-    command = [sys.executable, str(ROOT / 'tools' / TOOL), 'serve', *args]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*SERVE, *args], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
     assert process.stderr is not None
     with process.stderr as lines:
         assert next(iter(lines)).startswith('preparing set/one of alpha')
@@ -132,18 +132,18 @@ def test_listens_here_only(tmp_path: Path):
         assert hosts == {'0100007F'}
 
 
-def test_export(tmp_path: Path):
+def test_export(star: Star, tmp_path: Path):
     args = ['--methods', *save_methods(tmp_path, ('set/one',))]
     db, out = tmp_path / 'study.db', tmp_path / 'out'
     with serving(*args, '--db', db) as (_, address):
         person = Person(address)
         person.vote(person.join(), 0, 0)
     (vote,) = Store(db).votes()
-    done = run_tool(TOOL, 'export', '--db', db, '--out', out)
-    assert (done.returncode, done.stderr) == (0, '')
+    done = star('study', 'export', '--db', db, '--out', out)
+    assert (done.code, done.err) == (0, '')
     assert (
         f'quality: {vote.method} 100.0 % [20.7, 100.0] of 1 votes\n'
-        in done.stdout
+        in done.out
     )
     assert {path.name for path in out.iterdir()} == {
         *('votes.csv', 'summary.csv', 'pies.png', 'bars.png')
@@ -151,24 +151,9 @@ def test_export(tmp_path: Path):
 
 
 @pytest.fixture
-def refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> Callable[..., str]:
-    """Call the tool in this process; return its one line."""
-    tool = load_tool(TOOL)
-
-    def call(*args: object) -> str:
-        monkeypatch.setattr(sys, 'argv', [TOOL, *map(str, args)])
-        try:
-            code = tool.main()
-        except SystemExit as exit_:
-            code = exit_.code
-        out, told = capsys.readouterr()
-        assert (code, out) == (2, '')
-        assert told.startswith('error: ') and told.count('\n') == 1
-        return told.removeprefix('error: ').rstrip('\n')
-
-    return call
+def refused(star: Star) -> Callable[..., str]:
+    """Run the command in this process; return its one line."""
+    return lambda *args: star('study', *args).error
 
 
 def test_mistakes_take_one_line(tmp_path: Path, refused: Callable[..., str]):

@@ -1,0 +1,46 @@
+"""tools/analysis_tools/measure_cost.py: calls and restores."""
+
+import json
+
+import pytest
+
+from tests.test_tools.tools import run_tool
+
+
+def test_measure_cost_of_a_call() -> None:
+    result = run_tool(
+        'analysis_tools/measure_cost.py',
+        *('--config', 'tiny', '--latent', '2x18x16', '--json'),
+    )
+    assert result.returncode == 0, result.stderr
+    cost = json.loads(result.stdout)
+    assert cost['backbone_parameters'] > cost['controlnet_parameters'] > 1e6
+    assert 0 < cost['call_seconds'] < 60
+    rate = cost['call_tflop'] / cost['call_seconds']
+    assert cost['call_tflop_per_second'] == pytest.approx(rate)
+    assert 0.1 < cost['call_peak_gib'] < 4
+
+
+def test_measure_cost_of_the_default() -> None:
+    """The shipped model's ControlNet has no parameters."""
+    result = run_tool(
+        'analysis_tools/measure_cost.py', '--latent', '2x9x8', '--json'
+    )
+    assert result.returncode == 0, result.stderr
+    cost = json.loads(result.stdout)
+    assert cost['backbone_parameters'] == 1_347_779
+    # two FLOP for each weight and place; biases and the timestep are little
+    expected = 2e-12 * 2 * 9 * 8 * cost['backbone_parameters']
+    assert cost['call_tflop'] == pytest.approx(expected, 0.02)
+
+
+def test_measure_cost_of_a_restore() -> None:
+    result = run_tool(
+        'analysis_tools/measure_cost.py',
+        *('--restore', '2x12x16', '--steps', '1', '--json'),
+    )
+    assert result.returncode == 0, result.stderr
+    cost = json.loads(result.stdout)
+    rate = 2 / cost['restore_seconds']
+    assert cost['restore_frames_per_second'] == pytest.approx(rate)
+    assert 0.1 < cost['restore_peak_gib'] < 4
