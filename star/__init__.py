@@ -4,7 +4,7 @@ import logging
 
 __version__ = '0.1.0'
 
-# mmengine imports bitsandbytes where it is installed (pyiqa brings it), which
-# on some processors warns of a missing kernel that nothing here uses
+# mmengine imports bitsandbytes where it is installed (pyiqa requires it); on
+# some processors it warns of a missing kernel that nothing here uses
 _BITSANDBYTES = logging.getLogger('bitsandbytes.backends.cpu.ops')
 _BITSANDBYTES.setLevel(logging.ERROR)

@@ -8,8 +8,8 @@ from star.utils import compat
 compat.allow_missing_torchvision_operators()
 compat.allow_star_configs()
 
-# Parts of the Runner that the project uses as they are: without children of
-# its own mmengine warns for each that scope `star` is not to be found.
+# Registries whose stock classes are used as they are. Each needs a child of
+# scope `star`, or mmengine warns that the scope is missing.
 _STOCK = (
     'DATA_SAMPLERS',
     'EVALUATOR',

@@ -8,29 +8,32 @@ from torch import Tensor
 
 @dataclass
 class VideoSample:
-    """What is known of one clip besides the network's input.
+    """All data of one clip besides the network's input.
 
     Args:
         gt: ground truth, (T, C, H, W) uint8 RGB, or None.
         pred: restored clip, (T, C, H, W) uint8 RGB, set by the model.
-        prompt: caption; empty for none.
-        name: clip's name, unique within its data set.
-        dataset: data set's name.
-        fps: frames per second, or None where unknown.
-        record: draws of the degradation that made the input; replays it.
-        seed: of the draws that training makes for this clip, so that they
-            depend neither on the batch nor on the rank; None for the global
-            random state.
-        z0: latent of the ground truth, (C, T, h, w), if it was cached.
-        z_lq: latent of the enlarged low-quality clip, likewise.
-        text: embedding of the prompt, (L, D), likewise.
-        files: where the clip was read from, by 'lq' and 'gt'.
-        seconds: that restoring took, reading and scoring not counted; None
-            where it was not measured.
-        peak_memory: most bytes in use while restoring, of the device that
-            restored, or of the process on a CPU; None likewise.
-        problem: why the clip could not be read or restored; None where it
-            could, or where a failure ends the run.
+        prompt: description of the clip; empty for none.
+        name: name of the clip, unique in its data set.
+        dataset: name of the data set.
+        fps: frames per second; None if unknown.
+        record: parameters of the degradation that made the input, in JSON's
+            terms; `replay` repeats it.
+        seed: seed of the random numbers that training draws for this clip,
+            so that they depend neither on the batch nor on the rank; None
+            for the global random state.
+        z0: cached latent of the ground truth, (C, T, h, w), or None.
+        z_lq: cached latent of the enlarged low-quality clip, (C, T, h, w),
+            or None.
+        text: cached embedding of the prompt, (L, D), or None.
+        files: paths that the clip was read from, by 'lq' and 'gt'.
+        seconds: time of the restoration without reading and scoring; None
+            if it was not measured.
+        peak_memory: largest number of bytes in use during the restoration,
+            on the device, or by the process on a CPU; None if it was not
+            measured.
+        problem: why the clip could not be read or restored; None for
+            success.
     """
 
     gt: Tensor | None = None

@@ -29,7 +29,7 @@ def test_importing_the_registry_is_enough_to_build_models():
         'from star.registry import MODELS\n'
         'names = ["I2VGenUNet", "UNetControlNet", "TemporalVAE", "LIEM",\n'
         '         "OpenCLIPTextEncoder", "ConstantTextEncoder",\n'
-        '         "NoiseSchedule", "STARModel"]\n'
+        '         "I2VGenSchedule", "STARModel"]\n'
         'print([name for name in names if MODELS.get(name) is None])\n'
         'print(root.get("star.STARModel") is MODELS.get("STARModel"))\n'
     )

@@ -1,4 +1,4 @@
-"""Training items whose latents and text embeddings were computed before."""
+"""Training items whose latents and text embeddings are read from a cache."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from torch import nn
 from torch.utils.data import Dataset
 
-from star.datasets.draws import Draws
 from star.datasets.fingerprints import difference, hash_weights, plain
 from star.datasets.latent_shards import TOOL, Shard, read_index, shard_path
+from star.datasets.sampling import RandomItems
 from star.registry import DATASETS
 
 _MOST_OPEN = 64  # shards; each keeps a file open
@@ -18,23 +18,22 @@ _MOST_OPEN = 64  # shards; each keeps a file open
 class CachedLatents(Dataset):
     """Reads items that `tools/dataset_converters/cache_latents.py` wrote.
 
-    Items are addressed by draw numbers. The first pass gives the draws of
-    the data set that was cached, in their order and with their seeds, so
-    that training sees what it would have seen without the cache. Every
-    further pass has an order and seeds of its own; crops and degradations
-    stay as they are.
+    The first pass gives the items of the cached data set in their order and
+    with their seeds, so training sees what it would see without the cache.
+    Every further pass has its own order and seeds; crops and degradations
+    stay the same.
 
     Args:
         cache_root: folder of the cache.
         expect: configs that must have made the cache, by the names
             'dataset', 'data_preprocessor', 'autoencoder' and
-            'text_encoder'; those left out are not compared. Weights are
-            compared by `check_model`.
+            'text_encoder'; a missing one is not compared. `check_model`
+            compares the weights.
         seed: of the order and the seeds after the first pass, >= 0.
 
     Raises:
-        ValueError: there is no cache, it is incomplete or broken, or
-            something else made it.
+        ValueError: there is no cache, it is incomplete or broken, or other
+            configs made it.
     """
 
     metainfo = None
@@ -46,40 +45,39 @@ class CachedLatents(Dataset):
         self.index = read_index(self.root)
         self._compare_configs(expect or {})
         self._check_files()
-        self.draws = Draws(self.index.num_items, seed)
+        self.items = RandomItems(self.index.num_items, seed)
         self._shards: dict[int, Shard] = {}
 
     def __len__(self) -> int:
         return self.index.num_items
 
-    def __getitem__(self, draw: int) -> dict:
-        first_pass = 0 <= draw < len(self)
-        item = draw if first_pass else self.draws.clip(draw)
-        number, position = divmod(item, self.index.shard_size)
-        shard = self._open(number)
-        sample = shard.sample(position, self.index.keep_gt)
+    def __getitem__(self, number: int) -> dict:
+        first_pass = 0 <= number < len(self)
+        item = number if first_pass else self.items.clip(number)
+        which, position = divmod(item, self.index.shard_size)
+        sample = self._open(which).sample(position, self.index.keep_gt)
         if not first_pass:
-            sample.seed = int(self.draws.rng(draw).integers(2**31))
+            sample.seed = int(self.items.rng(number).integers(2**31))
         return {'inputs': None, 'data_samples': sample}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave open files behind: a worker opens its own."""
+        """Return the state without open files: each worker opens its own."""
         return {**self.__dict__, '_shards': {}}
 
     def check_model(self, model: nn.Module) -> None:
         """Compare the weights of a model with those that made the cache.
 
         Args:
-            model: has the parts `autoencoder` and `text_encoder`.
+            model: has the modules `autoencoder` and `text_encoder`.
 
         Raises:
-            ValueError: a part has other weights.
+            ValueError: a module has other weights.
         """
-        for part, wanted in self.index.weights.items():
-            if hash_weights(model.get_submodule(part)) != wanted:
+        for name, wanted in self.index.weights.items():
+            if hash_weights(model.get_submodule(name)) != wanted:
                 raise ValueError(
                     f'{self.root} was made with other weights of the '
-                    f'{part}: train with those, or make the cache anew with '
+                    f'{name}: train with those, or make the cache anew with '
                     f'{TOOL}'
                 )
 
@@ -98,9 +96,9 @@ class CachedLatents(Dataset):
                 f'`expect` may have {", ".join(self.index.configs)}, got '
                 f'{", ".join(sorted(unknown))}'
             )
-        for part, config in expect.items():
-            made_by = self.index.configs[part]
-            found = difference(made_by, plain(config), part)
+        for name, config in expect.items():
+            made_by = self.index.configs[name]
+            found = difference(made_by, plain(config), name)
             if found:
                 raise ValueError(
                     f'{self.root} was made by another config: {found}; make '

@@ -4,44 +4,47 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from star.datasets.draws import Draws, check_probability
+from star.datasets.indexed_video import (
+    IndexedVideo,
+    clip_indices,
+    frames_covered,
+)
 from star.datasets.pairing import (
     check_paired,
     list_clips,
     name_some,
     read_caption,
 )
+from star.datasets.sampling import RandomItems, check_probability
 from star.datasets.transforms import compose
-from star.datasets.windows import IndexedVideo, window_indices, window_span
 from star.registry import DATASETS
 from star.video.info import VideoInfo
 
 
 @DATASETS.register_module()
 class CaptionedFolder(Dataset):
-    """Reads random windows of clips that lie beside their captions.
+    """Reads random clips of videos that have a caption in a text file.
 
     `gt/` holds videos or folders of frames, `text/` a file NAME.txt for each
-    and `lq/`, if it is there, its low-quality counterpart; they are paired
-    by name. All are opened once, when the data set is made. Items are
-    addressed by draw numbers (`Draws`).
+    of them, and `lq/`, which may be missing, their low-quality counterparts;
+    they are paired by name. All files are opened once, at construction.
+    `RandomItems` chooses the video and the clip of an item.
 
     Args:
         data_root: folder that holds `gt/` and `text/`.
         num_frames: frames of one item.
-        pipeline: transforms applied to `dict(gt, prompt, name, dataset, fps,
-            rng)` and `lq` if there, clips (T, H, W, C) uint8. Without `lq/`
-            it has to hold a degradation.
+        pipeline: transforms applied to `dict(gt, lq, prompt, name, dataset,
+            fps, rng)`, clips (T, H, W, C) uint8, `lq` only if the folder
+            exists; otherwise the pipeline needs a degradation.
         interval: step from one frame of an item to the next.
-        scale: factor between `gt` and `lq`; 1 where `lq` is enlarged
-            already.
+        scale: factor between `gt` and `lq`; 1 if `lq` is enlarged already.
         drop_caption: probability of an empty prompt.
-        seed: of the draws.
+        seed: of the items.
 
     Raises:
         ValueError: an argument is out of range, a folder is missing or
-            empty, clips are not paired, a clip cannot be opened or is
-            shorter than the window, or an `lq` does not fit its `gt`.
+            empty, videos are not paired, a video cannot be opened or is too
+            short, or an `lq` does not fit its `gt`.
     """
 
     metainfo = None
@@ -64,17 +67,17 @@ class CaptionedFolder(Dataset):
         self.names = list(self.gt)
         self._check_lengths()
         self.pipeline = compose(pipeline)
-        self.draws = Draws(len(self.names), seed)
+        self.items = RandomItems(len(self.names), seed)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, draw: int) -> dict:
-        rng = self.draws.rng(draw)
-        name = self.names[self.draws.clip(draw)]
+    def __getitem__(self, number: int) -> dict:
+        rng = self.items.rng(number)
+        name = self.names[self.items.clip(number)]
         position, drops = rng.random(), rng.random() < self.drop_caption
         video = IndexedVideo(self.gt[name])
-        indices = window_indices(
+        indices = clip_indices(
             video.num_frames, self.num_frames, self.interval, position
         )
         fps = video.info.fps
@@ -91,19 +94,19 @@ class CaptionedFolder(Dataset):
         return self.pipeline(results)
 
     def _check_lengths(self) -> None:
-        span = window_span(self.num_frames, self.interval)
+        needed = frames_covered(self.num_frames, self.interval)
         short = set()
         for name in self.names:
             video = IndexedVideo(self.gt[name])
-            if video.num_frames < span:
+            if video.num_frames < needed:
                 short.add(f'{name} ({video.num_frames})')
             if self.lq:
                 self._check_lq(name, video)
         if short:
             raise ValueError(
                 f'{self.root}: `num_frames` {self.num_frames} at `interval` '
-                f'{self.interval} need {span} frames, but too short are '
-                f'{name_some(short)}; remove them or shorten the window'
+                f'{self.interval} need {needed} frames, but too short are '
+                f'{name_some(short)}; remove them or lower `num_frames`'
             )
 
     def _check_lq(self, name: str, video: IndexedVideo) -> None:
@@ -126,14 +129,13 @@ class CaptionedFolder(Dataset):
 def read_folders(
     root: Path,
 ) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
-    """Read which clips a captioned folder holds.
+    """List the videos of a captioned folder and read the captions.
 
     Returns:
-        Ground truth and low quality (empty without `lq/`) by name, and the
-        captions.
+        Ground truth, low quality (empty without `lq/`) and captions, by name.
 
     Raises:
-        ValueError: a folder is missing or empty, or clips are not paired.
+        ValueError: a folder is missing or empty, or videos are not paired.
     """
     gt, text = list_clips(root / 'gt'), list_clips(root / 'text')
     others = [path.name for path in text.values() if path.suffix != '.txt']

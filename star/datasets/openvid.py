@@ -9,7 +9,11 @@ import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from star.datasets.draws import Draws, check_probability
+from star.datasets.indexed_video import (
+    IndexedVideo,
+    clip_indices,
+    frames_covered,
+)
 from star.datasets.openvid_table import (
     Entry,
     describe,
@@ -18,44 +22,43 @@ from star.datasets.openvid_table import (
     read_entries,
     select,
 )
+from star.datasets.sampling import RandomItems, check_probability
 from star.datasets.transforms import compose
-from star.datasets.windows import IndexedVideo, window_indices, window_span
 from star.registry import DATASETS
 from star.video.info import VideoError
 
 TOOL = 'tools/dataset_converters/prepare_openvid.py'
-_MOST_TRIES = 1000  # replacements of one draw
+_MOST_TRIES = 1000  # replacements of one item
 
 
 @DATASETS.register_module()
 class OpenVid(Dataset):
-    """Reads random windows of the videos that a table with captions lists.
+    """Reads random clips of the videos that a table with captions lists.
 
-    Items are addressed by draw numbers (`Draws`). A video that cannot be
-    read, or has fewer frames than the table says, is replaced by another one
-    that the draw's own generator chooses, logged once and counted; so is one
-    that turns out too small where the table has no sizes, which is no damage
-    and not limited. Every process that loads counts for itself: a worker of
-    a loader, on each rank.
+    `RandomItems` chooses the video and the clip of an item. A video that
+    cannot be read, or has fewer frames than the table says, is broken: it is
+    logged, counted and replaced by another one, which the generator of the
+    item chooses. Where the table has no sizes, a video that is too small is
+    logged and replaced too, but not counted as broken. Every worker on every
+    rank counts for itself.
 
     Args:
         annotation: OpenVid-1M's CSV, or the one that
             `tools/dataset_converters/prepare_openvid.py` made of it.
-        data_root: folder of the videos; those of OpenVid-1M's own table may
-            lie in folders below.
+        data_root: folder of the videos; they may lie in folders below it.
         num_frames: frames of one item.
         pipeline: transforms applied to `dict(gt, prompt, name, dataset, fps,
             rng)`, gt (T, H, W, C) uint8.
         interval: step from one frame of an item to the next.
         split: 'train', or 'test' for the held-out sources (`split_of`).
-        filters: arguments of `ClipFilter`; clips shorter than the window
-            are left out in any case.
+        filters: arguments of `ClipFilter`; clips shorter than an item are
+            always left out.
         drop_caption: probability of an empty prompt.
-        max_broken: with more broken videos in one process the run stops.
-        seed: of the draws.
+        max_broken: training stops at more broken videos in one process.
+        seed: of the items.
 
     Raises:
-        ValueError: an argument is out of range, the table cannot be read,
+        ValueError: an argument is out of range, the table cannot be read or
             lacks columns, or none of its clips is left.
     """
 
@@ -81,21 +84,21 @@ class OpenVid(Dataset):
         self.root = Path(data_root)
         self.rules = make_filter(filters or {})
         entries = self._select(annotation, split)
-        self.names = Texts([entry.video for entry in entries])
-        self.captions = Texts([entry.caption for entry in entries])
+        self.names = PackedTexts([entry.video for entry in entries])
+        self.captions = PackedTexts([entry.caption for entry in entries])
         self.drop_caption = drop_caption
         self.max_broken = max_broken
         self.pipeline = compose(pipeline)
-        self.draws = Draws(len(entries), seed)
+        self.items = RandomItems(len(entries), seed)
         self.broken: dict[int, str] = {}
         self.too_small: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, draw: int) -> dict:
-        rng, which = self.draws.rng(draw), self.draws.clip(draw)
-        # drawn before reading: they stay whatever has to be replaced
+    def __getitem__(self, number: int) -> dict:
+        rng, which = self.items.rng(number), self.items.clip(number)
+        # drawn before reading, so that a replacement does not change them
         position, drops = rng.random(), rng.random() < self.drop_caption
         for _ in range(_MOST_TRIES):
             results = self._read(which, position)
@@ -111,8 +114,8 @@ class OpenVid(Dataset):
         )
 
     def _select(self, annotation: str, split: str) -> list[Entry]:
-        span = window_span(self.num_frames, self.interval)
-        frames = max(self.rules.min_frames, span)
+        needed = frames_covered(self.num_frames, self.interval)
+        frames = max(self.rules.min_frames, needed)
         chosen, removed = select(
             read_entries(annotation),
             replace(self.rules, min_frames=frames),
@@ -138,15 +141,15 @@ class OpenVid(Dataset):
         wants = self.rules.min_width or self.rules.min_height
         if wants and any(entry.width is None for entry in entries):
             print_log(
-                f'the table has no sizes: smaller videos than '
+                f'the table has no sizes: videos smaller than '
                 f'{self.rules.min_width}x{self.rules.min_height} are found '
-                f'only when they are read; {TOOL} finds them before',
+                f'only when they are read; {TOOL} finds them in advance',
                 'current',
                 logging.WARNING,
             )
 
     def _read(self, which: int, position: float) -> dict | None:
-        """Read a window; None where the video is of no use."""
+        """Read a clip; return None if the video is broken or too small."""
         if which in self.broken or which in self.too_small:
             return None
         path = self.root / self.names[which]
@@ -155,7 +158,7 @@ class OpenVid(Dataset):
             if not self.rules.fits(video.info.width, video.info.height):
                 self._note_small(which, video)
                 return None
-            indices = window_indices(
+            indices = clip_indices(
                 video.num_frames, self.num_frames, self.interval, position
             )
             frames = video.read(indices)
@@ -176,8 +179,8 @@ class OpenVid(Dataset):
     def _note_small(self, which: int, video: IndexedVideo) -> None:
         self.too_small.add(which)
         print_log(
-            f'{video.path}: left out, its frames are '
-            f'{video.info.width}x{video.info.height}',
+            f'{video.path}: replaced, its frames of '
+            f'{video.info.width}x{video.info.height} are too small',
             'current',
         )
 
@@ -192,26 +195,26 @@ class OpenVid(Dataset):
         if count > self.max_broken:
             first = next(iter(self.broken.values()))
             raise ValueError(
-                f'{count} videos could not be read by one loading process, '
+                f'one loading process could not read {count} videos, '
                 f'`max_broken` is {self.max_broken}; the first: {first}; '
-                f'{TOOL} finds them all'
+                f'{TOOL} finds all of them'
             )
 
 
-class Texts:
-    """A list of strings in one piece of memory.
+class PackedTexts:
+    """A list of strings in one block of memory.
 
-    A million Python strings would be copied page by page into each worker:
-    reading one changes its reference count.
+    Workers share the block. A million separate strings would be copied into
+    each worker, because reading one changes its reference count.
 
     Args:
         texts: the strings.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        pieces = [text.encode() for text in texts]
-        self.data = b''.join(pieces)
-        self.ends = np.cumsum([len(piece) for piece in pieces])
+        encoded = [text.encode() for text in texts]
+        self.data = b''.join(encoded)
+        self.ends = np.cumsum([len(text) for text in encoded])
 
     def __len__(self) -> int:
         return len(self.ends)

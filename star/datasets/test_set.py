@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from star.datasets.indexed_video import IndexedVideo
 from star.datasets.pairing import list_clips, name_some
-from star.datasets.windows import IndexedVideo
 from star.utils.files import write_json
 from star.video.io import VideoError, VideoReader, probe
 

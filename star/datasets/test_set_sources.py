@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from star.datasets.indexed_video import IndexedVideo
 from star.datasets.openvid_table import (
     describe,
     find_files,
@@ -14,7 +15,6 @@ from star.datasets.openvid_table import (
     select,
 )
 from star.datasets.pairing import check_paired, list_clips, name_some
-from star.datasets.windows import IndexedVideo
 from star.video.io import list_images
 
 _VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm', '.y4m')

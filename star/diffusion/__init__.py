@@ -1,7 +1,8 @@
-"""Pure diffusion maths: schedule, samplers, guidance."""
+"""Pure diffusion maths: noise schedules, samplers and guidance."""
 
 from star.diffusion.cogvideox_schedule import CogVideoXSchedule
 from star.diffusion.guidance import dynamic_guidance, guide
+from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.diffusion.samplers import (
     SAMPLERS,
     official_start,
@@ -10,7 +11,6 @@ from star.diffusion.samplers import (
     sample_dpmpp_2m_sde,
     sample_heun,
 )
-from star.diffusion.schedule import NoiseSchedule
 from star.diffusion.timesteps import (
     fast_timesteps,
     normal_timesteps,
@@ -20,7 +20,7 @@ from star.diffusion.timesteps import (
 __all__ = [
     'SAMPLERS',
     'CogVideoXSchedule',
-    'NoiseSchedule',
+    'I2VGenSchedule',
     'dynamic_guidance',
     'fast_timesteps',
     'guide',

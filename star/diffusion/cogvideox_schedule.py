@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from star.diffusion.schedule import Level, Levels, Schedule
+from star.diffusion.schedule import Level, LevelTable, Schedule
 from star.diffusion.timesteps import truncated_timesteps
 from star.registry import MODELS
 
@@ -19,10 +19,10 @@ from star.registry import MODELS
 def scaled_linear_alpha(
     num_timesteps: int, beta_start: float, beta_end: float, shift: float
 ) -> Tensor:
-    """Compute alpha of betas whose roots grow linearly, before any rescale.
+    """Compute alpha from betas whose square roots grow linearly.
 
-    The product is taken in float64 and rounded once, as the official code
-    does.
+    The product is computed in float64 and rounded once, as in the official
+    code.
 
     Args:
         num_timesteps: length of the table.
@@ -47,14 +47,14 @@ def scaled_linear_alpha(
 
 
 def rescale_to_zero_snr(alpha: Tensor) -> Tensor:
-    """Stretch decreasing alphas so that the first stays and the last is 0."""
+    """Rescale decreasing alphas: the first one stays, the last becomes 0."""
     first, last = alpha[0], alpha[-1]
     return (alpha - last) * (first / (first - last))
 
 
 @dataclass(frozen=True)
-class _Visited:
-    """The levels of a few timesteps."""
+class _VisitedLevels:
+    """The (alpha, sigma) of the timesteps that a sampler visits."""
 
     levels: dict[float, Level]
 
@@ -67,10 +67,10 @@ class _Visited:
 
 @MODELS.register_module()
 class CogVideoXSchedule(Schedule):
-    """The schedule of CogVideoX, and of STAR on it.
+    """The noise schedule of CogVideoX and of STAR on CogVideoX.
 
-    The official sampler has two tables, see `for_timesteps`; all else uses
-    the one of all timesteps.
+    The official sampler uses two tables, see `for_timesteps`; everything
+    else uses the table of all timesteps.
 
     Args:
         num_timesteps: number of training timesteps, >= 2.
@@ -105,23 +105,23 @@ class CogVideoXSchedule(Schedule):
         alpha = rescale_to_zero_snr(plain)
         super().__init__(alpha, (1 - alpha.double().square()).sqrt().float())
         self.start_timestep = num_timesteps - 1
-        self._plain = plain  # no buffer: it stays on the CPU
+        self._plain = plain  # not a buffer: it stays on the CPU
 
     def for_timesteps(
         self, timesteps: Sequence[float]
-    ) -> tuple[list[Level], Levels]:
-        """Look up what the official sampler and its denoiser use.
+    ) -> tuple[list[Level], LevelTable]:
+        """Look up (alpha, sigma) as the official sampler and denoiser do.
 
         The sampler rescales the alphas of its own timesteps to zero terminal
-        SNR; the denoiser takes the nearest value of the table of all
-        timesteps. A sampler that does not begin at the last timestep must
-        not begin at zero SNR: it uses that table itself.
+        SNR; the denoiser takes the nearest value from the table of all
+        timesteps. A sampler that starts below the last timestep must not
+        start at zero SNR, so it uses the table of all timesteps too.
 
         Args:
-            timesteps: decreasing whole numbers, all that are visited.
+            timesteps: decreasing whole numbers, all that the sampler visits.
 
         Raises:
-            ValueError: a timestep is out of range or no whole number.
+            ValueError: a timestep is out of range or not a whole number.
         """
         for t in timesteps:
             if t != int(t):
@@ -134,17 +134,17 @@ class CogVideoXSchedule(Schedule):
         table = self.alpha.cpu()
         nearest = (table - alphas[:, None]).abs().argmin(dim=1)
         seen = [self.at(int(i)) for i in nearest]
-        return levels, _Visited(dict(zip(timesteps, seen, strict=True)))
+        return levels, _VisitedLevels(dict(zip(timesteps, seen, strict=True)))
 
     def list_timesteps(
         self, mode: str, steps: int, strength: float
     ) -> list[float]:
-        """List the timesteps of a restoration.
+        """List the timesteps that a restoration visits.
 
         Args:
-            mode: 'normal'; the other list, 'fast', is I2VGen-XL's.
-            steps: evaluations, cut to one per timestep.
-            strength: the first timestep's share of the last one, (0, 1].
+            mode: 'normal'; the list 'fast' belongs to I2VGen-XL.
+            steps: number of evaluations, at most one per timestep.
+            strength: first timestep divided by the last one, (0, 1].
 
         Returns:
             Decreasing whole timesteps.

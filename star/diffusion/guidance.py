@@ -1,4 +1,4 @@
-"""Classifier-free guidance, its rescale, and its scale over time."""
+"""Classifier-free guidance: combination, rescale, and scale over time."""
 
 import math
 
@@ -15,8 +15,8 @@ def guide(
         v_cond: velocity with the prompt, (N, ...).
         v_uncond: velocity with the negative prompt, (N, ...).
         scale: guidance scale; 1 returns `v_cond` itself.
-        rescale: share of the standard deviation that is brought back to that
-            of `v_cond`, per sample over all its elements, [0, 1].
+        rescale: how far the standard deviation of each sample is moved back
+            to that of `v_cond`, from 0 (not at all) to 1 (equal).
 
     Raises:
         ValueError: `rescale` is out of range.
@@ -31,7 +31,7 @@ def guide(
     v = v_uncond + scale * (v_cond - v_uncond)
     if rescale == 0:
         return v
-    # The floor keeps a constant v (a network at zero) from becoming NaN.
+    # the floor avoids NaN where v is constant, as a network at zero gives
     ratio = _std(v_cond) / _std(v).clamp_min(1e-8)
     return v * (rescale * ratio + 1 - rescale).to(v.dtype)
 
@@ -39,13 +39,13 @@ def guide(
 def dynamic_guidance(
     t: float, num_steps: int, scale: float = 6.0, exponent: int = 5
 ) -> float:
-    """Compute CogVideoX's guidance scale of a timestep.
+    """Compute CogVideoX's guidance scale at a timestep.
 
-    1 + scale (1 - cos(pi ((n - t) / n)^exponent)) / 2, with n steps. It is a
-    half cosine from 1 to 1 + scale only for t in [0, n]: the official code
-    puts the timestep where the step's index belongs, so that the scale
-    oscillates from step to step. The models are used like that. In float64:
-    the cosine's argument reaches 1e11 with few steps.
+    1 + scale (1 - cos(pi ((n - t) / n)^exponent)) / 2, with n steps. This is
+    a half cosine from 1 to 1 + scale only for t in [0, n]. The official code
+    passes the timestep where the index of the step belongs, so the scale
+    oscillates from step to step; the models are used with these values.
+    It needs float64: with few steps the argument of the cosine reaches 1e11.
 
     Args:
         t: timestep, 0 to 999.
@@ -67,6 +67,6 @@ def dynamic_guidance(
 
 
 def _std(x: Tensor) -> Tensor:
-    """Standard deviation of each sample in at least float32, (N, 1, ...)."""
+    """Compute each sample's deviation in at least float32, (N, 1, ...)."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     return x.flatten(1).std(dim=1).reshape((-1,) + (1,) * (x.ndim - 1))

@@ -1,4 +1,4 @@
-"""What is known of the velocity before a network is asked."""
+"""Estimate of the velocity from the low-quality latent, without a network."""
 
 from torch import Tensor
 
@@ -8,19 +8,19 @@ def lq_velocity(
 ) -> tuple[Tensor, Tensor]:
     """Estimate the velocity from the low-quality latent alone.
 
-    Takes x0 - x_lq for Gaussian with a known deviation, independent in every
-    channel; the best estimate of x0 from x_t and x_lq is then linear, and so
-    is that of the velocity. Neither limit of the schedule divides by zero.
+    It assumes that x0 - x_lq is Gaussian with a known deviation, independent
+    in every channel. The best estimate of x0, and so of the velocity, is then
+    linear in x_t and x_lq. No timestep leads to a division by zero.
 
     Args:
         x_t: noised latents, (N, C, T, h, w).
         x_lq: low-quality latents, of the same shape.
         std: deviation of x0 - x_lq, above 0, broadcastable to `x_t`.
         alpha: of the noise schedule at t, broadcastable to `x_t`.
-        sigma: likewise, with alpha**2 + sigma**2 = 1.
+        sigma: of the noise schedule at t; alpha**2 + sigma**2 = 1.
 
     Returns:
-        The estimate, and the deviation of its error, (N, C, 1, 1, 1).
+        The velocity and the deviation of its error, (N, C, 1, 1, 1).
 
     Source: the preconditioning of Karras et al., "Elucidating the Design
     Space of Diffusion-Based Generative Models", Eq. 7, around `x_lq`.

@@ -1,5 +1,7 @@
-"""Diffusion samplers: plain loops of one signature, in variance-preserving
-form, so that a start at zero signal-to-noise ratio needs no special case.
+"""Diffusion samplers: plain loops with one signature.
+
+They work in variance-preserving form, so a start at zero signal-to-noise
+ratio needs no special case.
 
 With rho = alpha / sigma and u = x / sigma the probability-flow ODE reads
 du / drho = x0(u, rho): DDIM is its Euler, `sample_heun` its Heun method.
@@ -19,10 +21,11 @@ Sampler = Callable[[Denoise, Tensor, Sequence[float], Schedule, Noise], Tensor]
 
 
 def official_start(x: Tensor, schedule: Schedule, t: float) -> Tensor:
-    """Scale x_T as the official code does on its way into the solver.
+    """Scale x_T by sigma, as the official code does by mistake.
 
-    It converts to variance-exploding form by sigma / alpha where 1 / alpha
-    belongs: x_T shrinks by sigma, 0.9991 at t = 899. Only for reproduction.
+    It converts to variance-exploding form with sigma / alpha where 1 / alpha
+    belongs: x_T shrinks to 0.9991 of itself at t = 899. Use it only to
+    reproduce official numbers.
     """
     return x * schedule.at(t)[1]
 
@@ -37,12 +40,12 @@ def sample_dpmpp_2m_sde(
     """Sample with DPM-Solver++(2M) SDE, midpoint, eta = 1.
 
     Args:
-        denoise: (x_t, integer t) -> x0, guidance and chunking included.
+        denoise: (x_t, integer t) -> x0, with guidance and windows applied.
         x: sample noised to timesteps[0], float32 or better.
         timesteps: decreasing, fractions allowed.
         schedule: noise schedule of the denoiser.
-        noise: step i -> standard normal like x; called for every step but
-            the last, in order.
+        noise: step i -> standard normal noise like x; called in order for
+            every step but the last.
 
     Returns:
         The denoised x0 of the last step.
@@ -64,27 +67,27 @@ def sample_cogvideox(
     schedule: Schedule,
     noise: Noise,
 ) -> Tensor:
-    """Sample with the same solver at the levels of CogVideoX's own sampler.
+    """Sample with DPM-Solver++(2M) SDE at the levels of CogVideoX's sampler.
 
-    `CogVideoXSchedule.for_timesteps` says how they differ from the table.
-    With another schedule this is `sample_dpmpp_2m_sde`.
+    `CogVideoXSchedule.for_timesteps` describes how these levels differ from
+    the table. With another schedule this equals `sample_dpmpp_2m_sde`.
 
     Args:
-        denoise: (x_t, integer t) -> x0, guidance and chunking included; its
+        denoise: (x_t, integer t) -> x0, with guidance and windows applied; its
             alpha and sigma are those of `schedule.for_timesteps(...)[1]`.
         x: pure noise, float32 or better.
         timesteps: decreasing whole numbers, as of `truncated_timesteps`.
         schedule: noise schedule of the denoiser.
-        noise: step i -> standard normal like x; called for every step but
-            the last, in order. The official code throws one draw away
-            before each but the first: that is up to `noise`.
+        noise: step i -> standard normal noise like x; called in order for
+            every step but the last. The official code discards one draw
+            before each but the first; `noise` has to do the same.
 
     Returns:
         The denoised x0 of the last step.
 
     Raises:
         ValueError: `timesteps` are empty, not decreasing, out of range or
-            no whole numbers.
+            not whole numbers.
     """
     _check_decreasing(timesteps)
     levels, _ = schedule.for_timesteps(timesteps)
@@ -98,7 +101,7 @@ def _dpmpp_2m_sde(
     levels: list[Level],
     noise: Noise,
 ) -> Tensor:
-    """Run DPM-Solver++(2M) SDE along given (alpha, sigma)."""
+    """Run DPM-Solver++(2M) SDE along the given (alpha, sigma)."""
     x0_last, h_last = x, math.inf
     for i, t in enumerate(timesteps):
         x0 = denoise(x, round(t))
@@ -107,7 +110,7 @@ def _dpmpp_2m_sde(
         (alpha, sigma), (alpha_next, sigma_next) = levels[i : i + 2]
         decay = (sigma_next * alpha / (alpha_next * sigma)) ** 2
         h = -math.log(decay) / 2 if decay > 0 else math.inf
-        # Zero in the first step and after one from zero SNR (h infinite).
+        # zero in the first step, and after a step from zero SNR (infinite h)
         slope = 0.5 * h / h_last if h_last < math.inf else 0.0
         target = x0 + slope * (x0 - x0_last)
         x = (sigma_next / sigma) ** 2 * (alpha / alpha_next) * x
@@ -127,11 +130,11 @@ def sample_ddim(
     """Sample with DDIM, eta = 0: first order, deterministic.
 
     Args:
-        denoise: (x_t, integer t) -> x0, guidance and chunking included.
+        denoise: (x_t, integer t) -> x0, with guidance and windows applied.
         x: sample noised to timesteps[0].
         timesteps: decreasing, fractions allowed.
         schedule: noise schedule of the denoiser.
-        noise: unused, there to share the signature.
+        noise: unused; all samplers share one signature.
 
     Returns:
         The denoised x0 of the last step.
@@ -157,14 +160,14 @@ def sample_heun(
 ) -> Tensor:
     """Sample with Heun's method: second order, deterministic.
 
-    Costs two evaluations a step but for the last, 2 n - 1 in all.
+    n timesteps cost 2 n - 1 evaluations.
 
     Args:
-        denoise: (x_t, integer t) -> x0, guidance and chunking included.
+        denoise: (x_t, integer t) -> x0, with guidance and windows applied.
         x: sample noised to timesteps[0].
         timesteps: decreasing, fractions allowed.
         schedule: noise schedule of the denoiser.
-        noise: unused, there to share the signature.
+        noise: unused; all samplers share one signature.
 
     Returns:
         The denoised x0 of the last step.

@@ -1,14 +1,14 @@
-"""Where samplers stop on their way: decreasing lists of timesteps."""
+"""Decreasing lists of the timesteps that samplers visit."""
 
 OFFICIAL_START = 899
-# Official 'fast' mode: large steps to 500, then 11 of 501 / 11 of which the
-# last is dropped.
+# Official 'fast' mode: steps of 100 to 500, then 11 steps of 501 / 11, the
+# last of which is dropped.
 _FAST_GRID = (
     *(899.0 - 100 * i for i in range(4)),
     *(500 - 501 / 11 * i for i in range(10)),
 )
-# Grid points nearer than this to an arbitrary start are left out: a tiny
-# first step costs an evaluation and upsets the multistep extrapolation.
+# Grid points nearer than this to the start are skipped: a tiny first step
+# costs an evaluation and disturbs the multistep extrapolation.
 _FAST_MIN_GAP = 20
 
 
@@ -17,11 +17,11 @@ def fast_timesteps(start: int = OFFICIAL_START) -> list[float]:
 
     Args:
         start: first timestep, in [0, 999]. At 899 the list is the official
-            one, 14 evaluations; else it is `start` followed by the official
-            points that lie at least 20 below it.
+            one with 14 evaluations; otherwise it is `start` and the official
+            points at least 20 below it.
 
     Returns:
-        Decreasing timesteps. Some are fractional: the solver uses them as
+        Decreasing timesteps. Some are fractional: the sampler uses them as
         they are, the network gets them rounded.
 
     Raises:
@@ -40,7 +40,7 @@ def normal_timesteps(steps: int, start: int = OFFICIAL_START) -> list[float]:
         start: first timestep, in [0, 999].
 
     Returns:
-        Decreasing timesteps, the last one step above the end of the spacing.
+        Decreasing timesteps, (start + 1) / (steps + 1) apart.
 
     Raises:
         ValueError: an argument is out of range.
@@ -52,14 +52,14 @@ def normal_timesteps(steps: int, start: int = OFFICIAL_START) -> list[float]:
 
 
 def truncated_timesteps(steps: int, start: int = 999) -> list[float]:
-    """List `steps` evenly spaced whole timesteps, as CogVideoX has them.
+    """List `steps` evenly spaced whole timesteps, as CogVideoX does.
 
     Args:
-        steps: number of evaluations, from 1 to `start` (1 where that is 0).
+        steps: number of evaluations, from 1 to `start`; 1 if `start` is 0.
         start: first timestep, in [0, 999].
 
     Returns:
-        Decreasing whole timesteps; fractions are cut off, not rounded.
+        Decreasing whole timesteps, rounded down.
 
     Raises:
         ValueError: an argument is out of range.
@@ -69,7 +69,7 @@ def truncated_timesteps(steps: int, start: int = 999) -> list[float]:
         raise ValueError(
             f'`steps` must lie in [1, {max(start, 1)}], got {steps}'
         )
-    # numpy's operations in numpy's order: whole multiples must stay whole.
+    # numpy's operations in numpy's order: whole multiples must stay whole
     return [float(int(start + i * (-start / steps))) for i in range(steps)]
 
 

@@ -1,7 +1,7 @@
 """Models: low-quality clip to restored clip."""
 
 from star.diffusion.cogvideox_schedule import CogVideoXSchedule
-from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.models.autoencoders import CogVideoXVAE, PatchDCT, TemporalVAE
 from star.models.backbones import CogVideoXDiT, CompactDenoiser, I2VGenUNet
 from star.models.controlnets import LatentConcat, UNetControlNet
@@ -21,7 +21,6 @@ from star.models.layers import LIEM, LoRA
 from star.models.losses import (
     DynamicFrequencyLoss,
     PerceptualLoss,
-    RestorationLoss,
     VelocityLoss,
 )
 from star.models.text_encoders import (
@@ -40,11 +39,11 @@ __all__ = [
     'CompactDenoiser',
     'ConstantTextEncoder',
     'DynamicFrequencyLoss',
+    'I2VGenSchedule',
     'I2VGenUNet',
     'Lanczos',
     'LatentConcat',
     'LoRA',
-    'NoiseSchedule',
     'OpenCLIPTextEncoder',
     'PatchDCT',
     'PerceptualLoss',
@@ -52,7 +51,6 @@ __all__ = [
     'RealESRGAN',
     'RealESRGANCompact',
     'RealViformer',
-    'RestorationLoss',
     'STARModel',
     'SavedResults',
     'T5TextEncoder',

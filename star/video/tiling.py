@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from star.video.chunking import blend_weights, plan_windows
+from star.video.windows import blend_weights, plan_windows
 
 TileSize = int | tuple[int, int]  # both sides, or height and width
 

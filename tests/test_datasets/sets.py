@@ -1,6 +1,7 @@
 """Small test sets made on the spot."""
 
 import cv2
+import numpy as np
 
 from star.datasets.test_set_clips import PrepareOptions
 from star.datasets.test_set_writer import SetWriter
@@ -24,3 +25,9 @@ def write_set(root, count=8, names=('a', 'b'), **options):
             write_frames(source, pictures(count, seed=i))
         writer.prepare(name, {'gt': source})
     return writer.finish('mini', 'made for a test')
+
+
+def clip_of_noise(frames=3, height=24, width=32, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (frames, height, width, 3)
+    return rng.integers(0, 256, shape, dtype=np.uint8)

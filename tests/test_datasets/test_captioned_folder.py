@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from star.datasets.windows import IndexedVideo
+from star.datasets.indexed_video import IndexedVideo
 from star.registry import DATASETS
 from tests.test_datasets.openvid_tables import write_video
 from tests.test_video.clips import pictures, write_clip
@@ -49,7 +49,7 @@ def build(root, **options):
     return DATASETS.build({**config, **options})
 
 
-def test_windows_with_their_captions(root):
+def test_clips_with_their_captions(root):
     dataset = build(root, interval=2)
     assert len(dataset) == 2
     whole = {

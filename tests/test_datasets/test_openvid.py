@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from star.datasets import openvid, windows
-from star.datasets.openvid import Texts
+from star.datasets import indexed_video, openvid
+from star.datasets.openvid import PackedTexts
 from star.registry import DATASETS
 from tests.test_datasets.openvid_tables import (
     make_row,
@@ -59,7 +59,7 @@ def seen(dataset, draws):
     ]
 
 
-def test_windows_with_their_captions(root):
+def test_clips_with_their_captions(root):
     dataset = build(root, interval=3)
     assert len(dataset) == 3
     starts = {name.rpartition('.')[0]: set() for name in LEVELS}
@@ -106,7 +106,7 @@ def test_same_through_workers(root, workers):
 
 def test_same_without_decord(root, monkeypatch):
     expected = seen(build(root), range(9))
-    monkeypatch.setattr(windows, '_import_decord', lambda: None)
+    monkeypatch.setattr(indexed_video, '_import_decord', lambda: None)
     assert seen(build(root), range(9)) == expected
 
 
@@ -120,7 +120,7 @@ def test_captions_are_dropped(root):
     kept, half = prompts(0.0), prompts(0.5)
     assert all(kept[0]) and not any(prompts(1.0)[0])
     assert 110 < sum(not prompt for prompt in half[0]) < 190
-    assert kept[1] == half[1]  # windows stay what they are
+    assert kept[1] == half[1]  # the clips stay the same
     for prompt, other in zip(*(p[0] for p in (kept, half)), strict=True):
         assert other in ('', prompt)
 
@@ -137,7 +137,7 @@ def test_held_out_clips_are_not_trained_on(root):
         build(root, split='val')
 
 
-def test_what_is_left_out_is_said(root, logged):
+def test_clips_left_out_are_logged(root, logged):
     build(root, filters={'min_aesthetic': 5.0})
     assert logged[0][0].startswith("OpenVid: 3 of 3 clips, split 'train' (no")
     (root / 'video' / 'c.mp4').unlink()
@@ -164,7 +164,7 @@ def test_nothing_left(root):
 def test_broken_videos_are_replaced(root, logged):
     whole = seen(build(root), range(30))
     (root / 'video' / 'b_0_0to20.mp4').write_bytes(b'no video')
-    write_video(root / 'video' / 'c.mp4', 2)  # shorter than the window
+    write_video(root / 'video' / 'c.mp4', 2)  # shorter than an item
     logged.clear()
     dataset = build(root, max_broken=2)
     found = seen(dataset, range(30))
@@ -188,11 +188,11 @@ def test_too_many_broken_videos_stop(root):
     with pytest.raises(ValueError) as error:
         seen(dataset, range(30))
     message = str(error.value)
-    assert message.startswith('2 videos could not be read by one loading')
+    assert 'could not read 2 videos' in message
     first = next(iter(dataset.broken.values()))
     assert f'the first: {first}' in message and 'cannot be opened' in first
     assert 'prepare_openvid.py' in message and '\n' not in message
-    with pytest.raises(ValueError, match='1 videos could not'):
+    with pytest.raises(ValueError, match='could not read 1 videos'):
         seen(build(root, max_broken=0), range(30))
 
 
@@ -201,7 +201,7 @@ def test_small_videos_are_found_when_read(root, logged):
     dataset = build(root, filters={'min_width': 64}, max_broken=0)
     names = {name[0] for name, *_ in seen(dataset, range(20))}
     assert names == {'b', 'c'} and not dataset.broken
-    assert sum('left out, its frames are 48x48' in t for t, _ in logged) == 1
+    assert sum('frames of 48x48' in t for t, _ in logged) == 1
     dataset = build(root, filters={'min_width': 65})
     with pytest.raises(ValueError, match=r'smaller than 65x0 or broken; tool'):
         dataset[0]
@@ -219,7 +219,7 @@ def test_whole_pipeline(root):
     pipeline = [
         {'type': 'RandomFlipClip', 'transpose': False, 'reverse': False},
         {'type': 'RandomCropClip', 'height': 32, 'width': 48},
-        {'type': 'PlainDegradation', 'scale': 4, 'plain': 0.5},
+        {'type': 'RealESRGANVideoDegradation', 'preset': 'light'},
         *PACK,
     ]
     dataset = build(root, pipeline=pipeline)
@@ -244,6 +244,6 @@ def test_wrong_arguments(root):
 
 def test_texts():
     texts = ['', 'über', 'a', '', '日本語']
-    packed = Texts(texts)
+    packed = PackedTexts(texts)
     assert len(packed) == 5 and [packed[i] for i in range(5)] == texts
     assert isinstance(packed.ends, np.ndarray)

@@ -4,15 +4,15 @@ from itertools import pairwise
 import pytest
 import torch
 
+from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.diffusion.samplers import (
     SAMPLERS,
     official_start,
     sample_dpmpp_2m_sde,
 )
-from star.diffusion.schedule import NoiseSchedule
 from star.diffusion.timesteps import fast_timesteps, normal_timesteps
 
-SCHEDULE = NoiseSchedule()
+SCHEDULE = I2VGenSchedule()
 DATA_STD = 0.5
 STOCHASTIC = ('dpmpp_2m_sde', 'cogvideox_dpmpp_2m')
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
-from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.models.editors.star.star_model import STARModel
 from tests.test_models.networks import randomize
 
@@ -123,7 +123,7 @@ class OracleBackbone(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.schedule = NoiseSchedule()
+        self.schedule = I2VGenSchedule()
         self.unused = nn.Linear(1, 1)
         self.lengths = []
 
@@ -158,7 +158,7 @@ def fake_model(
         text_encoder={'type': CountingTextEncoder},
         backbone={'type': backbone},
         controlnet={'type': PassingControlNet},
-        schedule={'type': 'NoiseSchedule'},
+        schedule={'type': 'I2VGenSchedule'},
         restore_options={
             'scale': 1,
             'mode': 'normal',
@@ -194,7 +194,7 @@ def small_model(random=True, training=None, **options):
         text_encoder={'type': CountingTextEncoder},
         backbone={'type': 'I2VGenUNet', 'out_dim': 3, **sizes},
         controlnet={'type': 'UNetControlNet', **sizes},
-        schedule={'type': 'NoiseSchedule'},
+        schedule={'type': 'I2VGenSchedule'},
         prompts={'prompt': 'a', 'suffix': 'good', 'negative': 'bad'},
         restore_options={
             'scale': 2,

@@ -4,14 +4,14 @@ import numpy as np
 import torch
 
 from star.diffusion.guidance import guide
+from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.diffusion.samplers import official_start, sample_dpmpp_2m_sde
-from star.diffusion.schedule import NoiseSchedule
 from star.diffusion.timesteps import fast_timesteps, normal_timesteps
-from star.video.chunking import blend_weights, official_windows
+from star.video.windows import blend_weights, official_windows
 from star.video.padding import official_padding
 from tests.test_reference.vectors import each_vector, find_vector
 
-SCHEDULE = NoiseSchedule()
+SCHEDULE = I2VGenSchedule()
 each_sample = each_vector('diffusion/[!s]*.npz')  # not schedule.npz
 
 

@@ -5,7 +5,7 @@ model = dict(
     text_encoder=dict(type='OpenCLIPTextEncoder'),
     backbone=dict(type='I2VGenUNet', checkpointing=True),
     controlnet=dict(type='UNetControlNet', checkpointing=True),
-    schedule=dict(type='NoiseSchedule'),
+    schedule=dict(type='I2VGenSchedule'),
     frozen=('autoencoder', 'text_encoder', 'backbone'),
     trained=('LIEM',),
     losses=dict(

@@ -14,7 +14,7 @@ model = dict(
         scale=4,
     ),
     controlnet=dict(type='LatentConcat'),
-    schedule=dict(type='NoiseSchedule'),
+    schedule=dict(type='I2VGenSchedule'),
     # far below the noise of `strength`, so that z0 is what the network says
     residual_std=[1e-3] * 48,
     restore_options=dict(
@@ -23,7 +23,7 @@ model = dict(
         steps=1,
         strength=0.01,
         guidance_scale=1,
-        chunk=16,
+        window=16,
         overlap=4,
         tile=512,
         tile_overlap=64,

@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from star.datasets.draws import check_probability
 from star.registry import TRANSFORMS
 
 
@@ -125,59 +124,3 @@ class RandomFlipClip(BaseTransform):
             clip = clip.transpose(0, 2, 1, 3) if transposed else clip
             results[key] = clip[::-1] if reversed_ else clip
         return results
-
-
-@TRANSFORMS.register_module()
-class ShuffleChannels(BaseTransform):
-    """Reorders the colour channels of some clips, so that hues are many.
-
-    Args:
-        probability: of drawing an order, [0, 1].
-    """
-
-    def __init__(self, probability: float) -> None:
-        check_probability('probability', probability)
-        self.probability = probability
-
-    def transform(self, results: dict) -> dict:
-        """Reorder `gt`, and `lq` if there, (T, H, W, C)."""
-        rng = results['rng']
-        if rng.random() < self.probability:
-            order = rng.permutation(results['gt'].shape[-1])
-            for key in results.keys() & {'gt', 'lq'}:
-                results[key] = results[key][..., order]
-        return results
-
-
-@TRANSFORMS.register_module()
-class ChooseTransform(BaseTransform):
-    """Applies one of several transforms, drawn anew for every clip.
-
-    mmcv's `RandomChoice` draws from numpy's global state, which would make
-    an item depend on what was read before it.
-
-    Args:
-        transforms: configs of registered transforms.
-        probabilities: one for each, of sum 1.
-
-    Raises:
-        ValueError: the probabilities do not fit.
-    """
-
-    def __init__(
-        self, transforms: list[dict], probabilities: list[float]
-    ) -> None:
-        fits = len(transforms) == len(probabilities)
-        if not fits or min(probabilities) < 0 or sum(probabilities) != 1:
-            raise ValueError(
-                '`probabilities` must be one number >= 0 for each of '
-                f'{len(transforms)} transforms, of sum 1, got {probabilities}'
-            )
-        self.transforms = [TRANSFORMS.build(t) for t in transforms]
-        self.probabilities = probabilities
-
-    def transform(self, results: dict) -> dict:
-        """Apply one of the transforms."""
-        chances = self.probabilities
-        which = results['rng'].choice(len(chances), p=chances)
-        return self.transforms[which](results)

@@ -1,12 +1,10 @@
 import numpy as np
 import torch
 
-from projects.small_models.tests.test_plain_degradation import (
-    clip_of_noise,
-)
 from star.datasets.transforms import compose
 from star.registry import TRANSFORMS
 from star.structures import VideoSample
+from tests.test_datasets.sets import clip_of_noise
 
 
 def pack(**results):
@@ -55,7 +53,7 @@ def test_views_become_memory_of_their_own():
 def test_compose_in_order():
     pipeline = [
         {'type': 'RandomCropClip', 'height': 8, 'width': 8},
-        {'type': 'PlainDegradation', 'scale': 4},
+        {'type': 'RealESRGANVideoDegradation', 'preset': 'light'},
         {'type': 'PackVideoInputs'},
     ]
     rng = np.random.default_rng(0)

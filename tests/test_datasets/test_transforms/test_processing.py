@@ -1,12 +1,10 @@
-from itertools import permutations, product
+from itertools import product
 
 import numpy as np
 import pytest
 
-from projects.small_models.tests.test_plain_degradation import (
-    clip_of_noise,
-)
 from star.registry import TRANSFORMS
+from tests.test_datasets.sets import clip_of_noise
 
 
 def apply(clip, seed=0, **config):
@@ -168,29 +166,3 @@ def test_flips_that_are_turned_off():
         assert np.array_equal(out, clip) or np.array_equal(
             out, clip[:, :, ::-1]
         )
-
-
-def test_shuffled_channels():
-    clip, low = clip_of_noise(), clip_of_noise(height=6, width=8, seed=1)
-    orders = set()
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        results = {'gt': clip, 'lq': low, 'rng': rng}
-        config = {'type': 'ShuffleChannels', 'probability': 0.5}
-        out = TRANSFORMS.build(config)(results)
-        found = [
-            order
-            for order in permutations(range(3))
-            if (out['gt'] == clip[..., order]).all()
-        ]
-        assert len(found) == 1
-        assert (out['lq'] == low[..., found[0]]).all()
-        orders.update(found)
-    assert len(orders) == 6
-
-
-def test_channels_that_are_left():
-    clip = clip_of_noise()
-    assert apply(clip, type='ShuffleChannels', probability=0.0) is clip
-    with pytest.raises(ValueError, match='`probability`'):
-        apply(clip, type='ShuffleChannels', probability=-0.1)

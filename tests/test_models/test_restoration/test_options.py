@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from star.diffusion.cogvideox_schedule import CogVideoXSchedule
-from star.diffusion.schedule import NoiseSchedule
+from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.models.restoration.options import (
     RestoreOptions,
     check_fit,
@@ -95,15 +95,15 @@ class Ratio:
 def test_latents_of_several_frames(fields, message):
     options = RestoreOptions(**{'chunk': 25, 'overlap': 9, **fields})
     check_options(options)
-    check_fit(options, Ratio(1), NoiseSchedule())
+    check_fit(options, Ratio(1), I2VGenSchedule())
     with pytest.raises(ValueError, match=message):
-        check_fit(options, Ratio(4), NoiseSchedule())
+        check_fit(options, Ratio(4), I2VGenSchedule())
 
 
 @pytest.mark.parametrize('chunk, overlap', [(25, 9), (25, 0), (1, 0), (5, 1)])
 def test_windows_of_whole_latents_pass(chunk, overlap):
     options = RestoreOptions(chunk=chunk, overlap=overlap)
-    check_fit(options, Ratio(4), NoiseSchedule())
+    check_fit(options, Ratio(4), I2VGenSchedule())
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ STAR = {
     'text_encoder': {'type': 'ConstantTextEncoder', 'dim': 4},
     'backbone': {'type': 'CompactDenoiser', 'gain': 1e3, **SMALL},
     'controlnet': {'type': 'LatentConcat'},
-    'schedule': {'type': 'NoiseSchedule'},
+    'schedule': {'type': 'I2VGenSchedule'},
     'residual_std': [1e-3] * 12,
     'restore_options': {
         'strength': 0.01,

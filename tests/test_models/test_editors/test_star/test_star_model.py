@@ -23,7 +23,7 @@ def build(**changes):
         'text_encoder': {'type': CountingTextEncoder},
         'backbone': {'type': OracleBackbone},
         'controlnet': {'type': PassingControlNet},
-        'schedule': {'type': 'NoiseSchedule'},
+        'schedule': {'type': 'I2VGenSchedule'},
     }
     return MODELS.build({'type': 'STARModel', **parts, **changes})
 

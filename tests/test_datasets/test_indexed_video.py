@@ -3,14 +3,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from star.datasets import windows
-from star.datasets.windows import IndexedVideo, window_indices, window_span
+from star.datasets import indexed_video
+from star.datasets.indexed_video import (
+    IndexedVideo,
+    clip_indices,
+    frames_covered,
+)
 from star.video.io import VideoError, VideoReader
 from tests.paths import CLIPS, needs_clips
 from tests.test_video.clips import pictures, write_clip
 
 has_decord = pytest.mark.skipif(
-    windows._import_decord() is None, reason='decord is not installed'
+    indexed_video._import_decord() is None, reason='decord is not installed'
 )
 # short groups of pictures, with frames that are stored out of order
 SHORT = {'g': '5', 'bf': '2'}
@@ -179,7 +183,7 @@ def test_damage_and_missing_files(tmp_path):
 def test_without_decord(tmp_path, monkeypatch):
     path = write_clip(tmp_path / 'a.mp4', pictures(6))
     expected = IndexedVideo(path).read([1, 4])
-    monkeypatch.setattr(windows, '_import_decord', lambda: None)
+    monkeypatch.setattr(indexed_video, '_import_decord', lambda: None)
     assert np.array_equal(IndexedVideo(path).read([1, 4]), expected)
     with pytest.raises(
         ValueError, match=r"`decoder` is 'decord', .*missing|no"
@@ -189,19 +193,19 @@ def test_without_decord(tmp_path, monkeypatch):
         IndexedVideo(path, 'nvdec')
 
 
-def test_windows():
-    assert window_span(32, 2) == 63
-    assert window_indices(5, 5, 1, 0.99) == range(5)
-    starts = [window_indices(10, 3, 2, p / 60)[0] for p in range(60)]
+def test_clip_indices():
+    assert frames_covered(32, 2) == 63
+    assert clip_indices(5, 5, 1, 0.99) == range(5)
+    starts = [clip_indices(10, 3, 2, p / 60)[0] for p in range(60)]
     assert sorted(set(starts)) == list(range(6))
     assert {starts.count(s) for s in range(6)} == {10}
-    window = window_indices(10, 3, 2, 0.999999)
-    assert list(window) == [5, 7, 9]
+    frames = clip_indices(10, 3, 2, 0.999999)
+    assert list(frames) == [5, 7, 9]
     with pytest.raises(
         ValueError, match=r'9 frames, but .* 4 at .* 3 need 10'
     ):
-        window_indices(9, 4, 3, 0.5)
+        clip_indices(9, 4, 3, 0.5)
     with pytest.raises(ValueError, match='`num_frames` must be >= 1, got 0'):
-        window_span(0, 1)
+        frames_covered(0, 1)
     with pytest.raises(ValueError, match='`interval` must be >= 1, got 0'):
-        window_span(1, 0)
+        frames_covered(1, 0)

@@ -1,19 +1,19 @@
-"""Training items by draw number: what is seen does not depend on who draws."""
+"""Random items by number: each depends on a seed and its number alone."""
 
 import numpy as np
 from numpy.random import Generator
 
 
-class Draws:
-    """Maps draw numbers 0, 1, 2 ... to clips and to random generators.
+class RandomItems:
+    """Maps item numbers 0, 1, 2, ... to clips and to random generators.
 
-    Draws of one epoch visit every clip once, in an order of their own. What
-    a draw gives depends on the seed and the number alone: not on workers or
-    ranks, nor on where a run was resumed.
+    The items of one epoch visit every clip once, in an order of their own.
+    An item depends on the seed and its number alone: not on workers or
+    ranks, and not on where a training was resumed.
 
     Args:
-        num_clips: clips of one epoch, >= 1.
-        seed: of all draws, >= 0.
+        num_clips: number of clips in one epoch, >= 1.
+        seed: of the order and of all generators, >= 0.
 
     Raises:
         ValueError: an argument is out of range.
@@ -29,13 +29,13 @@ class Draws:
         self._epoch = -1
         self._order = np.arange(0)
 
-    def clip(self, draw: int) -> int:
-        """Tell which clip a draw gives, in [0, num_clips).
+    def clip(self, number: int) -> int:
+        """Return the clip of an item, in [0, num_clips).
 
         Raises:
-            ValueError: `draw` is negative.
+            ValueError: `number` is negative.
         """
-        epoch, position = divmod(_checked(draw), self.num_clips)
+        epoch, position = divmod(_checked(number), self.num_clips)
         if epoch != self._epoch:
             # the third word keeps this generator apart from those of `rng`
             generator = np.random.default_rng((self.seed, epoch, 1))
@@ -43,13 +43,13 @@ class Draws:
             self._epoch = epoch
         return int(self._order[position])
 
-    def rng(self, draw: int) -> Generator:
-        """Make the generator of all that is random in a draw.
+    def rng(self, number: int) -> Generator:
+        """Make the generator for everything random in an item.
 
         Raises:
-            ValueError: `draw` is negative.
+            ValueError: `number` is negative.
         """
-        return np.random.default_rng((self.seed, _checked(draw)))
+        return np.random.default_rng((self.seed, _checked(number)))
 
 
 def check_probability(name: str, value: float) -> None:
@@ -62,7 +62,7 @@ def check_probability(name: str, value: float) -> None:
         raise ValueError(f'`{name}` must lie in [0, 1], got {value}')
 
 
-def _checked(draw: int) -> int:
-    if draw < 0:
-        raise ValueError(f'`draw` must be >= 0, got {draw}')
-    return int(draw)
+def _checked(number: int) -> int:
+    if number < 0:
+        raise ValueError(f'`number` must be >= 0, got {number}')
+    return int(number)

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from star.video.chunking import (
+from star.video.windows import (
     blend_weights,
     official_windows,
     plan_windows,

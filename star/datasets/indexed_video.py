@@ -1,4 +1,4 @@
-"""Frames of a clip by their numbers: what training windows are read with."""
+"""Frames of a video by their numbers, as training clips need them."""
 
 import os
 from collections.abc import Sequence
@@ -17,32 +17,32 @@ from star.video.info import VideoError, explain
 from star.video.io import VideoReader, list_images, probe
 
 DECODERS = ('auto', 'decord', 'pyav')
-# of these each packet gives one frame, with the packet's time
+# each packet of these gives one frame, with the packet's time
 _SEEKABLE_CODECS = ('h264', 'hevc', 'vp9', 'av1')
-_TAGGED = (1, 5, 6)  # matrices (H.273) that both decoders read alike
+_TAGGED = (1, 5, 6)  # H.273 matrices that both decoders read in one way
 
 
 class IndexedVideo:
     """Reads chosen frames of a video, an image or a folder of images.
 
-    decord, where it is installed, reads plain videos: 8-bit yuv420p, upright
-    and progressive, of which it counts as many frames. PyAV reads all others,
-    and gives the same pixels where decord is missing. Plain videos are
-    converted to RGB fast, without interpolating chroma: unlike
-    `VideoReader`, by about one grey level.
+    If decord is installed, it reads plain videos: 8-bit yuv420p, upright,
+    progressive, and with the same number of frames for both decoders. PyAV
+    reads all others, and gives the same pixels without decord. Plain videos
+    are converted to RGB without interpolating chroma, which is fast and
+    differs from `VideoReader` by about one grey level.
 
     Args:
-        path: the clip.
-        decoder: 'auto'; 'pyav' never uses decord; 'decord' insists on its
-            being installed.
+        path: video, image or folder of images.
+        decoder: 'auto' takes decord if it is installed; 'pyav' never uses
+            it; 'decord' requires it.
 
     Attributes:
-        info: what the file says of its video.
+        info: properties of the video.
         num_frames: number of its frames.
 
     Raises:
-        VideoError: the clip cannot be opened.
-        ValueError: unknown `decoder`, or decord is wanted and missing.
+        VideoError: the video cannot be opened.
+        ValueError: `decoder` is unknown, or 'decord' is not installed.
     """
 
     def __init__(self, path: str | os.PathLike, decoder: str = 'auto') -> None:
@@ -63,7 +63,7 @@ class IndexedVideo:
         if self.info.kind == 'video':
             self._times, self._keys, self.num_frames = _index(self.path)
             if not self.info.timed or self.info.interlaced:
-                self._times = []  # as in AVI, or frames need the next one
+                self._times = []  # as in AVI, or a frame needs the next one
         else:
             is_folder = self.info.kind == 'folder'
             self._images = list_images(self.path) if is_folder else [self.path]
@@ -71,7 +71,7 @@ class IndexedVideo:
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether reading changes nothing but the colour format."""
+        """Return whether reading changes only the colour format."""
         return not self.info.notes and self.info.pix_fmt == 'yuv420p'
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
@@ -103,7 +103,7 @@ class IndexedVideo:
         return self._read_decord(indices) or self._read_pyav(indices)
 
     def _read_decord(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """Read through decord; nothing where it does not fit or fails."""
+        """Read with decord; return nothing if it cannot read the video."""
         if self._decord is None or not self._fits_decord():
             return []
         try:
@@ -112,10 +112,10 @@ class IndexedVideo:
                 return []
             return list(reader.get_batch(list(indices)).asnumpy())
         except (self._decord.DECORDError, RuntimeError):
-            return []  # PyAV says what is wrong, or gives the frames
+            return []  # PyAV reads the frames or raises the error
 
     def _fits_decord(self) -> bool:
-        """Tell whether decord converts the colours as PyAV here."""
+        """Return whether decord converts the colours as PyAV does."""
         info = self.info
         untagged = info.color_matrix == 2 and info.height < 720
         known = untagged or info.color_matrix in _TAGGED
@@ -138,16 +138,16 @@ class IndexedVideo:
                     break
         for i, time in zip(indices, wanted, strict=True):
             if time not in found:
-                reason = decoder.error or 'it does not come'
+                reason = decoder.error or 'the decoder skips it'
                 raise VideoError(
                     f'{self.path}: frame {i} cannot be decoded ({reason})'
                 )
         return [found[time] for time in wanted]
 
     def _read_through(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """Read from the first frame on, where there is no seeking."""
+        """Read from the first frame on: the file allows no seeking."""
         wanted = set(indices)
-        # one more: a frame is deinterlaced with the help of the next one
+        # one more: deinterlacing a frame needs the next one
         with VideoReader(self.path, indices[-1] + 2) as reader:
             frames = [f.image for i, f in enumerate(reader) if i in wanted]
         if len(frames) < len(wanted):
@@ -155,32 +155,32 @@ class IndexedVideo:
         return frames
 
 
-def window_indices(
+def clip_indices(
     total: int, num_frames: int, interval: int, position: float
 ) -> range:
-    """Choose a window of frames.
+    """Choose the frames of a clip out of a video.
 
     Args:
-        total: frames of the clip.
-        num_frames: frames of the window.
-        interval: step from one to the next, >= 1.
-        position: where the window lies, in [0, 1).
+        total: frames of the video.
+        num_frames: frames of the clip.
+        interval: step from one frame to the next, >= 1.
+        position: where the clip lies in the video, in [0, 1).
 
     Raises:
-        ValueError: the clip is shorter than the window.
+        ValueError: the video is too short.
     """
-    span = window_span(num_frames, interval)
-    if total < span:
+    needed = frames_covered(num_frames, interval)
+    if total < needed:
         raise ValueError(
             f'it has {total} frames, but `num_frames` {num_frames} at '
-            f'`interval` {interval} need {span}'
+            f'`interval` {interval} need {needed}'
         )
-    start = int(position * (total - span + 1))
-    return range(start, start + span, interval)
+    start = int(position * (total - needed + 1))
+    return range(start, start + needed, interval)
 
 
-def window_span(num_frames: int, interval: int) -> int:
-    """Count the frames from the first to the last one of a window.
+def frames_covered(num_frames: int, interval: int) -> int:
+    """Count the frames of the video from the first to the last of a clip.
 
     Raises:
         ValueError: an argument is below 1.
@@ -193,7 +193,7 @@ def window_span(num_frames: int, interval: int) -> int:
 
 
 def _import_decord() -> ModuleType | None:
-    """Import decord, which has to come after torch; None where missing."""
+    """Import decord, after torch; return None if it is not installed."""
     try:
         import decord
     except ImportError:
@@ -202,9 +202,9 @@ def _import_decord() -> ModuleType | None:
 
 
 def _index(path: Path) -> tuple[list[int], list[int], int]:
-    """List the times of all frames, and of key frames; count the frames.
+    """List the times of all frames and of key frames; count the frames.
 
-    The first two are empty where frames cannot be told apart by their times.
+    Both lists are empty if the times do not identify the frames.
     """
     with open_input(path) as container:
         stream = pick_stream(container, path)
@@ -228,7 +228,7 @@ def _index(path: Path) -> tuple[list[int], list[int], int]:
 
 
 def _to_rgb_fast(frame: av.VideoFrame) -> np.ndarray:
-    """Convert 8-bit YUV to RGB with the fastest of swscale's ways."""
+    """Convert 8-bit YUV to RGB with swscale's fastest method."""
     rgb = frame.reformat(
         format='rgb24',
         src_colorspace=pixels.source_matrix(frame),
