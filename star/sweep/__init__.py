@@ -1,1 +1,1 @@
-"""Many runs of the commands: over configs, values and seeds, resumable."""
+"""Many trainings and tests, resumed after any stop, and their tables."""

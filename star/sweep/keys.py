@@ -1,8 +1,8 @@
-"""Whether a dotted key leads to a setting of a config."""
+"""Check that a dotted key leads to a setting of a config."""
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mmengine.registry import (
@@ -20,7 +20,7 @@ _REGISTRIES = (
     *(MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS),
     *(LOOPS, OPTIMIZERS, OPTIM_WRAPPERS, PARAM_SCHEDULERS),
 )
-# entries without a type, and what reads them
+# entries without a type, and the function or class that reads them
 _READERS = {
     'randomness': set_random_seed,
     'test_dataloader': DataLoader,
@@ -29,17 +29,18 @@ _READERS = {
 
 
 def check_key(config: Mapping[str, Any], key: str) -> None:
-    """Refuse a key that a config does not have.
+    """Refuse a key that no part of the config reads.
 
-    A setting that the config leaves at its default is known by the class that
-    takes it. Below `model`, building the model finds what this leaves open.
+    A setting at its default is not in the config: the class that has the
+    argument must know it. Below `model` some wrong keys pass; building the
+    model refuses them.
 
     Args:
-        config: as it was read.
+        config: as read from its file.
         key: dotted, such as 'model.losses.frequency.alpha'.
 
     Raises:
-        ValueError: nothing would read it.
+        ValueError: the config has no such setting.
     """
     node: Any = config
     parts = key.split('.')
@@ -55,10 +56,10 @@ def check_key(config: Mapping[str, Any], key: str) -> None:
             )
 
 
-def accepts(kind: Any, name: str) -> bool:
-    """Tell whether a class or function has an argument of this name.
+def accepts(kind: Callable[..., Any], name: str) -> bool:
+    """Return whether a class or function has an argument of this name.
 
-    One that hands on whatever it is given counts as having it.
+    `**kwargs` counts as any name.
     """
     found = inspect.signature(kind).parameters
     return name in found or any(
@@ -73,7 +74,7 @@ def _names(node: Any) -> list[str]:
 
 
 def _may_be_added(node: Any, parts: list[str], index: int) -> bool:
-    """Whether something reads a setting that the config does not state."""
+    """Return whether a class reads a setting that is not in the config."""
     if index == 0:
         return False
     kind = _find(node.get('type')) if hasattr(node, 'keys') else None
@@ -84,7 +85,7 @@ def _may_be_added(node: Any, parts: list[str], index: int) -> bool:
     return parts[0] == 'model'
 
 
-def _find(kind: Any) -> Any:
+def _find(kind: Any) -> Callable[..., Any] | None:
     if not isinstance(kind, str):
         return None
     found = (registry.get(kind) for registry in _REGISTRIES)

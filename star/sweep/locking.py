@@ -1,57 +1,31 @@
-"""A lock on a folder that ends with the last process that holds it."""
+"""A lock on a folder that commands inherit from their sweep."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-_NAME = '.lock'
+from filelock import lock_descriptor
 
 
 def try_lock(folder: Path) -> int | None:
-    """Lock a folder, made if need be, against other sweeps.
+    """Lock a folder against other sweeps, without waiting.
 
-    A command that is started with the descriptor keeps the lock after its
-    sweep was killed: a restarted one does not run beside it.
+    A command that inherits the descriptor keeps the lock when its sweep is
+    killed. `filelock.FileLock` would not do: nobody can inherit its
+    descriptor, and its release unlocks all copies.
 
     Args:
-        folder: to be locked.
+        folder: created if need be.
 
     Returns:
-        A descriptor, the lock until all its copies are closed; None where
-        somebody else has it.
-
-    Raises:
-        ValueError: the system has no such locks.
+        A descriptor that holds the lock until all its copies are closed;
+        None if another process holds the lock.
     """
-    return _lock(folder, wait=False)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder for a while, waiting for it if need be."""
-    descriptor = _lock(folder, wait=True)
-    assert descriptor is not None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(folder: Path, wait: bool) -> int | None:
-    try:
-        import fcntl
-    except ModuleNotFoundError as error:
-        raise ValueError('sweeps need a POSIX system: no fcntl') from error
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = os.open(folder / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
+    locked = False
     try:
-        flags = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
-        fcntl.flock(descriptor, flags)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        locked = lock_descriptor(descriptor, blocking=False)
+    finally:
+        if not locked:
+            os.close(descriptor)
+    return descriptor if locked else None

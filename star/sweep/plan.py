@@ -1,4 +1,4 @@
-"""What a sweep runs: configs, values of a grid, seeds."""
+"""Runs of a sweep: configs, values of a grid, seeds."""
 
 import hashlib
 import itertools
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _UNSAFE = re.compile(r'[^A-Za-z0-9._=+-]+')
-_LONGEST = 120  # characters of a folder's name; systems take 255
+_LONGEST = 120  # characters of a folder's name; the limit is 255
 _OPEN, _CLOSE = '([{', ')]}'
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the sweep's table.
+    """A config with changes: one row of the sweep's table.
 
     Args:
         name: of the folder, and in tables.
-        config: file, as it was given.
-        changes: texts by dotted key, as `--cfg-options` takes them.
+        config: file, as the user gave it.
+        changes: dotted keys and values as texts, as for `--cfg-options`.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Run:
-    """A setting with a seed: what is trained and tested once.
+    """A setting with a seed, trained and tested once.
 
     Args:
-        setting: what is asked.
+        setting: of the sweep.
         seed: of weights and data.
     """
 
@@ -41,7 +41,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Path of the run's folder below that of all runs."""
+        """Path of the run's folder within the folder of all runs."""
         return f'{self.setting.name}/seed_{self.seed}'
 
 
@@ -49,34 +49,34 @@ def parse_grid(text: str) -> tuple[str, list[str]]:
     """Read KEY=V1,V2; commas within brackets belong to a value.
 
     Args:
-        text: as it was typed.
+        text: as the user typed it.
 
     Returns:
-        The key and the texts of its values.
+        The key, and its values as texts.
 
     Raises:
-        ValueError: it is nothing of the kind, or a value stands twice.
+        ValueError: the text has another form, or repeats a value.
     """
     key, equals, values = text.partition('=')
-    found = [part.strip() for part in _split(values)]
+    found = [value.strip() for value in _split(values)]
     if not (key and equals and all(found)):
         raise ValueError(f'--grid takes KEY=V1,V2,..., got {text!r}')
     seen: dict[object, str] = {}
     for value in found:
         if seen.setdefault(_same(value), value) is not value:
-            raise ValueError(f'--grid {key}: {value} stands there twice')
+            raise ValueError(f'--grid {key} has the value {value} twice')
     return key, found
 
 
 def expand(configs: Sequence[str], grids: Sequence[str]) -> list[Setting]:
-    """List the settings of a sweep: every config at every point of the grid.
+    """Return the settings of a sweep: each config at each point of a grid.
 
     Args:
         configs: files.
-        grids: each as for `parse_grid`; none for the configs as they are.
+        grids: texts for `parse_grid`; empty for unchanged configs.
 
     Raises:
-        ValueError: a wrong grid, or two settings of one name.
+        ValueError: a grid is wrong, or two settings have the same name.
     """
     axes = [parse_grid(text) for text in grids]
     keys = [key for key, _ in axes]
@@ -94,18 +94,18 @@ def expand(configs: Sequence[str], grids: Sequence[str]) -> list[Setting]:
 
 
 def make_setting(config: str, changes: Mapping[str, str]) -> Setting:
-    """Name a config with changes: `tiny-alpha=0.5`.
+    """Return a config with changes as a setting, such as tiny-alpha=0.5.
 
-    The name depends on the config's name and the changes alone, so that it is
-    the same at every start.
+    The name depends only on the config's name and the changes: a restarted
+    sweep finds its folders again.
 
     Args:
         config: its file.
-        changes: texts by dotted key.
+        changes: values as texts by dotted key.
     """
     short = _short_keys(changes)
-    parts = [f'{short[key]}={value}' for key, value in changes.items()]
-    name = '-'.join([Path(config).stem, *parts])
+    words = [f'{short[key]}={value}' for key, value in changes.items()]
+    name = '-'.join([Path(config).stem, *words])
     return Setting(_file_name(name), config, tuple(changes.items()))
 
 
@@ -113,7 +113,7 @@ def check_names(settings: Iterable[Setting]) -> None:
     """Refuse settings that would share a folder.
 
     Raises:
-        ValueError: naming the first two.
+        ValueError: two settings have the same name.
     """
     seen: dict[str, Setting] = {}
     for setting in settings:
@@ -126,7 +126,7 @@ def check_names(settings: Iterable[Setting]) -> None:
 
 
 def number(text: str) -> float | None:
-    """Read a plain number; None for any other text."""
+    """Return a text as a number; None for any other text."""
     try:
         return float(text)
     except ValueError:
@@ -135,28 +135,28 @@ def number(text: str) -> float | None:
 
 def _split(text: str) -> list[str]:
     """Split at the commas outside of brackets."""
-    parts, depth = [''], 0
+    values, depth = [''], 0
     for sign in text:
         depth += (sign in _OPEN) - (sign in _CLOSE)
         if sign == ',' and depth == 0:
-            parts.append('')
+            values.append('')
         else:
-            parts[-1] += sign
-    return parts
+            values[-1] += sign
+    return values
 
 
 def _same(value: str) -> object:
-    """Give 0.5 and 0.50 one identity."""
+    """Return equal objects for equal values, such as 0.5 and 0.50."""
     found = number(value)
     return value if found is None else found
 
 
 def _short_keys(keys: Iterable[str]) -> dict[str, str]:
-    """Shorten dotted keys to as many last parts as tell them apart."""
-    parts = {key: key.split('.') for key in keys}
+    """Shorten dotted keys to their last names, as few as are unique."""
+    names = {key: key.split('.') for key in keys}
     short = {}
-    for key, own in parts.items():
-        others = [p for k, p in parts.items() if k != key]
+    for key, own in names.items():
+        others = [n for k, n in names.items() if k != key]
         count = next(
             (n for n in range(1, len(own)) if _is_alone(own[-n:], others)),
             len(own),
@@ -165,12 +165,12 @@ def _short_keys(keys: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def _is_alone(tail: list[str], others: list[list[str]]) -> bool:
-    return all(other[-len(tail) :] != tail for other in others)
+def _is_alone(names: list[str], others: list[list[str]]) -> bool:
+    return all(other[-len(names) :] != names for other in others)
 
 
 def _file_name(name: str) -> str:
-    """Make a text fit for a folder; what is lost comes back as a digest."""
+    """Return a valid folder name; a digest stands for what it leaves out."""
     safe = _UNSAFE.sub('_', name)
     if safe == name and len(name) <= _LONGEST:
         return name

@@ -1,9 +1,7 @@
-"""A plot for each number that a sweep varies: metrics against its value."""
+"""Plots of the metrics against each number that a sweep varies."""
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 from matplotlib.axes import Axes
 
@@ -14,28 +12,21 @@ from star.report.published import (
     published_ablations,
 )
 from star.sweep.plan import Setting, number
-from star.sweep.results import (
-    SweepResults,
-    find_row,
-    metrics_of,
-    sets_of,
-    settings_of,
-)
-
-_COLUMNS = ('value', 'series', 'metric', 'mean', 'spread', 'seeds')
+from star.sweep.results import SweepResults
+from star.utils.files import csv_text
 
 
 @dataclass(frozen=True)
 class Point:
-    """One mean.
+    """One mean in a plot.
 
     Args:
-        value: of the swept number.
-        series: what else was changed; '' for nothing.
-        metric: its name.
+        value: of the varied number.
+        series: the other changes, or ''.
+        metric: name of the metric.
         mean: over seeds.
-        spread: sample standard deviation over seeds, or None.
-        seeds: how many; 0 for a number that the paper prints.
+        spread: sample standard deviation over seeds; None if unknown.
+        seeds: number of seeds; 0 for the paper's number.
     """
 
     value: float
@@ -46,8 +37,11 @@ class Point:
     seeds: int
 
 
+_COLUMNS = tuple(field.name for field in fields(Point))
+
+
 def swept_keys(settings: Sequence[Setting]) -> list[str]:
-    """List the keys that take two plain numbers or more."""
+    """Return the keys that have at least two numbers as values."""
     keys = dict.fromkeys(k for s in settings for k, _ in s.changes)
     found = []
     for key in keys:
@@ -59,29 +53,25 @@ def swept_keys(settings: Sequence[Setting]) -> list[str]:
 
 
 def make_plots(results: SweepResults) -> dict[tuple[str, str], list[Point]]:
-    """Collect the points of each plot, by swept key and set."""
-    settings = settings_of(results)
+    """Return the points of each plot, by varied key and set."""
+    settings = results.settings()
     return {
         (key, dataset): _points(results, settings, key, dataset)
         for key in swept_keys(settings)
-        for dataset in sets_of(results)
+        for dataset in results.sets()
     }
 
 
 def to_csv(points: Sequence[Point]) -> str:
-    """Write the numbers of a plot."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(_COLUMNS)
-    writer.writerows([getattr(p, c) for c in _COLUMNS] for p in points)
-    return text.getvalue()
+    """Return the numbers of a plot, a line for each point."""
+    return csv_text([_COLUMNS, *map(astuple, points)])
 
 
 def draw(key: str, dataset: str, points: Sequence[Point]) -> bytes:
-    """Draw a plot: a panel for each metric, bars for the spread.
+    """Draw a plot with a panel for each metric and bars for the spread.
 
     Args:
-        key: of the swept number.
+        key: of the varied number.
         dataset: name of the set.
         points: from `make_plots`.
 
@@ -102,7 +92,7 @@ def draw(key: str, dataset: str, points: Sequence[Point]) -> bytes:
 
 
 def _panel(panel: Axes, points: Sequence[Point]) -> None:
-    """Draw one metric; what the paper prints is hollow."""
+    """Draw one metric; the paper's points are hollow."""
     names = list(dict.fromkeys((p.series, bool(p.seeds)) for p in points))
     for index, (series, measured) in enumerate(names):
         found = sorted(
@@ -136,22 +126,19 @@ def _points(
         changes = dict(setting.changes)
         value = float(changes.pop(key))
         series = ', '.join(f'{k}={v}' for k, v in changes.items())
-        for metric in metrics_of(results, dataset):
-            row = find_row(results, setting, dataset, metric)
-            if row is not None:
-                seeds = len(row.values)
-                points.append(
-                    Point(value, series, metric, row.mean, row.spread, seeds)
-                )
+        for metric in results.metrics(dataset):
+            if score := results.find(setting, dataset, metric):
+                means = (score.mean, score.spread, len(score.values))
+                points.append(Point(value, series, metric, *means))
         if dataset == ABLATION_SET:
             points += _printed(setting, value)
     return points
 
 
 def _printed(setting: Setting, value: float) -> list[Point]:
-    places = published_ablations(setting.config, dict(setting.changes))
+    rows = published_ablations(setting.config, dict(setting.changes))
     return [
-        Point(value, f'published, table {place[0]}', metric, mean, None, 0)
-        for place in places
-        for metric, mean in load_ablations()[place].items()
+        Point(value, f'published, table {row[0]}', metric, mean, None, 0)
+        for row in rows
+        for metric, mean in load_ablations()[row].items()
     ]

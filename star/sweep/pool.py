@@ -1,4 +1,4 @@
-"""Runs the commands of a sweep, several at once, each on its own device."""
+"""Pool of a sweep's runs: several at once, each on its own device."""
 
 import os
 import shlex
@@ -13,18 +13,18 @@ from star.sweep.locking import try_lock
 from star.sweep.progress import SweepProgress
 from star.sweep.stages import RunStage, check_stage, is_done, mark_stage
 
-_PAUSE = 0.1  # seconds between two looks
+_PAUSE = 0.1  # seconds between two looks at the commands
 _PATIENCE = 60.0  # seconds that a stopped training has for its checkpoint
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """The stages of a run.
+    """A run with its stages.
 
     Args:
         name: of the run.
         folder: of the run.
-        stages: in order.
+        stages: in their order.
     """
 
     name: str
@@ -32,16 +32,21 @@ class PlannedRun:
     stages: Sequence[RunStage]
 
     @property
+    def left(self) -> list[RunStage]:
+        """The stages that are not done."""
+        return [stage for stage in self.stages if not is_done(stage)]
+
+    @property
     def done(self) -> bool:
-        """Whether nothing is left to do."""
-        return all(is_done(stage) for stage in self.stages)
+        """Whether all stages are done."""
+        return not self.left
 
 
 @dataclass
 class _ActiveRun:
-    """A run that goes on now."""
+    """A run that has a device and the lock of its folder."""
 
-    work: PlannedRun
+    run: PlannedRun
     device: Mapping[str, str]
     lock: int
     begun: float = field(default_factory=time.monotonic)
@@ -51,7 +56,7 @@ class _ActiveRun:
     failure: str | None = None
 
     def advance(self) -> bool:
-        """Start what comes next where something ended; False at the end."""
+        """Start the next stage if one has ended; return False at the end."""
         if self.process is not None:
             code = self.process.poll()
             if code is None:
@@ -59,7 +64,7 @@ class _ActiveRun:
             self._finish(code)
         if self.failure is not None:
             return False
-        left = [stage for stage in self.work.stages if not is_done(stage)]
+        left = self.run.left
         if left:
             self._start(left[0])
         return bool(left)
@@ -78,7 +83,7 @@ class _ActiveRun:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.device},
                 pass_fds=[self.lock],  # see try_lock
-                start_new_session=True,  # Ctrl-C reaches the sweep alone
+                start_new_session=True,  # Ctrl-C reaches the sweep only
             )
         self.stage, self.stage_begun = stage, time.monotonic()
 
@@ -86,105 +91,107 @@ class _ActiveRun:
         assert self.stage is not None
         self.process = None
         if code == 0:
-            seconds = time.monotonic() - self.stage_begun
-            mark_stage(self.stage, seconds)
+            mark_stage(self.stage, time.monotonic() - self.stage_begun)
         else:
-            self.failure = describe_failure(self.work.name, self.stage, code)
+            self.failure = describe_failure(self.run.name, self.stage, code)
 
 
 class Pool:
-    """Does the work of a sweep; what fails does not stop the rest.
+    """Does the runs of a sweep; a failed run does not stop the others.
 
     Args:
-        works: the runs, those that are done included.
-        devices: environment variables for each run that goes on at once.
-        progress: told of every run.
+        runs: of the sweep; those that are done are skipped.
+        devices: environment variables of each of the runs at once.
+        progress: counts the runs.
+
+    Raises:
+        ValueError: the system has no POSIX signals.
     """
 
     def __init__(
         self,
-        works: Sequence[PlannedRun],
+        runs: Sequence[PlannedRun],
         devices: Sequence[Mapping[str, str]],
         progress: SweepProgress,
     ) -> None:
-        self.waiting = [work for work in works if not work.done]
+        if os.name != 'posix':
+            raise ValueError('sweeps need a POSIX system')
+        self.waiting = [run for run in runs if not run.done]
         self.free = list(devices)
         self.progress = progress
-        self.jobs: list[_ActiveRun] = []
+        self.active: list[_ActiveRun] = []
         self.failures: list[str] = []
-        self._told = False  # that others hold the rest
+        self._announced = False  # that another sweep holds the rest
 
     def run(self) -> list[str]:
-        """Do everything.
+        """Do all runs.
 
         Returns:
             A line for each run that failed.
 
         Raises:
-            BaseException: what interrupted it, after all commands ended.
+            BaseException: an interruption, after all commands have ended.
         """
         try:
-            while self.waiting or self.jobs:
+            while self.waiting or self.active:
                 self._start()
                 self._look()
                 self.progress.tick()
                 time.sleep(_PAUSE)
         finally:
-            stop([job.process for job in self.jobs if job.process])
-            for job in self.jobs:
-                os.close(job.lock)
-            self.progress.close()
+            stop([each.process for each in self.active if each.process])
+            for each in self.active:
+                os.close(each.lock)
         return self.failures
 
     def _start(self) -> None:
-        """Give every free device the first run that nobody else has."""
-        for work in list(self.waiting):
+        """Give each free device the first run that no other sweep holds."""
+        for run in list(self.waiting):
             if not self.free:
                 return
-            lock = try_lock(work.folder)
+            lock = try_lock(run.folder)
             if lock is None:
                 continue
-            self.waiting.remove(work)
-            self._told = False
-            self.jobs.append(_ActiveRun(work, self.free.pop(0), lock))
-            self.progress.begin()
-        if self.waiting and not self.jobs and not self._told:
-            self._told = True
-            names = ', '.join(work.name for work in self.waiting)
-            self.progress.say(f'waiting for what another sweep began: {names}')
+            self.waiting.remove(run)
+            self._announced = False
+            self.active.append(_ActiveRun(run, self.free.pop(0), lock))
+        if self.waiting and not self.active and not self._announced:
+            self._announced = True
+            names = ', '.join(run.name for run in self.waiting)
+            self.progress.say(f'waiting for runs of another sweep: {names}')
 
     def _look(self) -> None:
-        """See which runs have ended."""
-        for job in list(self.jobs):
+        """Find the runs that have ended."""
+        for each in list(self.active):
             try:
-                if job.advance():
+                if each.advance():
                     continue
             except (OSError, ValueError) as error:
                 reason = ' '.join(str(error).split())
-                job.failure = f'{job.work.name}: {reason}'
-            self._end(job)
+                each.failure = f'{each.run.name}: {reason}'
+            self._end(each)
 
-    def _end(self, job: _ActiveRun) -> None:
-        self.jobs.remove(job)
-        self.free.append(dict(job.device))
-        os.close(job.lock)
-        seconds = time.monotonic() - job.begun
-        self.progress.end(seconds, job.failure is not None)
-        if job.failure is None:
-            self.progress.say(f'{job.work.name}: done in {seconds:.0f} s')
+    def _end(self, ended: _ActiveRun) -> None:
+        self.active.remove(ended)
+        self.free.append(ended.device)
+        os.close(ended.lock)
+        if ended.failure is None:
+            seconds = time.monotonic() - ended.begun
+            text = f'{ended.run.name}: done in {seconds:.0f} s'
         else:
-            self.failures.append(job.failure)
-            self.progress.say(f'failed: {job.failure}')
+            self.failures.append(ended.failure)
+            text = f'failed: {ended.failure}'
+        self.progress.end(text, failed=ended.failure is not None)
 
 
 def stop(
     processes: Sequence[subprocess.Popen], patience: float = _PATIENCE
 ) -> None:
-    """End commands and all that they started.
+    """End commands and all processes that they started.
 
     Args:
         processes: leaders of their own sessions.
-        patience: seconds before they are killed; a training saves.
+        patience: seconds until they are killed, for a training to save.
     """
     for process in processes:
         _signal(process, signal.SIGTERM)
@@ -194,7 +201,7 @@ def stop(
             process.wait(max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
         return  # the others have had as long
-    finally:  # also if somebody is less patient
+    finally:  # also when the user interrupts the waiting
         for process in processes:
             if process.poll() is None:
                 _signal(process, signal.SIGKILL)
@@ -202,50 +209,49 @@ def stop(
 
 
 def describe_failure(name: str, stage: RunStage, code: int) -> str:
-    """Say in one line what failed, and where to read on.
+    """Return one line with the failed stage, its last output and its log.
 
     Args:
         name: of the run.
-        stage: of it that failed.
+        stage: of the run.
         code: exit code of the command.
     """
-    lines = stage.log.read_text(encoding='utf-8', errors='replace')
-    told = [line.strip() for line in lines.splitlines() if line.strip()]
-    last = f': {told[-1][:200]}' if told else ''
+    text = stage.log.read_text(encoding='utf-8', errors='replace')
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = f': {lines[-1][:200]}' if lines else ''
     how = f'exit code {code}'
     if code < 0:
         how = f'killed by {signal.Signals(-code).name}'
     return f'{name}: {stage.name}, {how}{last}; log: {stage.log}'
 
 
-def describe_plan(works: Sequence[PlannedRun]) -> str:
-    """Say what would be done, and by which commands."""
+def describe_plan(runs: Sequence[PlannedRun]) -> str:
+    """Return the runs, with the commands of those that are not done."""
     lines = []
-    for work in works:
-        left = [stage for stage in work.stages if not is_done(stage)]
-        lines.append(f'{work.name}: {"to do" if left else "done"}')
-        lines += [f'    {shlex.join(stage.plan())}' for stage in left]
-    done = sum(work.done for work in works)
-    return '\n'.join([*lines, f'{len(works)} runs, {done} done'])
+    for run in runs:
+        lines.append(f'{run.name}: {"done" if run.done else "to do"}')
+        lines += [f'    {shlex.join(stage.plan())}' for stage in run.left]
+    done = sum(run.done for run in runs)
+    return '\n'.join([*lines, f'{len(runs)} runs, {done} done'])
 
 
 def list_devices(
     gpus: Sequence[str], jobs: int, cores: int
 ) -> list[dict[str, str]]:
-    """Say in which environment each of the runs at once goes on.
+    """Return the environment variables of each of the runs at once.
 
     Args:
-        gpus: each as CUDA_VISIBLE_DEVICES takes it; one named twice takes two
-            runs. None of them for the CPU.
+        gpus: values of CUDA_VISIBLE_DEVICES, repeated for several runs on a
+            GPU; empty for the CPU.
         jobs: runs at once on the CPU, >= 1.
-        cores: of the CPU, shared out unless OMP_NUM_THREADS is set.
+        cores: of the CPU, which the runs share unless OMP_NUM_THREADS is set.
     """
     if gpus:
         return [{'CUDA_VISIBLE_DEVICES': gpu} for gpu in gpus]
     threads = str(max(1, cores // jobs))
     threads = os.environ.get('OMP_NUM_THREADS', threads)
-    place = {'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': threads}
-    return [dict(place) for _ in range(jobs)]
+    device = {'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': threads}
+    return [dict(device) for _ in range(jobs)]
 
 
 def _signal(process: subprocess.Popen, number: int) -> None:

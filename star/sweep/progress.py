@@ -1,91 +1,73 @@
-"""How far a sweep is: a line for each event, and one that stays at the end."""
+"""Progress of a sweep: a line for each event, and a bar on a terminal."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
+import io
+from types import TracebackType
 from typing import TextIO
 
-_CLEAR = '\r\x1b[K'
+from tqdm import tqdm
+
+_FORMAT = '{n_fmt} of {total_fmt} runs ended{postfix} [{elapsed}<{remaining}]'
 
 
-@dataclass
 class SweepProgress:
-    """Counts runs and says how long the rest will take.
+    """Counts runs and estimates the time left; a context manager.
 
     Args:
         total: runs of the sweep.
-        done: of them, those that were done before.
-        places: runs that can go on at once.
-        stream: where to write.
-        clock: seconds, in one's own time.
+        done: runs that were done before.
+        stream: for the lines; the bar appears if it is a terminal.
     """
 
-    total: int
-    done: int
-    places: int
-    stream: TextIO
-    clock: Callable[[], float] = time.monotonic
-    failed: int = 0
-    running: int = 0
-    _spent: list[float] = field(default_factory=list)
-    _shown: float = 0.0
+    def __init__(self, total: int, done: int, stream: TextIO) -> None:
+        self.failed = 0
+        self.stream = stream
+        self.bar = tqdm(
+            total=total,
+            initial=done,
+            file=stream if stream.isatty() else io.StringIO(),
+            bar_format=_FORMAT,
+            smoothing=0,  # the mean over all runs
+            mininterval=1,
+            miniters=0,
+        )
 
-    def begin(self) -> None:
-        """Note that a run begins."""
-        self.running += 1
+    def __enter__(self) -> 'SweepProgress':
+        return self
 
-    def end(self, seconds: float, failed: bool) -> None:
-        """Note that a run ended.
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.bar.close()
+
+    def skip(self, count: int) -> None:
+        """Count runs that were done before."""
+        self.bar.initial += count
+        self.bar.n += count
+
+    def end(self, text: str, failed: bool) -> None:
+        """Count a run that has ended.
 
         Args:
-            seconds: that it took.
-            failed: whether it did not succeed.
+            text: line that says so.
+            failed: the run was not successful.
         """
-        self.running -= 1
         self.failed += failed
-        self.done += not failed
-        self._spent.append(seconds)
-
-    def remaining(self) -> float | None:
-        """Estimate the seconds to the end; None before the first run's end.
-
-        As many places are busy as there are runs to fill them; runs are taken
-        to last as long as those of this session, and to be half done.
-        """
-        if not self._spent:
-            return None
-        left = self.total - self.done - self.failed
-        mean = sum(self._spent) / len(self._spent)
-        return mean * (left - self.running / 2) / min(self.places, left or 1)
-
-    def line(self) -> str:
-        """Describe the whole sweep."""
-        parts = [f'{self.done} of {self.total} runs done']
-        parts += [f'{self.failed} failed'] if self.failed else []
-        parts += [f'{self.running} running'] if self.running else []
-        seconds = self.remaining()
-        if seconds is not None and seconds > 0:
-            parts.append(f'about {timedelta(seconds=round(seconds))} left')
-        return ', '.join(parts)
+        if self.failed:
+            self.bar.set_postfix_str(f'{self.failed} failed', refresh=False)
+        self.bar.update()
+        self.say(text)
 
     def say(self, text: str) -> None:
-        """Write what happened, and how far the sweep is."""
+        """Write a line, with the progress if there is no bar."""
         if self.stream.isatty():
-            self.stream.write(f'{_CLEAR}{text}\n{self.line()}')
+            self.bar.write(text, file=self.stream)
         else:
-            self.stream.write(f'{text} ({self.line()})\n')
-        self.stream.flush()
+            self.stream.write(f'{text} ({self.bar})\n')
+            self.stream.flush()
 
     def tick(self) -> None:
-        """Renew the last line of a terminal, once a second."""
-        if self.stream.isatty() and self.clock() - self._shown >= 1:
-            self._shown = self.clock()
-            self.stream.write(f'{_CLEAR}{self.line()}')
-            self.stream.flush()
-
-    def close(self) -> None:
-        """Leave the last line."""
-        if self.stream.isatty():
-            self.stream.write('\n')
-            self.stream.flush()
+        """Redraw the bar, at most once a second."""
+        self.bar.update(0)

@@ -1,11 +1,12 @@
-"""Writes what a sweep found: tables, a page, plots and their numbers."""
+"""Report of a sweep: tables, a page, plots and their numbers."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from star.sweep import plots, tables
-from star.sweep.locking import locked
 from star.sweep.plan import Run
 from star.sweep.results import SweepResults, gather
 from star.utils.files import write_bytes, write_text
@@ -14,24 +15,26 @@ PAGE = 'index.html'
 
 
 def write_report(runs: Sequence[Run], work_dir: Path) -> SweepResults:
-    """Gather the scores and write `report/` anew.
+    """Gather the scores and write the folder `report` anew.
 
-    Jobs that end together take turns, so that the last report has all.
+    Jobs that end together take turns, so that the last report is complete.
 
     Args:
         runs: of the sweep.
         work_dir: of the sweep.
 
     Returns:
-        What was found; nothing is written where there are no scores.
+        The scores; without any, nothing is written.
 
     Raises:
-        ValueError: a file of results is damaged.
+        ValueError: a results.json is damaged.
     """
-    with locked(work_dir / 'report'):
+    folder = work_dir / 'report'
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / '.lock'):
         results = gather(runs, work_dir)
-        if results.rows:
-            _write(results, runs, work_dir / 'report')
+        if results.scores:
+            _write(results, runs, folder)
     return results
 
 

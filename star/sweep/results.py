@@ -1,29 +1,28 @@
-"""The scores of a sweep's runs, gathered over seeds."""
+"""Scores of a sweep's runs, gathered over seeds."""
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from star.report.results import FORMAT, RESULTS, to_number
+from star.report.results import read_record, to_number
 from star.sweep.plan import Run, Setting
 from star.sweep.stages import run_folder
-from star.utils.files import read_json
+from star.utils.results_format import RESULTS, ResultsRecord
 
 
 @dataclass
 class SettingScore:
-    """What a setting reaches in one metric on one set.
+    """A setting's score in one metric on one set.
 
     Args:
-        setting: which.
+        setting: of the sweep.
         dataset: name of the set.
-        metric: its name.
+        metric: name of the metric.
         higher_is_better: of the metric.
         values: mean over the clips, by seed.
-        clips: scored, by seed.
+        clips: number of scored clips, by seed.
     """
 
     setting: Setting
@@ -49,124 +48,113 @@ class SettingScore:
 
 @dataclass(frozen=True)
 class SweepResults:
-    """What is known of a sweep.
+    """All scores of a sweep.
 
     Args:
-        rows: by set, metric and setting in the order of the sweep.
-        missing: names of the runs that have no scores yet.
-        remarks: what a reader must know.
+        scores: by set, metric and setting in the order of the sweep.
+        remarks: warnings for the reader of the tables.
     """
 
-    rows: list[SettingScore]
-    missing: list[str]
+    scores: list[SettingScore]
     remarks: list[str]
+
+    def sets(self) -> list[str]:
+        """Return the sets that have scores."""
+        return list(dict.fromkeys(score.dataset for score in self.scores))
+
+    def metrics(self, dataset: str) -> list[str]:
+        """Return the metrics that have scores on a set."""
+        scores = (score for score in self.scores if score.dataset == dataset)
+        return list(dict.fromkeys(score.metric for score in scores))
+
+    def settings(self) -> list[Setting]:
+        """Return the settings that have scores."""
+        return list(dict.fromkeys(score.setting for score in self.scores))
+
+    def find(
+        self, setting: Setting, dataset: str, metric: str
+    ) -> SettingScore | None:
+        """Return the score of a setting; None if there is none."""
+        wanted = (setting, dataset, metric)
+        for score in self.scores:
+            if (score.setting, score.dataset, score.metric) == wanted:
+                return score
+        return None
 
 
 def gather(runs: Sequence[Run], work_dir: Path) -> SweepResults:
-    """Read what the tests of a sweep have written.
+    """Read the scores that the tests of a sweep have written.
 
     Args:
         runs: of the sweep.
         work_dir: of the sweep.
 
     Raises:
-        ValueError: a file of results is damaged.
+        ValueError: a results.json is damaged.
     """
-    rows: dict[tuple[str, str, str], SettingScore] = {}
-    missing, prints, remarks = [], set(), []
+    scores: dict[tuple[str, str, str], SettingScore] = {}
+    missing, fingerprints, remarks = [], set(), []
     for run in runs:
         path = run_folder(work_dir, run) / 'test' / RESULTS
         if not path.is_file():
             missing.append(run.name)
             continue
-        data = _read(path)
-        prints.add(str(data['protocol'].get('fingerprint')))
-        for row in _rows(run, data):
-            key = (row.dataset, row.metric, row.setting.name)
-            kept = rows.setdefault(key, row)
-            kept.values |= row.values
-            kept.clips |= row.clips
-        if data['problems']:
-            count = len(data['problems'])
+        record = read_record(path)
+        fingerprints.add(str(record['protocol'].get('fingerprint')))
+        for score in _scores(run, record):
+            key = (score.dataset, score.metric, score.setting.name)
+            kept = scores.setdefault(key, score)
+            kept.values |= score.values
+            kept.clips |= score.clips
+        if record['problems']:
+            count = len(record['problems'])
             remarks.append(f'{run.name}: {count} problems, see {path}')
-    if len(prints) > 1:
-        remarks.append('the runs were not all scored on the same clips alike')
-    remarks += _uneven(list(rows.values()))
+    if len(fingerprints) > 1:
+        remarks.append('not all runs have the same clips and metrics')
+    remarks += _uneven(list(scores.values()))
     if missing:
         remarks.append(f'no scores yet: {", ".join(missing)}')
-    return SweepResults(_sorted(list(rows.values())), missing, remarks)
+    return SweepResults(_sorted(list(scores.values())), remarks)
 
 
-def sets_of(results: SweepResults) -> list[str]:
-    """List the sets that have scores."""
-    return list(dict.fromkeys(row.dataset for row in results.rows))
-
-
-def metrics_of(results: SweepResults, dataset: str) -> list[str]:
-    """List the metrics that have scores on a set."""
-    rows = (row for row in results.rows if row.dataset == dataset)
-    return list(dict.fromkeys(row.metric for row in rows))
-
-
-def settings_of(results: SweepResults) -> list[Setting]:
-    """List the settings that have scores."""
-    return list(dict.fromkeys(row.setting for row in results.rows))
-
-
-def find_row(
-    results: SweepResults, setting: Setting, dataset: str, metric: str
-) -> SettingScore | None:
-    """Find the scores of a setting; None where there are none."""
-    wanted = (setting, dataset, metric)
-    for row in results.rows:
-        if (row.setting, row.dataset, row.metric) == wanted:
-            return row
-    return None
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    data = read_json(path)
-    if data.get('format') != FORMAT:
-        raise ValueError(f'{path}: format must be {FORMAT!r}')
-    return data
-
-
-def _rows(run: Run, data: Mapping[str, Any]) -> list[SettingScore]:
+def _scores(run: Run, record: ResultsRecord) -> Iterator[SettingScore]:
     better = {
         m['name']: bool(m['higher_is_better'])
-        for m in data['protocol']['metrics']
+        for m in record['protocol']['metrics']
     }
-    rows = []
-    for dataset, each in data['sets'].items():
+    for dataset, each in record['sets'].items():
         for metric, score in each['scores'].items():
             value = to_number(score)
-            if value is None:
-                continue
-            row = SettingScore(run.setting, dataset, metric, better[metric])
-            row.values[run.seed] = value
-            row.clips[run.seed] = each['scored'][metric]
-            rows.append(row)
-    return rows
+            if value is not None:
+                yield SettingScore(
+                    run.setting,
+                    dataset,
+                    metric,
+                    better[metric],
+                    {run.seed: value},
+                    {run.seed: each['scored'][metric]},
+                )
 
 
-def _uneven(rows: Sequence[SettingScore]) -> list[str]:
+def _uneven(scores: Sequence[SettingScore]) -> list[str]:
     """Name the sets whose means are over different numbers of clips."""
     counts: dict[tuple[str, str], set[int]] = {}
-    for row in rows:
-        found = counts.setdefault((row.dataset, row.metric), set())
-        found |= set(row.clips.values())
+    for score in scores:
+        found = counts.setdefault((score.dataset, score.metric), set())
+        found |= set(score.clips.values())
     return [
         f'{dataset}, {metric}: between {min(found)} and {max(found)} clips '
-        'have a score; their means cannot be compared'
+        'have a score; the means cannot be compared'
         for (dataset, metric), found in counts.items()
         if len(found) > 1
     ]
 
 
-def _sorted(rows: list[SettingScore]) -> list[SettingScore]:
+def _sorted(scores: list[SettingScore]) -> list[SettingScore]:
     """Sort by set and metric; settings stay in the order of the sweep."""
-    sets = list(dict.fromkeys(row.dataset for row in rows))
-    metrics = list(dict.fromkeys(row.metric for row in rows))
+    sets = list(dict.fromkeys(score.dataset for score in scores))
+    metrics = list(dict.fromkeys(score.metric for score in scores))
     return sorted(
-        rows, key=lambda r: (sets.index(r.dataset), metrics.index(r.metric))
+        scores,
+        key=lambda s: (sets.index(s.dataset), metrics.index(s.metric)),
     )

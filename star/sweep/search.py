@@ -1,13 +1,19 @@
-"""Optuna as the search engine of a sweep over plain numbers."""
+"""Search over numbers with Optuna."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from star.sweep.plan import Setting, make_setting, number
 from star.utils.compat import require
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import TrialState
 
 DATABASE = 'search.db'
 _STUDY = 'sweep'
@@ -17,14 +23,14 @@ Evaluate = Callable[[Sequence[Setting]], list[float | None]]
 
 @dataclass(frozen=True)
 class Range:
-    """Where a number is looked for.
+    """Range of a number in a search.
 
     Args:
         key: of the config, dotted.
         low: smallest value.
         high: largest value.
-        log: whether ratios count instead of differences.
-        whole: whether only whole numbers are tried.
+        log: search on a logarithmic scale.
+        whole: try whole numbers only.
     """
 
     key: str
@@ -36,14 +42,14 @@ class Range:
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for.
+    """A search for the best numbers of a config.
 
     Args:
         config: file.
         ranges: of the numbers.
-        trials: how many points are tried.
-        dataset: name of the set that decides.
-        metric: that decides.
+        trials: number of points to try.
+        dataset: set of the objective.
+        metric: of the objective.
         seed: of the search.
     """
 
@@ -56,10 +62,10 @@ class Search:
 
 
 def parse_range(text: str) -> Range:
-    """Read KEY=LOW:HIGH[:log]; two whole numbers ask for whole ones.
+    """Read KEY=LOW:HIGH[:log]; between whole numbers only such are tried.
 
     Raises:
-        ValueError: it is nothing of the kind, or no range.
+        ValueError: the text has another form, or LOW and HIGH are no range.
     """
     key, _, rest = text.partition('=')
     ends = rest.split(':')
@@ -82,7 +88,7 @@ def parse_objective(text: str) -> tuple[str, str]:
     """Read SET/METRIC.
 
     Raises:
-        ValueError: it is nothing of the kind.
+        ValueError: the text has another form.
     """
     dataset, _, metric = text.partition('/')
     if not (dataset and metric):
@@ -93,28 +99,28 @@ def parse_objective(text: str) -> tuple[str, str]:
 def run_search(
     search: Search, work_dir: Path, batch: int, evaluate: Evaluate
 ) -> list[Setting]:
-    """Try points, and note what they give in a database.
+    """Try points and keep their costs in a database.
 
-    A search that was killed goes on: trials that it left open are done first.
+    A killed search resumes: its open trials come first.
 
     Args:
-        search: what is looked for.
-        work_dir: of the sweep; the database lies there.
+        search: the config and its ranges.
+        work_dir: of the sweep; has the database.
         batch: trials at once.
-        evaluate: gives the costs of settings, smaller is better; None for
-            those that failed.
+        evaluate: returns the costs of settings, smaller is better; None for
+            settings that failed.
 
     Returns:
-        All settings that were tried, in order.
+        All settings that were tried, in their order.
 
     Raises:
-        ImportError: Optuna is missing.
-        ValueError: the database is of another search.
+        ImportError: Optuna is not installed.
+        ValueError: the database belongs to another search.
     """
     optuna = require('optuna', 'sweeps')
     study = _open_study(optuna, search, work_dir)
     states = optuna.trial.TrialState
-    waiting = _left_open(study, search, states)
+    waiting = _open_trials(study, search, states)
     while True:
         room = search.trials - len(study.get_trials(deepcopy=False))
         while room > 0 and len(waiting) < batch:
@@ -122,7 +128,7 @@ def run_search(
             waiting.append((trial.number, dict(trial.params)))
             room -= 1
         if not waiting:
-            return settings_tried(study, search)
+            return _settings_tried(study, search)
         now, waiting = waiting[:batch], waiting[batch:]
         costs = evaluate([_setting(search, params) for _, params in now])
         for (name, _), cost in zip(now, costs, strict=True):
@@ -132,15 +138,15 @@ def run_search(
                 study.tell(name, cost)
 
 
-def settings_tried(study: Any, search: Search) -> list[Setting]:
-    """List the settings of a study's trials, in order."""
+def _settings_tried(study: 'Study', search: Search) -> list[Setting]:
+    """Return the settings of a study's trials in their order."""
     trials = study.get_trials(deepcopy=False)
     full = [t.params for t in trials if len(t.params) == len(search.ranges)]
     return list(dict.fromkeys(_setting(search, params) for params in full))
 
 
-def _open_study(optuna: Any, search: Search, work_dir: Path) -> Any:
-    """Make the study or continue it."""
+def _open_study(optuna: ModuleType, search: Search, work_dir: Path) -> 'Study':
+    """Create the study, or continue it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     work_dir.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -154,20 +160,20 @@ def _open_study(optuna: Any, search: Search, work_dir: Path) -> Any:
     text = json.dumps(rules, sort_keys=True)
     if study.user_attrs.setdefault('rules', text) != text:
         raise ValueError(
-            f'{work_dir / DATABASE} holds another search: '
+            f'{work_dir / DATABASE} belongs to another search: '
             f'{study.user_attrs["rules"]}; choose another --work-dir'
         )
     study.set_user_attr('rules', text)
-    # a resumed search must not draw its first points again
+    # a resumed search must not repeat its first points
     count = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=search.seed + count)
     return study
 
 
-def _left_open(
-    study: Any, search: Search, states: Any
+def _open_trials(
+    study: 'Study', search: Search, states: 'type[TrialState]'
 ) -> list[tuple[int, dict[str, float]]]:
-    """List the trials of a killed search; drop what was never drawn."""
+    """Return the open trials of a killed search; fail those without values."""
     left = []
     for trial in study.get_trials(states=[states.RUNNING]):
         if len(trial.params) == len(search.ranges):
@@ -177,7 +183,9 @@ def _left_open(
     return left
 
 
-def _distributions(optuna: Any, search: Search) -> dict[str, Any]:
+def _distributions(
+    optuna: ModuleType, search: Search
+) -> dict[str, 'BaseDistribution']:
     kinds = optuna.distributions
     return {
         r.key: kinds.IntDistribution(int(r.low), int(r.high), log=r.log)

@@ -1,4 +1,8 @@
-"""A sweep as an array of SLURM jobs, one run each."""
+"""A sweep as an array of SLURM jobs, one run each.
+
+submitit would pickle a function and requeue it at its time limit only. This
+script can be read beforehand, and a job requeued for any reason resumes.
+"""
 
 import math
 import os
@@ -13,14 +17,14 @@ from star.utils.files import write_text
 
 @dataclass(frozen=True)
 class SlurmJobs:
-    """What is to be submitted.
+    """The array of jobs to submit.
 
     Args:
         partition: of the cluster.
         runs: names of the runs, one job each.
         command: of the sweep; each job adds `--run NAME`.
-        work_dir: of the sweep; logs go there.
-        cpus: per job.
+        work_dir: of the sweep, with the folder of the logs.
+        cpus: for each job.
         extra: further options of sbatch.
     """
 
@@ -33,9 +37,9 @@ class SlurmJobs:
 
 
 def write_script(jobs: SlurmJobs) -> str:
-    """Write the script of the array.
+    """Return the script of the array.
 
-    A job that the cluster stops and queues again goes on where it was.
+    A job that the cluster stops and requeues resumes its run.
     """
     logs = jobs.work_dir.resolve() / 'slurm' / '%A_%a.log'
     options = {
@@ -64,13 +68,13 @@ def write_script(jobs: SlurmJobs) -> str:
 
 
 def submit(jobs: SlurmJobs) -> str:
-    """Write the script into the sweep's folder and hand it to sbatch.
+    """Write the script into the sweep's folder and submit it.
 
     Returns:
-        What sbatch answered.
+        The answer of sbatch.
 
     Raises:
-        ValueError: there is no sbatch, or it refuses.
+        ValueError: sbatch is missing, or refuses the script.
     """
     path = jobs.work_dir / 'slurm' / 'array.sh'
     write_text(path, write_script(jobs))
@@ -79,7 +83,7 @@ def submit(jobs: SlurmJobs) -> str:
             ['sbatch', str(path)], capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
-        raise ValueError('there is no sbatch here') from error
+        raise ValueError('--slurm needs sbatch, which is missing') from error
     if result.returncode:
         reason = ' '.join(result.stderr.split())
         raise ValueError(f'sbatch refused {path}: {reason}')
@@ -90,26 +94,26 @@ def read_environment() -> tuple[int, list[str]]:
     """Read CPUS_PER_TASK (5) and SBATCH_ARGS, as tools/slurm_train.sh does.
 
     Raises:
-        ValueError: CPUS_PER_TASK is no number of at least 1.
+        ValueError: CPUS_PER_TASK is no whole number of at least 1.
     """
     cpus = os.environ.get('CPUS_PER_TASK', '5')
     if not cpus.isdecimal() or int(cpus) < 1:
         raise ValueError(
-            f'CPUS_PER_TASK must be a number of at least 1, got {cpus!r}'
+            f'CPUS_PER_TASK must be a whole number >= 1, got {cpus!r}'
         )
     return int(cpus), shlex.split(os.environ.get('SBATCH_ARGS', ''))
 
 
 def without_job_options(words: list[str]) -> list[str]:
-    """Drop what a job must not repeat from the command line of its sweep.
+    """Remove --slurm, --run, their values and --dry-run.
 
     Args:
-        words: without the command's name.
+        words: command line of the sweep, without the command's name.
 
     Returns:
-        The words but for --slurm, --run, their values, and --dry-run.
+        The words that each job repeats.
     """
-    kept, skip = [], 0.0  # words that are still to be left out
+    kept, skip = [], 0.0  # number of words to remove next
     for word in words:
         if word.startswith('-'):
             skip = {'--slurm': 1, '--run': math.inf}.get(word, 0)

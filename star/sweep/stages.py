@@ -1,11 +1,11 @@
-"""The two stages of a run, training and testing, as commands and on disk.
+"""The two stages of a run, training and testing: commands and folders.
 
-    WORK_DIR/runs/NAME/seed_S/train/   what `star train` writes
-    WORK_DIR/runs/NAME/seed_S/test/    what `star test` writes
-    .../train.log, .../test.log        what they print
+    WORK_DIR/runs/NAME/seed_S/train/   files of `star train`
+    WORK_DIR/runs/NAME/seed_S/test/    files of `star test`
+    .../train.log, .../test.log        output of the commands
 
-Each stage's folder has a `sweep.json` with the settings that it was begun with
-and whether it is done: all that a restarted sweep needs to know.
+Each stage's folder has a `sweep.json` with its settings and whether it is
+done. A restarted sweep needs nothing else.
 """
 
 import json
@@ -14,28 +14,38 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from star.sweep.plan import Run
 from star.utils.files import read_json, write_json
 
 FORMAT = 'star-sweep/1'
 MARKER = 'sweep.json'
-LAST = 'last_checkpoint'  # of a training
+LAST = 'last_checkpoint'  # file of a training
+_CHECKPOINT = 'LAST_CHECKPOINT'  # stands for the name, until it is known
 _SHOWN = 3  # differences that a message names
+
+
+class StageRecord(TypedDict):
+    """A stage's `sweep.json`."""
+
+    format: str
+    done: bool
+    seconds: float | None  # of the last attempt
+    settings: dict[str, str]
 
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What all runs of a sweep share.
+    """Options that all runs of a sweep share.
 
     Args:
-        work_dir: of the sweep.
+        work_dir: folder of the sweep.
         train: train before testing.
         common: KEY=VALUE changes of every config.
         train_args: further words for `star train`.
         test_args: further words for `star test`.
-        seeded: whether the models draw random numbers when they restore.
+        seeded: the restored clips depend on a seed.
         star: arguments of Python that run the command `star`.
     """
 
@@ -55,8 +65,8 @@ class RunStage:
     Args:
         name: 'train' or 'test'.
         folder: its work folder.
-        words: of the command, without what depends on earlier attempts.
-        settings: what decides the outcome, flat.
+        words: of the command, without those that depend on earlier attempts.
+        settings: values that change the outcome, by dotted name.
     """
 
     name: str
@@ -66,15 +76,15 @@ class RunStage:
 
     @property
     def log(self) -> Path:
-        """Where the command's output goes."""
+        """File of the command's output."""
         return self.folder.with_name(f'{self.name}.log')
 
     def plan(self) -> list[str]:
-        """Return the command; the checkpoint of a test has no name yet."""
+        """Return the command; the name of its checkpoint is not known yet."""
         return [os.environ.get('PYTHON', sys.executable), *self.words]
 
     def command(self) -> list[str]:
-        """Return the command as it is to be called now."""
+        """Return the command to start now."""
         words = self.plan()
         if self.name == 'train' and (self.folder / LAST).is_file():
             return [*words, '--resume']
@@ -85,18 +95,15 @@ class RunStage:
         return words
 
 
-_CHECKPOINT = 'LAST_CHECKPOINT'  # known only after the training
-
-
 def run_folder(work_dir: Path, run: Run) -> Path:
     """Return the folder of a run."""
     return work_dir / 'runs' / run.name
 
 
 def all_changes(run: Run, options: SweepOptions) -> list[str]:
-    """List KEY=VALUE of what a run changes in its config.
+    """Return the changes of a run's config as KEY=VALUE.
 
-    Without training the seed is that of the restoration, where it has one.
+    Without training the seed is that of the restoration, if it has one.
     """
     own = [f'{key}={value}' for key, value in run.setting.changes]
     seed = []
@@ -108,28 +115,28 @@ def all_changes(run: Run, options: SweepOptions) -> list[str]:
 def make_stages(
     run: Run, options: SweepOptions, config: Mapping[str, Any]
 ) -> list[RunStage]:
-    """List the commands of a run, in order.
+    """Return the stages of a run in their order.
 
     Args:
-        run: what to do.
+        run: of the sweep.
         options: of the sweep.
-        config: the run's, changes included; it decides the outcome.
+        config: of the run, with its changes.
     """
     folder = run_folder(options.work_dir, run)
     flat = {'seed': str(run.seed), **dict(flatten(config, 'config'))}
     changes = all_changes(run, options)
-    tail = ['--cfg-options', *changes] if changes else []
+    last = ['--cfg-options', *changes] if changes else []
     stages = []
     if options.train:
         words = [*options.star, 'train', run.setting.config]
         words += [*options.train_args, '--seed', str(run.seed)]
-        words += ['--work-dir', str(folder / 'train'), *tail]
+        words += ['--work-dir', str(folder / 'train'), *last]
         settings = {**flat, 'train_args': ' '.join(options.train_args)}
         stages.append(RunStage('train', folder / 'train', (*words,), settings))
     words = [*options.star, 'test', run.setting.config]
     words += [_CHECKPOINT] if options.train else []
     words += [*options.test_args, '--name', run.setting.name]
-    words += ['--work-dir', str(folder / 'test'), *tail]
+    words += ['--work-dir', str(folder / 'test'), *last]
     settings = {**flat, 'test_args': ' '.join(options.test_args)}
     settings['trained'] = str(options.train)
     stages.append(RunStage('test', folder / 'test', (*words,), settings))
@@ -137,23 +144,24 @@ def make_stages(
 
 
 def is_done(stage: RunStage) -> bool:
-    """Tell whether a stage was finished."""
+    """Return whether a stage is done."""
     path = stage.folder / MARKER
     return path.is_file() and bool(read_json(path).get('done'))
 
 
 def check_stage(stage: RunStage) -> None:
-    """Refuse a folder whose stage was begun with other settings.
+    """Refuse a folder that belongs to other settings.
 
     Raises:
-        ValueError: it was, or somebody else's work lies there.
+        ValueError: the stage began with other settings, or the folder has
+            files that no sweep wrote.
     """
     path = stage.folder / MARKER
     if not path.is_file():
         if stage.folder.is_dir() and any(stage.folder.iterdir()):
             raise ValueError(
-                f'{stage.folder} holds something that no sweep began: '
-                'choose another --work-dir, or remove it'
+                f'{stage.folder} has files that no sweep wrote: choose '
+                'another --work-dir, or remove it'
             )
         return
     saved = read_json(path)
@@ -171,19 +179,19 @@ def check_stage(stage: RunStage) -> None:
 
 
 def mark_stage(stage: RunStage, seconds: float | None = None) -> None:
-    """Write down that a stage begins, or that it is done.
+    """Record in a stage's folder that it begins, or that it is done.
 
     Args:
-        stage: which.
-        seconds: that its last attempt took; None for one that begins.
+        stage: of a run.
+        seconds: duration of its last attempt; None for a stage that begins.
     """
-    value = {
+    record: StageRecord = {
         'format': FORMAT,
         'done': seconds is not None,
         'seconds': seconds,
         'settings': dict(stage.settings),
     }
-    write_json(stage.folder / MARKER, value)
+    write_json(stage.folder / MARKER, record)
 
 
 def flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:

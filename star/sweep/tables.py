@@ -1,12 +1,11 @@
-"""The tables of a sweep: CSV, Markdown and one page, the paper's rows beside.
+"""Tables of a sweep as CSV, as Markdown and as a page.
 
-Published rows are marked as such everywhere and are never averaged.
+The paper's rows are marked as published in all of them, and never averaged.
 """
 
 import base64
-import csv
-import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -23,66 +22,58 @@ from star.report.published import (
 from star.report.statistics import ranks
 from star.report.tables import NOTHING, Item, Table, number
 from star.sweep.plan import Setting
-from star.sweep.results import (
-    SettingScore,
-    SweepResults,
-    find_row,
-    metrics_of,
-    sets_of,
-    settings_of,
-)
+from star.sweep.results import SettingScore, SweepResults
+from star.utils.files import csv_text
 
 COLUMNS = (
     *('setting', 'config', 'changes', 'kind', 'set', 'metric'),
     *('mean', 'spread', 'seeds'),
 )
 EXPLANATION = (
-    'Mean over the seeds of the mean over the clips; ± is the sample standard '
-    'deviation over seeds, absent for one seed; in brackets the number of '
-    'seeds. It says how far repeated trainings lie apart, not how far other '
-    'clips would. Bold and underlined are the best and second best means, '
-    'also where they lie closer together than the seeds do. Rows in italics '
-    'are numbers that the paper prints, not measured here.'
+    'Mean over the seeds of the mean over the clips. ± is the sample standard '
+    'deviation over seeds, absent for one seed; the number of seeds is in '
+    'brackets. The deviation shows how much repeated trainings differ, not '
+    'how much other clips would. The best mean is bold and the second best '
+    'underlined, even if they differ less than the seeds do. Rows in italics '
+    "are the paper's numbers, not measured here."
 )
 
 
 def to_csv(results: SweepResults, settings: Sequence[Setting]) -> str:
-    """Write a line for each setting, set and metric, then the paper's rows.
+    """Return a line for each setting, set and metric, then the paper's rows.
 
     Args:
         results: of the sweep.
         settings: all of the sweep, also those without scores.
     """
     lines: list[Sequence[object]] = [COLUMNS]
-    for row in results.rows:
-        seeds = len(row.values)
-        scores = (row.mean, row.spread, seeds)
-        lines.append([*_facts(row.setting), 'measured', *_place(row), *scores])
+    for score in results.scores:
+        facts = (*_facts(score.setting), 'measured')
+        values = (score.mean, score.spread, len(score.values))
+        lines.append([*facts, score.dataset, score.metric, *values])
     for setting in settings:
-        for place in _published(setting):
-            source = f'published, {_name(place)}'
-            for metric, value in load_ablations()[place].items():
-                where = (source, 'not stated', metric, value, None, None)
-                lines.append([*_facts(setting), *where])
-    return _csv(lines)
+        for row in _published(setting):
+            facts = (*_facts(setting), f'published, {_name(row)}')
+            for metric, value in load_ablations()[row].items():
+                lines.append([*facts, 'not stated', metric, value, None, None])
+    return csv_text(lines)
 
 
 def to_runs_csv(results: SweepResults) -> str:
-    """Write a line for each run, set and metric."""
+    """Return a line for each run, set and metric."""
     lines: list[Sequence[object]] = [
         ['setting', 'seed', 'set', 'metric', 'value', 'clips']
     ]
-    for row in results.rows:
-        for seed, value in sorted(row.values.items()):
-            where = _place(row)
-            lines.append(
-                [row.setting.name, seed, *where, value, row.clips[seed]]
-            )
-    return _csv(lines)
+    for score in results.scores:
+        where = (score.dataset, score.metric)
+        for seed, value in sorted(score.values.items()):
+            values = (*where, value, score.clips[seed])
+            lines.append([score.setting.name, seed, *values])
+    return csv_text(lines)
 
 
 def to_markdown(results: SweepResults, settings: Sequence[Setting]) -> str:
-    """Write the tables as Markdown; arguments as for `to_csv`."""
+    """Return the tables as Markdown; arguments as for `to_csv`."""
     blocks = ['# Sweep', EXPLANATION]
     if results.remarks:
         lines = [f'- {escape_markdown(text)}' for text in results.remarks]
@@ -98,12 +89,12 @@ def to_page(
     settings: Sequence[Setting],
     plots: Mapping[str, bytes],
 ) -> str:
-    """Write the tables and the plots as one page that loads nothing.
+    """Return the tables and plots as one page that loads no other file.
 
     Args:
-        results: as for `to_csv`.
-        settings: likewise.
-        plots: PNG files by what they show.
+        results: of the sweep.
+        settings: all of the sweep, also those without scores.
+        plots: PNG files by title.
     """
     body = [f'<h1>Sweep</h1><p>{escape(EXPLANATION)}</p>']
     if results.remarks:
@@ -124,9 +115,9 @@ def to_page(
 def make_tables(
     results: SweepResults, settings: Sequence[Setting]
 ) -> list[Table]:
-    """Make the tables of scores, of differences and of printed numbers."""
+    """Return the tables of scores, differences and the paper's numbers."""
     tables = []
-    for dataset in sets_of(results):
+    for dataset in results.sets():
         tables.append(_scores(results, dataset))
         differences = _differences(results, dataset)
         tables += [differences] if differences else []
@@ -135,32 +126,32 @@ def make_tables(
 
 
 def _scores(results: SweepResults, dataset: str) -> Table:
-    metrics = metrics_of(results, dataset)
+    metrics = results.metrics(dataset)
     order = {m: _ranks(results, dataset, m) for m in metrics}
     rows = []
-    for setting in settings_of(results):
+    for setting in results.settings():
         cells = [Item(setting.name)]
         for metric in metrics:
-            row = find_row(results, setting, dataset, metric)
-            cells.append(_cell(row, order[metric]))
+            score = results.find(setting, dataset, metric)
+            cells.append(_cell(score, order[metric]))
         rows.append(cells)
         if dataset == ABLATION_SET:
-            rows += [_printed_row(p, metrics) for p in _published(setting)]
+            rows += [_printed_row(r, metrics) for r in _published(setting)]
     head = ['setting', *(_head(results, dataset, m) for m in metrics)]
     return Table(dataset, head, rows)
 
 
 def _differences(results: SweepResults, dataset: str) -> Table | None:
     """Compare with the first setting, seed by seed; None without others."""
-    first, *others = settings_of(results)
-    metrics = metrics_of(results, dataset)
+    first, *others = results.settings()
+    metrics = results.metrics(dataset)
     rows = []
     for setting in others:
         cells = [Item(setting.name)]
         for metric in metrics:
-            base = find_row(results, first, dataset, metric)
-            row = find_row(results, setting, dataset, metric)
-            cells.append(_difference(row, base))
+            base = results.find(first, dataset, metric)
+            score = results.find(setting, dataset, metric)
+            cells.append(_difference(score, base))
         rows.append(cells)
     if not rows:
         return None
@@ -170,14 +161,15 @@ def _differences(results: SweepResults, dataset: str) -> Table | None:
 
 
 def _printed(settings: Sequence[Setting]) -> Table | None:
-    """Collect what the paper printed for the settings of a sweep."""
-    pairs = [(s, place) for s in settings for place in _published(s)]
+    """Return the paper's numbers for the settings; None without any."""
+    pairs = [(each, row) for each in settings for row in _published(each)]
     if not pairs:
         return None
-    metrics = list(dict.fromkeys(m for _, p in pairs for m in _of(p)))
+    paper = load_ablations()
+    metrics = list(dict.fromkeys(m for _, row in pairs for m in paper[row]))
     rows = [
-        [Item(setting.name), *_printed_row(place, metrics)]
-        for setting, place in pairs
+        [Item(setting.name), *_printed_row(row, metrics)]
+        for setting, row in pairs
     ]
     title = (
         'As printed in the paper (published, not measured; data set not '
@@ -187,63 +179,51 @@ def _printed(settings: Sequence[Setting]) -> Table | None:
 
 
 def _ranks(results: SweepResults, dataset: str, metric: str) -> dict[str, int]:
-    rows = [
-        row
-        for row in results.rows
-        if (row.dataset, row.metric) == (dataset, metric)
-    ]
-    if len(rows) < 2:
+    scores = _of_metric(results, dataset, metric)
+    if len(scores) < 2:
         return {}
-    means = {row.setting.name: row.mean for row in rows}
-    return ranks(means, rows[0].higher_is_better, digits_of(metric))
+    means = {score.setting.name: score.mean for score in scores}
+    return ranks(means, scores[0].higher_is_better, digits_of(metric))
 
 
-def _cell(row: SettingScore | None, order: Mapping[str, int]) -> Item:
-    if row is None:
+def _cell(score: SettingScore | None, order: Mapping[str, int]) -> Item:
+    if score is None:
         return Item(NOTHING)
-    digits = digits_of(row.metric)
-    rank = order.get(row.setting.name, 0)
+    digits = digits_of(score.metric)
+    rank = order.get(score.setting.name, 0)
     mark = {1: 'best', 2: 'second'}.get(rank, '')
-    return Item(number(row.mean, digits), _note(row, digits), mark)
+    return Item(number(score.mean, digits), _note(score, digits), mark)
 
 
-def _note(row: SettingScore, digits: int) -> str:
-    count = f'({len(row.values)})'
-    spread = row.spread
+def _note(score: SettingScore, digits: int) -> str:
+    count = f'({len(score.values)})'
+    spread = score.spread
     return count if spread is None else f'± {spread:.{digits}f} {count}'
 
 
-def _difference(row: SettingScore | None, base: SettingScore | None) -> Item:
-    if row is None or base is None:
+def _difference(score: SettingScore | None, base: SettingScore | None) -> Item:
+    if score is None or base is None:
         return Item(NOTHING)
-    shared = row.values.keys() & base.values.keys()
+    shared = score.values.keys() & base.values.keys()
     if not shared:
         return Item(NOTHING)
-    gains = {seed: row.values[seed] - base.values[seed] for seed in shared}
-    found = SettingScore(*_place_of(row), row.higher_is_better, gains)
-    digits = digits_of(row.metric)
+    gains = {seed: score.values[seed] - base.values[seed] for seed in shared}
+    found = replace(score, values=gains)
+    digits = digits_of(score.metric)
     return Item(f'{found.mean:+.{digits}f}', _note(found, digits))
 
 
-def _place_of(row: SettingScore) -> tuple[Setting, str, str]:
-    return row.setting, row.dataset, row.metric
-
-
-def _printed_row(place: PaperRow, metrics: Sequence[str]) -> list[Item]:
-    scores = _of(place)
+def _printed_row(row: PaperRow, metrics: Sequence[str]) -> list[Item]:
+    scores = load_ablations()[row]
     cells = [
         Item(number(scores.get(m), digits_of(m)), mark='printed')
         for m in metrics
     ]
-    return [Item(f'{_name(place)}, published', mark='printed'), *cells]
+    return [Item(f'{_name(row)}, published', mark='printed'), *cells]
 
 
-def _of(place: PaperRow) -> dict[str, float]:
-    return load_ablations()[place]
-
-
-def _name(place: PaperRow) -> str:
-    return f'table {place[0]}: {place[1]}'
+def _name(row: PaperRow) -> str:
+    return f'table {row[0]}: {row[1]}'
 
 
 def _published(setting: Setting) -> list[PaperRow]:
@@ -251,24 +231,21 @@ def _published(setting: Setting) -> list[PaperRow]:
 
 
 def _head(results: SweepResults, dataset: str, metric: str) -> str:
-    higher = next(
-        row.higher_is_better
-        for row in results.rows
-        if (row.dataset, row.metric) == (dataset, metric)
-    )
+    higher = _of_metric(results, dataset, metric)[0].higher_is_better
     return f'{metric} {"↑" if higher else "↓"}'
+
+
+def _of_metric(
+    results: SweepResults, dataset: str, metric: str
+) -> list[SettingScore]:
+    """Return the scores of all settings in one metric on one set."""
+    return [
+        score
+        for score in results.scores
+        if (score.dataset, score.metric) == (dataset, metric)
+    ]
 
 
 def _facts(setting: Setting) -> tuple[str, str, str]:
     changes = '; '.join(f'{k}={v}' for k, v in setting.changes)
     return setting.name, Path(setting.config).as_posix(), changes
-
-
-def _place(row: SettingScore) -> tuple[str, str]:
-    return row.dataset, row.metric
-
-
-def _csv(lines: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(lines)
-    return text.getvalue()

@@ -113,7 +113,7 @@ def test_table_as_a_sweep_writes_it(tmp_path: Path):
     path = tmp_path / 'table.csv'
     for row in rows:
         row.clips.update(dict.fromkeys(row.values, 10))
-    path.write_text(to_csv(SweepResults(rows, [], []), settings))
+    path.write_text(to_csv(SweepResults(rows, []), settings))
     _, marks = marks_of_table(path, AXES)
     assert [(m.value, m.x, m.y) for m in marks] == [
         (0.25, 21.0, 0.4),

@@ -1,10 +1,12 @@
-"""A lock lives as long as any process that was given it."""
+"""A lock lives as long as any process that inherited it."""
 
 import os
 import subprocess
 import sys
 
-from star.sweep.locking import locked, try_lock
+from filelock import FileLock
+
+from star.sweep.locking import try_lock
 
 
 def test_one_at_a_time(tmp_path):
@@ -15,7 +17,7 @@ def test_one_at_a_time(tmp_path):
     assert other is not None
     for descriptor in (first, other):
         os.close(descriptor)
-    with locked(tmp_path / 'new'):
+    with FileLock(tmp_path / 'new' / '.lock'):
         assert try_lock(tmp_path / 'new') is None
     again = try_lock(tmp_path / 'new')
     assert again is not None

@@ -24,9 +24,8 @@ def do(works, devices=None):
     devices = devices or list_devices([], 2, 2)
     done = sum(work.done for work in works)
     stream = io.StringIO()
-    progress = SweepProgress(len(works), done, len(devices), stream)
-    failures = Pool(works, devices, progress).run()
-    assert progress.running == 0
+    with SweepProgress(len(works), done, stream) as progress:
+        failures = Pool(works, devices, progress).run()
     return failures, stream.getvalue()
 
 
@@ -40,7 +39,7 @@ def test_all_runs_once(tmp_path):
     failures, told = do(works)
     assert failures == []
     assert all(work.done for work in works)
-    assert told.splitlines()[-1].endswith('(4 of 4 runs done)')
+    assert '(4 of 4 runs ended [' in told.splitlines()[-1]
     for work in works:
         assert len(attempts(work)) == len(attempts(work, 'test')) == 1
         log = (work.folder / 'train.log').read_text()
@@ -81,7 +80,7 @@ def test_what_fails_does_not_stop_the_rest(tmp_path, stage):
         f'{runs[1].name}: {stage}, exit code 3: error: told to fail; '
         f'log: {log}'
     ]
-    assert '(3 of 4 runs done, 1 failed)' in told
+    assert '(4 of 4 runs ended, 1 failed [' in told
     assert [work.done for work in works] == [True, False, True, True]
     done = [is_done(each) for each in works[1].stages]
     assert done == [stage == 'test', False]

@@ -1,4 +1,4 @@
-"""Progress of a sweep, and estimate of the time left."""
+"""Progress of a sweep, with and without a terminal."""
 
 import io
 
@@ -10,38 +10,31 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_counts_and_time():
-    progress = SweepProgress(10, 2, 2, io.StringIO())
-    assert progress.remaining() is None
-    progress.begin()
-    progress.begin()
-    assert progress.line() == '2 of 10 runs done, 2 running'
-    progress.end(100, failed=False)
-    # 7 left, one of them half done, two at once
-    assert progress.remaining() == 100 * 6.5 / 2
-    progress.end(300, failed=True)
-    assert progress.remaining() == 200 * 6 / 2
-    expected = '3 of 10 runs done, 1 failed, about 0:10:00 left'
-    assert progress.line() == expected
-    progress.say('a: done')
-    assert progress.stream.getvalue() == f'a: done ({expected})\n'
-
-
-def test_fewer_runs_than_places():
-    progress = SweepProgress(2, 1, 8, io.StringIO())
-    progress.begin()
-    progress.begin()
-    progress.end(50, failed=False)
-    progress.total = 3
-    assert progress.remaining() == 50 * 0.5
-
-
-def test_a_terminal_has_one_line_that_changes():
-    now = [0.0]
-    progress = SweepProgress(2, 0, 1, Terminal(), lambda: now[0])
-    for now[0] in (1.0, 1.5, 2.0):
+def test_lines_without_a_terminal():
+    stream = io.StringIO()
+    with SweepProgress(4, 1, stream) as progress:
+        progress.end('a: done', failed=False)
+        progress.end('b: lost', failed=True)
         progress.tick()
-    line = '\r\x1b[K0 of 2 runs done'
-    assert progress.stream.getvalue() == 2 * line
-    progress.close()
-    assert progress.stream.getvalue().endswith('done\n')
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith('a: done (2 of 4 runs ended [')
+    assert second.startswith('b: lost (3 of 4 runs ended, 1 failed [')
+
+
+def test_time_left_is_that_of_this_start():
+    """One run took ten seconds; of eleven ten were done before."""
+    stream = io.StringIO()
+    progress = SweepProgress(13, 0, stream)
+    progress.skip(10)
+    progress.bar.start_t -= 10
+    progress.end('a: done', failed=False)
+    assert '11 of 13 runs ended [00:10<00:20]' in stream.getvalue()
+
+
+def test_a_terminal_has_lines_above_a_bar():
+    stream = Terminal()
+    with SweepProgress(2, 0, stream) as progress:
+        progress.end('a: done', failed=False)
+    lines = stream.getvalue().splitlines()
+    assert any(line.endswith('a: done') for line in lines)
+    assert '1 of 2 runs ended' in lines[-1]

@@ -8,7 +8,7 @@ from tests.test_sweep.made import make_sweep, setting, write_results
 def test_files(tmp_path):
     runs = make_sweep(tmp_path)
     results = write_report(runs, tmp_path)
-    assert len(results.rows) == 4
+    assert len(results.scores) == 4
     names = {p.name for p in (tmp_path / 'report').iterdir()}
     assert names == {
         *('.lock', 'index.html', 'runs.csv', 'table.csv', 'table.md'),
@@ -30,7 +30,7 @@ def test_more_results_change_the_report(tmp_path):
 
 def test_nothing_is_written_of_nothing(tmp_path):
     results = write_report([Run(setting('1'), 0)], tmp_path)
-    assert results.rows == []
+    assert results.scores == []
     assert [p.name for p in (tmp_path / 'report').iterdir()] == ['.lock']
 
 

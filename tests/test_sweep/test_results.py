@@ -3,31 +3,34 @@
 import pytest
 
 from star.sweep.plan import Run
-from star.sweep.results import find_row, gather, metrics_of, sets_of
+from star.sweep.results import gather
 from tests.test_sweep.made import make_sweep, setting, write_results
 
 
 def test_mean_and_spread(tmp_path):
     results = gather(make_sweep(tmp_path), tmp_path)
-    assert sets_of(results) == ['UDM10']
-    assert metrics_of(results, 'UDM10') == ['PSNR', 'LPIPS']
-    row = find_row(results, setting('1'), 'UDM10', 'PSNR')
-    assert row.values == {0: 23, 1: 24, 2: 25}
-    assert (row.mean, row.spread) == (24, 1)  # divided by n - 1
-    row = find_row(results, setting('1'), 'UDM10', 'LPIPS')
-    assert (row.mean, row.spread) == (pytest.approx(0.07), pytest.approx(0))
-    assert find_row(results, setting('2'), 'UDM10', 'PSNR') is None
-    assert (results.missing, results.remarks) == ([], [])
+    assert results.sets() == ['UDM10']
+    assert results.metrics('UDM10') == ['PSNR', 'LPIPS']
+    score = results.find(setting('1'), 'UDM10', 'PSNR')
+    assert score.values == {0: 23, 1: 24, 2: 25}
+    assert (score.mean, score.spread) == (24, 1)  # divided by n - 1
+    score = results.find(setting('1'), 'UDM10', 'LPIPS')
+    assert (score.mean, score.spread) == (
+        pytest.approx(0.07),
+        pytest.approx(0),
+    )
+    assert results.find(setting('2'), 'UDM10', 'PSNR') is None
+    assert results.remarks == []
 
 
 def test_one_seed_and_infinity_have_no_spread(tmp_path):
     runs = [Run(setting('1'), seed) for seed in (0, 1)]
     write_results(tmp_path, runs[0], {'PSNR': 'inf', 'LPIPS': None})
-    (row,) = gather(runs[:1], tmp_path).rows
-    assert (row.mean, row.spread) == (float('inf'), None)
+    (score,) = gather(runs[:1], tmp_path).scores
+    assert (score.mean, score.spread) == (float('inf'), None)
     write_results(tmp_path, runs[1], {'PSNR': 30.0})
-    (row,) = gather(runs, tmp_path).rows
-    assert (row.mean, row.spread) == (float('inf'), None)
+    (score,) = gather(runs, tmp_path).scores
+    assert (score.mean, score.spread) == (float('inf'), None)
 
 
 def test_what_a_reader_must_know(tmp_path):
@@ -41,10 +44,9 @@ def test_what_a_reader_must_know(tmp_path):
         fingerprint='g',
     )
     results = gather(runs, tmp_path)
-    assert results.missing == ['i2vgen-alpha=2/seed_1']
     problem, prints, uneven, missing = results.remarks
     assert problem.startswith('i2vgen-alpha=2/seed_0: 1 problems, see ')
-    assert prints == 'the runs were not all scored on the same clips alike'
+    assert prints == 'not all runs have the same clips and metrics'
     assert uneven.startswith('UDM10, PSNR: between 9 and 10 clips')
     assert missing == 'no scores yet: i2vgen-alpha=2/seed_1'
 

@@ -108,7 +108,7 @@ def test_a_folder_of_somebody_else(tmp_path):
     stage.folder.mkdir(parents=True)
     check_stage(stage)  # empty
     (stage.folder / 'precious').write_text('')
-    with pytest.raises(ValueError, match='that no sweep began'):
+    with pytest.raises(ValueError, match='that no sweep wrote'):
         check_stage(stage)
 
 
