@@ -79,7 +79,7 @@ def test_without_ground_truth(root):
 def test_inputs_that_the_pipeline_makes(root):
     (root / 'lq').rename(root / 'elsewhere')
     pipeline = [
-        {'type': 'PlainDegradation', 'scale': 4, 'plain': 0.0},
+        {'type': 'RealESRGANVideoDegradation', 'preset': 'light'},
         {'type': 'PackVideoInputs'},
     ]
     dataset = build(root, pipeline=pipeline)

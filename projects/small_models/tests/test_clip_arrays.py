@@ -10,7 +10,7 @@ PACK = [{'type': 'PackVideoInputs'}]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two arrays whose pixels tell their clip, frame, row and column."""
+    """Two arrays whose pixels state their clip, frame, row and column."""
     for i, frames in enumerate((5, 9)):
         t, h, w = np.indices((frames, 6, 8))
         clip = np.stack([0 * t + 100 * i, 10 * t, 8 * h + w], axis=-1)
@@ -84,7 +84,7 @@ def test_whole_pipeline(folder):
     pipeline = [
         {'type': 'RandomFlipClip'},
         {'type': 'RandomCropClip', 'height': 4, 'width': 4, 'shrink': 0.5},
-        {'type': 'PlainDegradation', 'scale': 2, 'plain': 0.5},
+        {'type': 'PlainDegradation', 'scale': 2},
         *PACK,
     ]
     dataset = build(folder, pipeline=pipeline)

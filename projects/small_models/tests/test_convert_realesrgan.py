@@ -6,12 +6,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from projects.small_models.tests.test_autoencoder_trainer import VAE
+from projects.small_models.tools import convert_realesrgan as tool
 from star.models.editors.real_esrgan.srvgg import SRVGGNetCompact
 from tests.test_models.test_backbones.test_compact.test_denoiser import STAR
-from tests.test_tools.test_restore import load_tool
 
-TOOL = load_tool('model_converters/convert_realesrgan.py')
+VAE = {
+    'type': 'TemporalVAE',
+    'block_out_channels': (32,),
+    'layers_per_block': 1,
+    'norm_groups': 8,
+}
 
 
 def small_config(folder: Path, **changes: object) -> str:
@@ -33,9 +37,9 @@ def image_file(folder: Path, num_conv: int = 2) -> Path:
 def test_writes_a_whole_model(tmp_path: Path):
     src, dst = image_file(tmp_path), tmp_path / 'start.safetensors'
     config = small_config(tmp_path)
-    assert TOOL.main([str(src), str(dst), '--config', config]) == 0
+    assert tool.main([str(src), str(dst), '--config', config]) == 0
     state = load_file(dst)
-    model = TOOL.MODELS.build(TOOL.load_config(config).model)
+    model = tool.MODELS.build(tool.load_config(config).model)
     model.load_state_dict(state)
     given = torch.load(src)['params']
     for name in ('body.0.weight', 'body.4.bias'):
@@ -59,7 +63,7 @@ def test_what_does_not_fit_is_refused(
 ):
     src, dst = image_file(tmp_path, num_conv), tmp_path / 'start.safetensors'
     config = small_config(tmp_path, **changes)
-    assert TOOL.main([str(src), str(dst), '--config', config]) == 2
+    assert tool.main([str(src), str(dst), '--config', config]) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ') and message in error
     assert error.count('\n') == 1
@@ -70,6 +74,6 @@ def test_existing_files_stay(tmp_path: Path, capsys):
     src, dst = image_file(tmp_path), tmp_path / 'start.safetensors'
     dst.write_text('mine')
     config = small_config(tmp_path)
-    assert TOOL.main([str(src), str(dst), '--config', config]) == 2
+    assert tool.main([str(src), str(dst), '--config', config]) == 2
     assert 'exists (use --overwrite)' in capsys.readouterr().err
     assert dst.read_text() == 'mine'

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from projects.small_models.pair_arrays import PairArrays
-from tests.test_tools.test_restore import load_tool
+from projects.small_models.arrays import PairArrays
+from projects.small_models.tools import degrade_clips as tool
 
 CONFIG = """
+custom_imports = dict(imports=['projects.small_models'])
 model = dict(type='STARModel')
 train_dataloader = dict(
     dataset=dict(
@@ -19,7 +20,6 @@ train_dataloader = dict(
     ),
 )
 """
-TOOL = load_tool('dataset_converters/degrade_clips.py')
 
 
 @pytest.fixture
@@ -35,27 +35,27 @@ def config(tmp_path):
 
 def test_writes_what_the_training_set_draws(config, tmp_path):
     dst = tmp_path / 'pairs'
-    assert TOOL.main([str(config), str(dst), '--count', '3']) == 0
+    assert tool.main([str(config), str(dst), '--count', '3']) == 0
     assert sorted(p.name for p in dst.iterdir()) == ['gt.npy', 'lq.npy']
-    source = TOOL.build_dataset(str(config), None)
+    source = tool.build_dataset(str(config), None)
     pairs = PairArrays(str(dst), 2, [{'type': 'PackVideoInputs'}])
     for draw in range(3):
         item = source[draw]
         assert (
-            pairs.gt[draw] == TOOL.to_frames(item['data_samples'].gt)
+            pairs.gt[draw] == tool.to_frames(item['data_samples'].gt)
         ).all()
-        assert (pairs.lq[draw] == TOOL.to_frames(item['inputs'])).all()
+        assert (pairs.lq[draw] == tool.to_frames(item['inputs'])).all()
     assert pairs.lq.shape == (3, 2, 2, 3, 3)
 
 
 def test_refusals(config, tmp_path, capsys):
     dst = tmp_path / 'pairs'
     wrong = [str(config), str(dst), '--count', '1', '--data-root', str(dst)]
-    assert TOOL.main(wrong) == 2
+    assert tool.main(wrong) == 2
     assert 'holds no .npy files' in capsys.readouterr().err
     assert not dst.exists()
     dst.mkdir()
-    assert TOOL.main([str(config), str(dst), '--count', '1']) == 2
+    assert tool.main([str(config), str(dst), '--count', '1']) == 2
     assert 'exists already' in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        TOOL.main([str(config), str(dst), '--count', '0'])
+        tool.main([str(config), str(dst), '--count', '0'])

@@ -1,27 +1,12 @@
 """Films of pictures: sharp, moving, and the same for the same seed."""
 
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.paths import ROOT
-
-FOLDER = ROOT / 'tools' / 'dataset_converters'
-
-
-@pytest.fixture(scope='module')
-def tools():
-    """The two modules; one imports the other from its own folder."""
-    sys.path.insert(0, str(FOLDER))
-    import draw_pictures
-    import film_pictures
-
-    sys.path.remove(str(FOLDER))
-    return film_pictures, draw_pictures
+from projects.small_models.tools import draw_pictures as draw
+from projects.small_models.tools import film_pictures as film
 
 
 @pytest.fixture
@@ -32,8 +17,7 @@ def picture():
     return np.clip((smooth - 128) * 6 + 128, 0, 255).astype(np.uint8)
 
 
-def test_place_matrix(tools):
-    film, _ = tools
+def test_place_matrix():
     centre, place = np.array([30.0, 40.0]), np.array([100.0, 50.0])
     flat = film.place_matrix(centre, np.pi / 2, 2.0, np.zeros(2), place)
     # three pixels to the right of the centre: turned downwards and doubled
@@ -45,8 +29,7 @@ def test_place_matrix(tools):
     assert (x / w, y / w) == pytest.approx((10 / 1.1, 0))
 
 
-def test_motion_is_smooth(tools):
-    film, _ = tools
+def test_motion_is_smooth():
     for seed in range(50):
         motion = film.draw_motion(np.random.default_rng(seed), 10)
         speed = np.linalg.norm(np.diff(motion.shift, axis=0), axis=1)
@@ -54,9 +37,8 @@ def test_motion_is_smooth(tools):
         assert np.abs(np.diff(motion.zoom)).max() < 0.1
 
 
-def test_ground_is_the_picture(tools, picture):
+def test_ground_is_the_picture(picture):
     """A film of a picture moved by hand is the picture, moved."""
-    film, _ = tools
     rng = np.random.default_rng(3)
     frames = film.film_ground(rng, picture, 4, 200)
     assert frames.shape == (4, 200, 200, 3)
@@ -66,8 +48,7 @@ def test_ground_is_the_picture(tools, picture):
     assert found.max() > 0.8
 
 
-def test_laying_over(tools):
-    film, _ = tools
+def test_laying_over():
     cutout = np.zeros((20, 20, 4), np.uint8)
     cutout[5:15, 5:15] = (200, 100, 0, 255)
     layer = film.premultiply(cutout, 20)
@@ -81,8 +62,7 @@ def test_laying_over(tools):
     assert frame[12, 12, 0] == pytest.approx(200 * clear + 100, abs=1)
 
 
-def test_visible_faces(tools):
-    _, draw = tools
+def test_visible_faces():
     # straight on, one face is seen, as a square
     faces = draw.project_block(np.eye(3), 10.0, np.array([50.0, 60.0]))
     (_, corners, normal) = faces[0]
@@ -97,8 +77,7 @@ def test_visible_faces(tools):
     assert len(draw.project_block(turn, 10.0, np.zeros(2))) == 3
 
 
-def test_faces_are_not_mirrored(tools):
-    film, _ = tools
+def test_faces_are_not_mirrored():
     face = np.zeros((40, 40, 3), np.uint8)
     face[:10, :10] = 255  # the mark of the upper left corner
     straight = np.float32([[10, 10], [50, 10], [50, 50], [10, 50]])
@@ -109,15 +88,13 @@ def test_faces_are_not_mirrored(tools):
         assert frame[15, 45, 0] == 0
 
 
-def test_flat(tools, picture):
-    film, _ = tools
+def test_flat(picture):
     assert film.is_flat(np.full((3, 64, 64, 3), 90, np.uint8))
     assert not film.is_flat(picture[None, :64, :64])
 
 
-def run(*arguments):
-    command = [sys.executable, FOLDER / 'film_pictures.py', *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def call(*words):
+    return film.main([str(word) for word in words])
 
 
 def test_tool(tmp_path, picture):
@@ -125,8 +102,7 @@ def test_tool(tmp_path, picture):
     Image.fromarray(picture).save(tmp_path / 'in' / 'a.png')
     options = ['--count', '6', '--frames', '3', '--size', '64']
     for name in ('one', 'two'):
-        done = run(tmp_path / 'in', tmp_path / name, *options)
-        assert done.returncode == 0, done.stderr
+        assert call(tmp_path / 'in', tmp_path / name, *options) == 0
     films = [
         [np.load(p) for p in sorted((tmp_path / name).glob('*.npy'))]
         for name in ('one', 'two')
@@ -136,11 +112,11 @@ def test_tool(tmp_path, picture):
     assert len({f.tobytes() for f in films[0]}) == 6
 
 
-def test_errors(tmp_path):
-    done = run(tmp_path, tmp_path / 'films', '--count', '1')
-    assert done.returncode == 2
-    assert done.stderr == f'error: no pictures in {tmp_path}\n'
-    done = run(tmp_path, tmp_path, '--count', '1')
-    assert 'exists already' in done.stderr
-    done = run(tmp_path / 'no', tmp_path / 'films', '--count', '1')
-    assert 'no such folder' in done.stderr
+def test_errors(tmp_path, picture, capsys):
+    assert call(tmp_path, tmp_path / 'films', '--count', '1') == 2
+    assert capsys.readouterr().err == f'error: no pictures in {tmp_path}\n'
+    assert call(tmp_path / 'no', tmp_path / 'films', '--count', '1') == 2
+    assert 'no such folder' in capsys.readouterr().err
+    Image.fromarray(picture).save(tmp_path / 'a.png')
+    assert call(tmp_path, tmp_path, '--count', '1') == 2
+    assert 'exists already' in capsys.readouterr().err

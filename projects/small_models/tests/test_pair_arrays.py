@@ -9,7 +9,7 @@ PACK = [{'type': 'PackVideoInputs'}]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three pairs whose pixels tell their clip, frame and low-quality row."""
+    """Three pairs whose pixels state their clip, frame and low-quality row."""
     n, t, h, w = np.indices((3, 6, 8, 12))
     gt = np.stack([80 * n + 10 * t, h // 4 + 0 * w, w // 4 + 0 * h], axis=-1)
     np.save(tmp_path / 'gt.npy', gt.astype(np.uint8))

@@ -1,49 +1,52 @@
 """Start the small model from a compact Real-ESRGAN network.
 
-    python projects/small_models/tools/convert_realesrgan.py \\
+    python -m projects.small_models.tools.convert_realesrgan \\
         realesr-general-x4v3.pth DST.safetensors
 
 DST holds a whole STARModel that restores as the image network does, frame by
-frame: what `projects/small_models/configs/tiny_compact_sampler.py` trains on from. The weights
-are under BSD-3-Clause (github.com/xinntao/Real-ESRGAN), and so is what is
-trained from them.
+frame: `projects/small_models/configs/tiny_compact_sampler.py` trains it. The
+weights are under BSD-3-Clause (github.com/xinntao/Real-ESRGAN), and so is
+what is trained from them.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-import star.models  # noqa: F401 (registers)
 from projects.small_models.compact_init import start_from_image_network
-from star.apis.inference.build import load_config
+from star.apis.inference.build import DEFAULT_CONFIG, load_config
+from star.cli.common import DONE, Parser, execute
 from star.models.autoencoders.patch_dct import PatchDCT
 from star.models.backbones import CompactDenoiser
 from star.models.editors import RealESRGANCompact
 from star.registry import MODELS
-from star.utils.tensor_files import (
-    check_target,
-    held,
-    write_safetensors,
-)
-
-CONFIG = 'tiny_compact'
+from star.utils.tensor_files import check_target, save_tensors
 
 
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('src', type=Path, help='.pth or .safetensors')
-    parser.add_argument('dst', type=Path, help='.safetensors to write')
-    parser.add_argument(
-        '--config', default=CONFIG, help='of a STARModel; default: %(default)s'
-    )
-    parser.add_argument('--overwrite', action='store_true')
-    return parser.parse_args(arguments)
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser('convert_realesrgan', __doc__)
+    add = parser.add_argument
+    add('src', type=Path, help='.pth or .safetensors')
+    add('dst', type=Path, help='.safetensors to write')
+    add('--config', default=DEFAULT_CONFIG, help='default: %(default)s')
+    add('--overwrite', action='store_true')
+    return parser.parse(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    return execute(write, parse_args(words))
+
+
+def write(args: argparse.Namespace) -> int:
+    """Write the weights of the whole model."""
+    check_target(args.src, args.dst, args.overwrite)
+    state = convert(args.src, args.config)
+    save_tensors(state, args.dst)
+    print(f'{args.dst}: {len(state)} tensors')
+    return DONE
 
 
 def convert(src: Path, config: str) -> dict[str, Tensor]:
@@ -66,20 +69,6 @@ def convert(src: Path, config: str) -> dict[str, Tensor]:
     image.load_weights(src)
     start_from_image_network(backbone, autoencoder, image.network.state_dict())
     return model.state_dict()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        check_target(args.src, args.dst, args.overwrite)
-        state = convert(args.src, args.config)
-        tensors = {name: held(tensor) for name, tensor in state.items()}
-        write_safetensors(args.dst, tensors, torch.float32)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    print(f'{args.dst}: {len(state)} tensors')
-    return 0
 
 
 if __name__ == '__main__':

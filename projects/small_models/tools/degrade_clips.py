@@ -1,12 +1,14 @@
-"""Degrade training clips once: degrade_clips.py CONFIG DST --count N.
+"""Degrade training clips once, so that training need not wait.
+
+    python -m projects.small_models.tools.degrade_clips CONFIG DST --count N
 
 Draws items 0 to N - 1 of the config's training set and writes them as
 `gt.npy` and `lq.npy`, (N, T, H, W, 3) uint8, for the data set `PairArrays`.
-Training then neither blurs nor encodes videos.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +16,34 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.utils.data import Dataset
 
-import star.datasets  # noqa: F401 (registers)
 from star.apis.inference.build import load_config
+from star.cli.common import DONE, Parser, execute, number, say
 from star.registry import DATASETS
 from star.utils.files import atomic_folder
 
 NAMES = ('gt', 'lq')
 
 
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Write degraded windows of training clips as arrays.'
-    )
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser('degrade_clips', __doc__)
     add = parser.add_argument
     add('config', help='whose training set is drawn from')
     add('dst', type=Path, help='folder for gt.npy and lq.npy, a new one')
-    add('--count', type=int, required=True, help='windows')
+    add('--count', type=number(int, 1), required=True, help='windows')
     add('--data-root', help="default: the config's")
-    args = parser.parse_args(arguments)
-    if args.count < 1:
-        parser.error(f'--count must be at least 1, got {args.count}')
-    return args
+    return parser.parse(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    return execute(degrade, parse_args(words))
+
+
+def degrade(args: argparse.Namespace) -> int:
+    """Write all pairs; DST appears when it is complete."""
+    dataset = build_dataset(args.config, args.data_root)
+    with atomic_folder(args.dst) as folder:
+        write(dataset, folder, args.count)
+    return DONE
 
 
 def build_dataset(name: str, root: str | None) -> Dataset:
@@ -44,10 +53,10 @@ def build_dataset(name: str, root: str | None) -> Dataset:
     return DATASETS.build(settings)
 
 
-def read_pair(dataset: Dataset, draw: int) -> dict[str, np.ndarray]:
-    """Draw an item, (T, H, W, 3) each."""
-    item = dataset[draw]
-    clips = {'gt': item['data_samples'].gt, 'lq': item['inputs']}
+def read_pair(dataset: Dataset, item: int) -> dict[str, np.ndarray]:
+    """Make an item, (T, H, W, 3) each."""
+    made = dataset[item]
+    clips = {'gt': made['data_samples'].gt, 'lq': made['inputs']}
     return {name: to_frames(clip) for name, clip in clips.items()}
 
 
@@ -55,35 +64,22 @@ def to_frames(clip: Tensor) -> np.ndarray:
     return clip.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def write(dataset: Dataset, dst: Path, count: int) -> None:
-    """Write all pairs."""
+def write(dataset: Dataset, folder: Path, count: int) -> None:
     first = read_pair(dataset, 0)
     arrays = {
         name: open_memmap(
-            dst / f'{name}.npy', 'w+', np.uint8, (count, *first[name].shape)
+            folder / f'{name}.npy', 'w+', np.uint8, (count, *first[name].shape)
         )
         for name in NAMES
     }
-    for draw in range(count):
-        pair = read_pair(dataset, draw)
+    for item in range(count):
+        pair = read_pair(dataset, item) if item else first
         for name in NAMES:
-            arrays[name][draw] = pair[name]
-        if draw % 100 == 99:
-            print(f'{draw + 1} of {count}', flush=True)
-    for name in NAMES:
-        arrays[name].flush()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        dataset = build_dataset(args.config, args.data_root)
-        with atomic_folder(args.dst) as folder:
-            write(dataset, folder, args.count)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+            arrays[name][item] = pair[name]
+        if item % 100 == 99:
+            say(f'{item + 1} of {count}')
+    for array in arrays.values():
+        array.flush()
 
 
 if __name__ == '__main__':

@@ -1,22 +1,26 @@
-"""Film pictures with a moving camera: film_pictures.py PICTURES DST --count N.
+"""Film pictures with a moving camera.
+
+    python -m projects.small_models.tools.film_pictures PICTURES DST --count N
 
 A network that has seen few clips restores few kinds of content. Here pictures
 (photographs, artwork), cut-outs (pictures with transparency) and drawings
-(letters, lines, toy blocks, see draw_pictures.py) move over one another; each
-film is written as one `.npy`, (T, S, S, 3) uint8, as prepare_clips.py does.
-Films are rendered at twice their size and averaged down, so that they are
-sharp without aliasing. Next: degrade_clips.py.
+(letters, lines, toy blocks, see draw_pictures.py) move over one another. Each
+film is written as an `.npy` file, (T, S, S, 3) uint8, as prepare_clips.py
+writes clips. Films are rendered at twice their size and averaged down, so that
+they are sharp without aliasing. Next: degrade_clips.py.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from draw_pictures import (
+from PIL import Image
+
+from projects.small_models.tools.draw_pictures import (
     Rng,
     draw_face,
     draw_graphic,
@@ -25,7 +29,8 @@ from draw_pictures import (
     project_block,
     rotation,
 )
-from PIL import Image
+from star.cli.common import DONE, Parser, execute, number, say
+from star.utils.files import atomic_folder
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.webp'}
 FONTS = {'.ttf', '.otf'}
@@ -64,23 +69,18 @@ class Motion:
     zoom: np.ndarray
 
 
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Write films of pictures that move.'
-    )
-    add = parser.add_argument
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser('film_pictures', __doc__)
+    add, count = parser.add_argument, number(int, 1)
     add('pictures', type=Path, help='folder, searched with its subfolders')
     add('dst', type=Path, help='folder for .npy files, a new one')
-    add('--count', type=int, required=True, help='films')
-    add('--frames', type=int, default=10)
-    add('--size', type=int, default=192, help='side of a film, pixels')
+    add('--count', type=count, required=True, help='films')
+    add('--frames', type=count, default=10)
+    add('--size', type=count, default=192, help='side of a film, pixels')
     add('--cutouts', type=Path, help='folder of PNGs with transparency')
     add('--fonts', type=Path, help="folder; default: Pillow's only font")
-    add('--seed', type=int, default=0)
-    args = parser.parse_args(arguments)
-    if min(args.count, args.frames, args.size) < 1:
-        parser.error('--count, --frames and --size must be at least 1')
-    return args
+    add('--seed', type=number(int, 0), default=0)
+    return parser.parse(words)
 
 
 def find_files(folder: Path | None, suffixes: set[str]) -> list[Path]:
@@ -242,9 +242,9 @@ def add_block(rng: Rng, film: np.ndarray, fonts: list[Path]) -> None:
         turn = rotation(start + spin * (t - len(film) / 2))
         scale = size * side * motion.zoom[t]
         centre = place + TWICE * motion.shift[t]
-        for number, corners, normal in project_block(turn, scale, centre):
+        for which, corners, normal in project_block(turn, scale, centre):
             shade = ambient + (1 - ambient) * abs(normal @ light)
-            lay_face(frame, faces[number] * shade, corners)
+            lay_face(frame, faces[which] * shade, corners)
 
 
 def lay_face(frame: np.ndarray, face: np.ndarray, corners: np.ndarray) -> None:
@@ -306,7 +306,7 @@ def add_thing(
 
 
 def is_flat(film: np.ndarray) -> bool:
-    """Tell whether half of a film has next to nothing to restore."""
+    """Return whether half of a film has next to nothing to restore."""
     frame = film[len(film) // 2].astype(np.float32)
     down = np.abs(np.diff(frame, axis=0))[:, :-1].max(-1)
     right = np.abs(np.diff(frame, axis=1))[:-1].max(-1)
@@ -314,33 +314,33 @@ def is_flat(film: np.ndarray) -> bool:
     return bool(np.median(areas) < _FLAT)
 
 
-def write_films(
-    args: argparse.Namespace,
-    sources: Sources,
-    report: Callable[[str], None] = print,
+def write_film(
+    folder: Path, index: int, sources: Sources, args: argparse.Namespace
 ) -> None:
-    """Write all films; of flat ones only one of seven."""
-    args.dst.mkdir(parents=True)
-    for number in range(args.count):
-        rng = np.random.default_rng((args.seed, number))
+    """Write a film that depends on the seed and its index alone.
+
+    Of flat films most are drawn anew.
+    """
+    rng = np.random.default_rng((args.seed, index))
+    film = make_film(rng, sources, args.frames, args.size)
+    while is_flat(film) and rng.random() < 0.85:
         film = make_film(rng, sources, args.frames, args.size)
-        while is_flat(film) and rng.random() < 0.85:
-            film = make_film(rng, sources, args.frames, args.size)
-        np.save(args.dst / f'film_{number:05d}.npy', film)
-        if number % 100 == 99:
-            report(f'{number + 1} of {args.count}')
+    np.save(folder / f'film_{index:05d}.npy', film)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    args = parse_args(arguments)
-    try:
-        if args.dst.exists():
-            raise ValueError(f'{args.dst} exists already')
-        write_films(args, read_sources(args))
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+def write_films(args: argparse.Namespace) -> int:
+    """Write all films; DST appears when it is complete."""
+    sources = read_sources(args)
+    with atomic_folder(args.dst) as folder:
+        for index in range(args.count):
+            write_film(folder, index, sources, args)
+            if index % 100 == 99:
+                say(f'{index + 1} of {args.count}')
+    return DONE
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    return execute(write_films, parse_args(words))
 
 
 if __name__ == '__main__':

@@ -1,14 +1,23 @@
-"""Turn videos into arrays for training: prepare_clips.py SRC DST."""
+"""Turn a folder of videos into arrays of frames for training.
+
+    python -m projects.small_models.tools.prepare_clips SRC DST
+
+Each video becomes an `.npy` file, (T, H, W, 3) uint8 RGB, for the data set
+`ClipArrays`.
+"""
 
 import argparse
 import csv
 import sys
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from star.cli.common import DONE, INCOMPLETE, Parser, execute, number, say
+from star.utils.files import atomic_path
 from star.video.io import VideoError, VideoReader
 
 # scikit-image's, in the public domain or CC0; 'chelsea' is left for the demo
@@ -18,66 +27,56 @@ PHOTOGRAPHS = (
 )
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Write each video of a folder as an array of frames.'
-    )
-    parser.add_argument('src', type=Path, help='folder of videos')
-    parser.add_argument('dst', type=Path, help='folder for .npy files')
-    parser.add_argument(
-        '--frames', type=int, default=100, help='at most, of each video'
-    )
-    parser.add_argument(
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser('prepare_clips', __doc__)
+    add = parser.add_argument
+    add('src', type=Path, help='folder of videos')
+    add('dst', type=Path, help='folder for .npy files')
+    add(
         '--windows',
         type=Path,
         help='table (.tsv) with the columns file, start and frames: only '
         'these files and frames',
     )
-    parser.add_argument(
+    count = number(int, 1)
+    add('--frames', type=count, default=100, help='at most, of each video')
+    add(
         '--halve-from',
-        type=int,
+        type=count,
         default=1000,
         help='halve videos whose shorter side has so many pixels',
     )
-    parser.add_argument(
+    add(
         '--photographs',
-        type=int,
-        default=0,
+        type=count,
         metavar='FRAMES',
         help='also film the photographs that scikit-image carries, with a '
         'moving camera, in so many frames each',
     )
-    return parser.parse_args()
+    return parser.parse(words)
 
 
-def film_photographs(dst: Path, frames: int) -> None:
-    """Write a clip of every photograph, but for the demo's."""
-    from make_sample_clip import render
-    from skimage import color, data
-
-    for name in PHOTOGRAPHS:
-        photo = getattr(data, name)()
-        photo = color.gray2rgb(photo) if photo.ndim == 2 else photo
-        size = photo.shape[1] * 7 // 8 // 2 * 2, photo.shape[0] * 7 // 8
-        clip = np.stack(list(render(photo, frames, size)))
-        np.save(dst / f'photo_{name}.npy', clip)
-        print(f'{name}: {len(clip)} frames of {size[0]}x{size[1]}')
+def main(words: Sequence[str] | None = None) -> int:
+    return execute(prepare, parse_args(words))
 
 
-def read_clip(
-    path: Path, start: int, frames: int, halve_from: int
-) -> np.ndarray:
-    """Read (T, H, W, 3) uint8 RGB."""
-    clip = []
-    with VideoReader(path, start + frames) as reader:
-        for frame in islice(reader, start, None):
-            image = frame.image
-            height, width = image.shape[:2]
-            if min(height, width) >= halve_from:
-                size = (width // 2, height // 2)
-                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            clip.append(image)
-    return np.stack(clip)
+def prepare(args: argparse.Namespace) -> int:
+    """Write an array of each clip; report those that cannot be read."""
+    if not args.src.is_dir():
+        raise ValueError(f'no such folder: {args.src}')
+    if args.photographs:
+        for name, clip in film_photographs(args.photographs):
+            save(args.dst / f'photo_{name}.npy', clip)
+    code = DONE
+    for path, start, frames in plan(args):
+        try:
+            clip = read_clip(path, start, frames, args.halve_from)
+        except VideoError as error:
+            say(f'error: {error}')
+            code = INCOMPLETE
+            continue
+        save(args.dst / f'{path.stem}.npy', clip)
+    return code
 
 
 def plan(args: argparse.Namespace) -> list[tuple[Path, int, int]]:
@@ -92,28 +91,47 @@ def plan(args: argparse.Namespace) -> list[tuple[Path, int, int]]:
         ]
 
 
-def main() -> int:
-    args = parse_args()
-    if not args.src.is_dir():
-        print(f'error: no such folder: {args.src}', file=sys.stderr)
-        return 2
-    args.dst.mkdir(parents=True, exist_ok=True)
-    if args.photographs:
-        film_photographs(args.dst, args.photographs)
-    failed = 0
-    for path, start, frames in plan(args):
-        try:
-            clip = read_clip(path, start, frames, args.halve_from)
-        except VideoError as error:
-            print(f'error: {error}', file=sys.stderr)
-            failed += 1
-            continue
-        np.save(args.dst / f'{path.stem}.npy', clip)
-        print(
-            f'{path.name}: {len(clip)} frames of {clip.shape[2]}x'
-            f'{clip.shape[1]}'
-        )
-    return 1 if failed else 0
+def film_photographs(frames: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and a clip of every photograph but the demo's."""
+    from skimage import color, data
+
+    from tools.dataset_converters.make_sample_clip import render
+
+    for name in PHOTOGRAPHS:
+        photo = getattr(data, name)()
+        photo = color.gray2rgb(photo) if photo.ndim == 2 else photo
+        size = photo.shape[1] * 7 // 8 // 2 * 2, photo.shape[0] * 7 // 8
+        yield name, np.stack(list(render(photo, frames, size)))
+
+
+def read_clip(
+    path: Path, start: int, frames: int, halve_from: int
+) -> np.ndarray:
+    """Read (T, H, W, 3) uint8 RGB.
+
+    Raises:
+        VideoError: the video cannot be read or ends before `start`.
+    """
+    clip = []
+    with VideoReader(path, start + frames) as reader:
+        for frame in islice(reader, start, None):
+            image = frame.image
+            height, width = image.shape[:2]
+            if min(height, width) >= halve_from:
+                size = (width // 2, height // 2)
+                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            clip.append(image)
+    if not clip:
+        raise VideoError(f'{path} has no frame {start}')
+    return np.stack(clip)
+
+
+def save(path: Path, clip: np.ndarray) -> None:
+    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
+        np.save(file, clip)
+    print(
+        f'{path.name}: {len(clip)} frames of {clip.shape[2]}x{clip.shape[1]}'
+    )
 
 
 if __name__ == '__main__':

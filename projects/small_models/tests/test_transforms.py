@@ -1,26 +1,22 @@
-import io
+from itertools import permutations
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from projects.small_models.plain_degradation import (
+from projects.small_models.transforms import (
+    ChooseTransform,
     PlainDegradation,
+    ShuffleChannels,
     SoftenPair,
     reduce_clip,
 )
+from tests.test_datasets.sets import clip_of_noise
 
 
-def clip_of_noise(frames=3, height=24, width=32, seed=0):
-    rng = np.random.default_rng(seed)
-    shape = (frames, height, width, 3)
-    return rng.integers(0, 256, shape, dtype=np.uint8)
-
-
-def degrade(clip, seed=0, **options):
+def degrade(clip, seed=0):
     results = {'gt': clip, 'rng': np.random.default_rng(seed)}
-    results = PlainDegradation(**options)(results)
+    results = PlainDegradation(scale=4)(results)
     assert results['gt'] is clip
     return results['lq']
 
@@ -71,8 +67,6 @@ def test_wrong_reductions():
         reduce_clip(clip, 5, 'area')
     with pytest.raises(ValueError, match='`scale` 0'):
         reduce_clip(clip, 0, 'area')
-    with pytest.raises(ValueError, match=r'`quality` .* 96'):
-        PlainDegradation(quality=96)
 
 
 def test_plain_is_one_of_the_reductions():
@@ -81,67 +75,14 @@ def test_plain_is_one_of_the_reductions():
         reduce_clip(clip, 4, method)
         for method in ('area', 'bicubic', 'lanczos')
     ]
-    seen = {
-        next(
-            i
-            for i, choice in enumerate(choices)
-            if np.array_equal(degrade(clip, seed, plain=1.0), choice)
-        )
-        for seed in range(20)
-    }
+    seen = set()
+    for seed in range(20):
+        lq = degrade(clip, seed)
+        assert lq.shape == (3, 6, 8, 3) and lq.dtype == np.uint8
+        assert np.array_equal(degrade(clip, seed), lq)
+        same = [np.array_equal(lq, choice) for choice in choices]
+        seen.add(same.index(True))
     assert seen == {0, 1, 2}
-
-
-@pytest.mark.parametrize('plain', [0.0, 0.5, 1.0])
-def test_reproducible(plain):
-    clip = clip_of_noise()
-    results = [degrade(clip, seed, plain=plain) for seed in range(6)]
-    assert all(r.shape == (3, 6, 8, 3) for r in results)
-    assert all(r.dtype == np.uint8 for r in results)
-    for seed, result in enumerate(results):
-        assert np.array_equal(degrade(clip, seed, plain=plain), result)
-    assert any(not np.array_equal(results[0], r) for r in results[1:])
-
-
-def test_every_frame_is_degraded_alike():
-    """Without noise equal frames stay equal, whatever has been drawn."""
-    still = np.repeat(clip_of_noise(1), 4, axis=0)
-    for seed in range(10):
-        lq = degrade(still, seed, plain=0.0, noise=0.0, quality=1)
-        assert all(np.array_equal(frame, lq[0]) for frame in lq)
-
-
-def test_noise_differs_from_frame_to_frame():
-    flat = np.full((8, 64, 64, 3), 128, np.uint8)
-    levels = []
-    for seed in range(10):
-        lq = degrade(flat, seed, plain=0.0, noise=6.0, quality=95)
-        error = lq.astype(float) - 128
-        assert np.abs(error).std() == 0 or not np.array_equal(lq[0], lq[1])
-        levels.append(error.std((1, 2, 3)))
-        # one level for the clip
-        assert levels[-1].std() < 0.1 * levels[-1].mean() + 0.1
-    levels = np.array(levels).mean(1)
-    assert levels.max() < 6 and levels.max() > 2 * levels.min()
-
-
-def test_blur_and_jpeg_are_those_of_the_draws(monkeypatch):
-    clip = clip_of_noise(2, 32, 32)
-    rng = np.random.default_rng(3)
-    method = ('area', 'bicubic', 'lanczos')[rng.integers(3)]
-    rng.random()
-    sigma = rng.uniform(0.1, 2.0)
-    blurred = [cv2.GaussianBlur(frame, (0, 0), sigma) for frame in clip]
-    small = reduce_clip(np.stack(blurred), 2, method)
-    lq = degrade(clip, 3, scale=2, plain=0.0, noise=0.0, quality=95)
-    for frame, got in zip(small, lq, strict=True):
-        file = io.BytesIO()
-        # red and blue in their places: cv2 keeps them the other way round
-        Image.fromarray(frame).save(file, 'JPEG', quality=95, subsampling=2)
-        expected = np.asarray(Image.open(file)).astype(float)
-        assert np.abs(got - expected).mean() < 3
-        swapped = np.abs(got[..., ::-1] - expected).mean()
-        assert swapped > 5
 
 
 def test_views_are_accepted():
@@ -149,9 +90,8 @@ def test_views_are_accepted():
     clip = clip_of_noise()
     view = clip[::-1, :, ::-1]
     for seed in range(5):
-        lq = degrade(view, seed, plain=0.0)
-        copy = degrade(np.ascontiguousarray(view), seed, plain=0.0)
-        assert np.array_equal(lq, copy)
+        copy = degrade(np.ascontiguousarray(view), seed)
+        assert np.array_equal(degrade(view, seed), copy)
 
 
 def test_soften_pair():
@@ -171,3 +111,46 @@ def test_soften_pair():
     assert np.abs(soft['lq'] - blocks).max() <= 0.5
     with pytest.raises(ValueError, match=r'`probability` .* 1.5'):
         SoftenPair(1.5)
+
+
+def test_shuffled_channels():
+    clip, low = clip_of_noise(), clip_of_noise(height=6, width=8, seed=1)
+    orders = set()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        out = ShuffleChannels(0.5)({'gt': clip, 'lq': low, 'rng': rng})
+        found = [
+            order
+            for order in permutations(range(3))
+            if (out['gt'] == clip[..., order]).all()
+        ]
+        assert len(found) == 1
+        assert (out['lq'] == low[..., found[0]]).all()
+        orders.update(found)
+    assert len(orders) == 6
+
+
+def test_channels_that_are_left():
+    results = {'gt': clip_of_noise(), 'rng': np.random.default_rng(0)}
+    assert ShuffleChannels(0.0)(results)['gt'] is results['gt']
+    with pytest.raises(ValueError, match='`probability`'):
+        ShuffleChannels(-0.1)
+
+
+def test_choice_of_a_transform():
+    """Each is taken as often as its probability says."""
+    shrink = [{'type': 'PlainDegradation', 'scale': n} for n in (1, 2, 4)]
+    choose = ChooseTransform(shrink, [0.25, 0.75, 0.0])
+    heights = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        results = choose({'gt': clip_of_noise(1), 'rng': rng})
+        heights.append(results['lq'].shape[1])
+    assert heights.count(24) == pytest.approx(50, abs=20)
+    assert heights.count(24) + heights.count(12) == 200
+
+
+@pytest.mark.parametrize('chances', [[1.0], [0.5, 0.6], [1.5, -0.5]])
+def test_probabilities_that_do_not_fit(chances):
+    with pytest.raises(ValueError, match='`probabilities` must be one number'):
+        ChooseTransform([{'type': 'PlainDegradation'}] * 2, chances)

@@ -1,8 +1,12 @@
-# What degrade_clips.py draws the pairs of tiny_f4_sampler.py from: windows
-# longer and larger than its crops, so that codecs find something to do.
-_base_ = 'tiny_real.py'
+# `degrade_clips.py` draws the first half of the training pairs from this:
+# windows longer and larger than the training's crops, so that the codecs of
+# the degradation have something to do.
+model = dict(type='STARModel')  # a config needs one; nothing builds it
+custom_imports = dict(imports=['projects.small_models'])
 train_dataloader = dict(
     dataset=dict(
+        type='ClipArrays',
+        data_root='data/star_tiny',
         num_frames=10,
         pipeline=[
             dict(type='RandomFlipClip'),

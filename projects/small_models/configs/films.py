@@ -1,6 +1,6 @@
-# What degrade_clips.py draws the second half of tiny_f4_more.py's pairs from:
-# films of pictures, made by film_pictures.py at the size of a window.
-_base_ = 'tiny_f4_windows.py'
+# The second half of the training pairs: films of pictures, made by
+# `film_pictures.py` at the size of a window.
+_base_ = 'windows.py'
 train_dataloader = dict(
     dataset=dict(
         data_root='data/star_tiny_films',

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from star.models.losses.restoration_loss import (
+from projects.small_models.restoration_loss import (
     RestorationLoss,
     grid_distance,
     input_weight,
@@ -107,7 +107,7 @@ class Recorder(torch.nn.Module):
 @pytest.fixture
 def recorder(monkeypatch):
     network = Recorder()
-    name = 'star.models.losses.restoration_loss.load_lpips'
+    name = 'projects.small_models.restoration_loss.load_lpips'
     monkeypatch.setattr(name, lambda *_: network)
     return network
 
