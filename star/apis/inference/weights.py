@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from star.models.backbones.i2vgen.checkpoints import verify_sha256
+from star.utils.files import verify_sha256
 from star.utils.paths import asset_path
 
 AnyPath = TypeVar('AnyPath', bound=PurePath)
