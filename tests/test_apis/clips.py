@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from star.apis.inference.restore import Progress
+from star.models.contracts import Events
 from star.models.restoration.options import RestoreOptions
 from star.video.io import VideoReader, VideoWriter
 
@@ -24,11 +24,14 @@ class Enlarger(nn.Module):
         self.piece = piece
         self.fail_after = fail_after
 
+    def check_options(self, options: RestoreOptions) -> None:
+        pass
+
     def restore_stream(
         self,
         frames: Iterable[Tensor],
         options: RestoreOptions | None = None,
-        progress: Progress | None = None,
+        events: Events | None = None,
     ) -> Iterator[Tensor]:
         options = options or self.restore_options
         waiting = []

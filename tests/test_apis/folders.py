@@ -67,7 +67,7 @@ class Repeater(Baseline):
         seconds: float = 0.0,
         defect: bool = False,
     ) -> None:
-        super().__init__(Recipe(chunk=99))
+        super().__init__(Recipe(window=99))
         self.fail_below, self.seconds = fail_below, seconds
         self.defect = defect
 

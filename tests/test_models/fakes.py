@@ -12,6 +12,19 @@ from star.models.editors.star.star_model import STARModel
 from tests.test_models.networks import randomize
 
 
+class Listener:
+    """Keeps the events of a restoration."""
+
+    def __init__(self):
+        self.told, self.notes = [], []
+
+    def progress(self, stage, done, total):
+        self.told.append((stage, done, total))
+
+    def note(self, text):
+        self.notes.append(text)
+
+
 class FoldingAutoencoder(nn.Module):
     """Folds pixels into channels: no loss at all. Remembers what it decodes.
 

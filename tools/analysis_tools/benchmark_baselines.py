@@ -91,10 +91,10 @@ def other(model: NetworkBaseline) -> tuple[str, nn.Module] | None:
 
 def make_runs(model: NetworkBaseline, x: Tensor) -> dict[str, Run]:
     """Make functions that restore frames, (t, 3, h, w) in [0, 1]."""
-    chunk = model.recipe.chunk
+    window = model.recipe.window
 
     def ours() -> Tensor:
-        return torch.cat([model.restore_frames(p) for p in x.split(chunk)])
+        return torch.cat([model.restore_frames(p) for p in x.split(window)])
 
     found = other(model)
     if found is None:
@@ -103,8 +103,8 @@ def make_runs(model: NetworkBaseline, x: Tensor) -> dict[str, Run]:
 
     def theirs() -> Tensor:
         if name == 'mmagic':  # a clip of several frames at once
-            return torch.cat([network(p[None])[0] for p in x.split(chunk)])
-        return torch.cat([network(p) for p in x.split(chunk)])
+            return torch.cat([network(p[None])[0] for p in x.split(window)])
+        return torch.cat([network(p) for p in x.split(window)])
 
     return {'ours': ours, name: theirs}
 

@@ -3,39 +3,21 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from star.models.restoration.options import RestoreOptions, check_options
+from star.models.contracts import Events, Restorer
+from star.models.restoration.events import EventRelay
+from star.models.restoration.options import RestoreOptions
 from star.utils.memory import peak_memory, reset_peak_memory
 from star.video.info import IMAGE_SUFFIXES, VideoInfo
 from star.video.io import VideoError, VideoReader, VideoWriter
-
-Progress = Callable[[str, int, int | None], None]
-_CPU = torch.device('cpu')
-_NOTE = 'note: '  # a stage of this name is something to tell the user
-
-
-class RestoreModel(Protocol):
-    """What `restore_video` needs of a model; STARModel has it."""
-
-    restore_options: RestoreOptions
-
-    def restore_stream(
-        self,
-        frames: Iterator[Tensor],
-        options: RestoreOptions | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[Tensor]:
-        """Turn frames (C, h, w) into pieces (t, C, H, W), uint8 RGB."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -88,12 +70,12 @@ class RestoreReport:
 
 
 def restore_video(
-    model: RestoreModel,
+    restorer: Restorer,
     src: str | os.PathLike,
     dst: str | os.PathLike,
     options: RestoreOptions | None = None,
     files: FileOptions | None = None,
-    progress: Progress | None = None,
+    events: Events | None = None,
 ) -> RestoreReport:
     """Restore a video, a folder of images or one image.
 
@@ -103,32 +85,31 @@ def restore_video(
     is left at `dst`.
 
     Args:
-        model: a STARModel, from `init_model`.
+        restorer: a STARModel or a baseline, from `init_model`.
         src: video, image, or folder of images.
         dst: video to write, or folder for images.
         options: of the restoration; None for the model's own.
         files: of reading and writing; None for H.264 and all frames.
-        progress: called with a stage ('encode', 'denoise', 'decode'), the
-            number of frames that have passed it, and of all frames.
+        events: receives progress and notes; the report has the notes, too.
 
     Raises:
         VideoError: the input cannot be read or the output not written.
         ValueError: an option is wrong.
     """
     files = files or FileOptions()
-    options = options or model.restore_options
-    check_options(options)
+    options = options or restorer.restore_options
+    restorer.check_options(options)
     start = time.perf_counter()
-    device = _device(model)
+    device = next(restorer.parameters(), torch.empty(0)).device
     reset_peak_memory(device)
     with VideoReader(src, files.frames, files.allow_partial) as reader:
         with _folder_for(Path(dst)):
             writer = _open_writer(dst, reader.info, options.scale, files)
             # decoded once without converting, to fail before the long work
             total = _count(reader, writer)
-            hearer = _Hearer(progress, total)
+            relay = EventRelay(events, total)
             with writer:
-                _restore(model, reader, writer, options, hearer)
+                _restore(restorer, reader, writer, options, relay)
         seconds = time.perf_counter() - start
         return RestoreReport(
             src=os.fspath(src),
@@ -139,7 +120,7 @@ def restore_video(
             seconds=seconds,
             frames_per_second=total / seconds,
             peak_memory=peak_memory(device),
-            notes=(*reader.notes, *hearer.notes, *writer.notes),
+            notes=(*reader.notes, *relay.notes, *writer.notes),
         )
 
 
@@ -175,11 +156,11 @@ def _count(reader: VideoReader, writer: VideoWriter) -> int:
 
 
 def _restore(
-    model: RestoreModel,
+    restorer: Restorer,
     reader: VideoReader,
     writer: VideoWriter,
     options: RestoreOptions,
-    progress: Progress,
+    events: Events,
 ) -> None:
     """Pass frames through the model; each keeps its place in time."""
     times: deque[tuple[Fraction, Fraction]] = deque()
@@ -189,7 +170,7 @@ def _restore(
             times.append((frame.time, frame.duration))
             yield torch.from_numpy(frame.image).permute(2, 0, 1)
 
-    for piece in model.restore_stream(frames(), options, progress):
+    for piece in restorer.restore_stream(frames(), options, events):
         for image in piece.cpu().permute(0, 2, 3, 1):
             writer.write(image.contiguous().numpy(), *times.popleft())
     assert not times, f'the model lost {len(times)} frames'
@@ -209,25 +190,3 @@ def _folder_for(dst: Path) -> Iterator[None]:
             with suppress(OSError):  # gone, or no longer empty
                 folder.rmdir()
         raise
-
-
-def _device(model: RestoreModel) -> torch.device:
-    """Return where a model's networks are."""
-    if isinstance(model, nn.Module):
-        return next((p.device for p in model.parameters()), _CPU)
-    return _CPU
-
-
-class _Hearer:
-    """Adds the total to what a model tells, and keeps its notes."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress = progress
-        self.total = total
-        self.notes: list[str] = []
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        if stage.startswith(_NOTE):
-            self.notes.append(stage.removeprefix(_NOTE))
-        elif self.progress is not None:
-            self.progress(stage, done, self.total)

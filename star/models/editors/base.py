@@ -1,7 +1,7 @@
 """What every baseline shares: restoring clips, nothing to train."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -9,15 +9,16 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from star.models.contracts import Events
 from star.models.editors.chunks import join_chunks
 from star.models.editors.recipe import Recipe
 from star.models.restoration.cost import restore_sample
-from star.models.restoration.options import RestoreOptions, check_options
+from star.models.restoration.events import EventRelay
+from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import segments
 from star.registry import MODELS
 from star.structures import VideoSample
 
-Progress = Callable[[str, int, int | None], None]
 Chunk = tuple[Tensor, bool]
 
 
@@ -26,13 +27,13 @@ class Baseline(BaseModel):
 
     A subclass states `enlarge`; one with a network is a `NetworkBaseline`.
     Nothing is drawn at random and nothing depends on a prompt: of the
-    options only those in `used_options` count.
+    options only those in `options_used` count.
 
     Args:
         recipe: what the method declares of itself.
-        chunk: frames that are restored at a time; None for the recipe's.
-        overlap: frames that chunks share; None for the recipe's, or half of
-            `chunk` where that is less. Methods whose recipe has none use none.
+        window: frames that are restored at a time; None for the recipe's.
+        overlap: frames that windows share; None for the recipe's, but at most
+            half of `window`. Methods whose recipe has none use none.
         any_scale: whether `enlarge` can be asked for another scale.
 
     Raises:
@@ -42,35 +43,32 @@ class Baseline(BaseModel):
     def __init__(
         self,
         recipe: Recipe,
-        chunk: int | None = None,
+        window: int | None = None,
         overlap: int | None = None,
         any_scale: bool = False,
     ) -> None:
         super().__init__(MODELS.build({'type': 'VideoDataPreprocessor'}))
         self.recipe, self.any_scale = recipe, any_scale
-        chunk = recipe.chunk if chunk is None else chunk
+        window = recipe.window if window is None else window
         if overlap is None:
-            overlap = self.overlap_for(chunk)
+            overlap = self.overlap_for(window)
+        self._check_windows(window, overlap)
         self.restore_options = RestoreOptions(
-            scale=recipe.scale, chunk=chunk, overlap=overlap
+            scale=recipe.scale, window=window, overlap=overlap
         )
         self.check_options(self.restore_options)
 
     @property
-    def used_options(self) -> frozenset[str]:
-        """Names of the options that this method heeds."""
+    def options_used(self) -> frozenset[str]:
+        """Names of the options that matter to it."""
         timed = {'overlap'} if self.recipe.overlap else set()
-        return frozenset({'scale', 'chunk'} | timed)
+        return frozenset({'scale', 'window'} | timed)
 
-    def overlap_for(self, chunk: int) -> int:
-        """Choose the overlap of chunks for which none was asked.
-
-        Args:
-            chunk: frames that are restored at a time.
-        """
+    def overlap_for(self, window: int) -> int:
+        """Choose the overlap of windows of `window` frames."""
         if self.recipe.blend == 'trim':  # exact with this and no less
             return self.recipe.overlap
-        return min(self.recipe.overlap, chunk // 2)
+        return min(self.recipe.overlap, window // 2)
 
     @abstractmethod
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
@@ -84,47 +82,34 @@ class Baseline(BaseModel):
             (t, 3, H, W) uint8.
         """
 
-    def check_options(
-        self, options: RestoreOptions, given: Collection[str] = ()
-    ) -> None:
+    def check_options(self, options: RestoreOptions) -> None:
         """Refuse options that this method cannot restore with.
 
         Args:
-            options: for `restore`.
-            given: names of those that somebody asked for, which must mean
-                something to this method.
+            options: of a restoration.
 
         Raises:
             ValueError: naming the option, the rule and the value.
         """
-        name = type(self).__name__
-        useless = sorted(set(given) - self.used_options)
-        if useless:
-            raise ValueError(
-                f'`{useless[0]}` means nothing to {name}, which heeds '
-                f'{", ".join(sorted(self.used_options))}'
-            )
-        least = self.recipe.overlap if self.recipe.blend == 'trim' else 0
-        if least and (options.overlap < least or options.chunk <= least):
-            raise ValueError(
-                f'`chunk` must be at least {least + 1} and `overlap` at least '
-                f'{least} for {name}, whose frames need their neighbours, got '
-                f'{options.chunk} and {options.overlap}'
-            )
-        check_options(options)
+        self._check_windows(options.window, options.overlap)
         if options.scale != self.recipe.scale and not self.any_scale:
             raise ValueError(
-                f'`scale` must be {self.recipe.scale:g} for {name}, got '
-                f'{options.scale:g}'
+                f'`scale` must be {self.recipe.scale:g} for '
+                f'{type(self).__name__}, got {options.scale:g}'
+            )
+
+    def _check_windows(self, window: int, overlap: int) -> None:
+        least = self.recipe.overlap if self.recipe.blend == 'trim' else 0
+        if least and (overlap < least or window <= least):
+            raise ValueError(
+                f'`window` must be at least {least + 1} and `overlap` at '
+                f'least {least} for {type(self).__name__}, whose frames need '
+                f'their neighbours, got {window} and {overlap}'
             )
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
-        """Tell by which recipe clips are restored, to be written as JSON.
-
-        Args:
-            options: for `restore`.
-        """
-        used = {name: getattr(options, name) for name in self.used_options}
+        """Return recipe and options, to be written as JSON."""
+        used = {name: getattr(options, name) for name in self.options_used}
         return {**asdict(self.recipe), **used}
 
     def forward(
@@ -171,15 +156,14 @@ class Baseline(BaseModel):
         self,
         lq: Tensor,
         options: RestoreOptions | None = None,
-        progress: Progress | None = None,
+        events: Events | None = None,
     ) -> Tensor:
         """Restore a clip.
 
         Args:
             lq: low-quality clip, (T, 3, h, w) uint8 RGB, T >= 1; unchanged.
             options: None for `restore_options`.
-            progress: called with the stage 'decode', the number of frames
-                that are done and their total.
+            events: receives the progress of the stage 'decode'.
 
         Returns:
             Restored clip, (T, C, H, W) uint8, on the CPU.
@@ -192,25 +176,21 @@ class Baseline(BaseModel):
                 '`lq` must be (T, 3, h, w) uint8 with T >= 1, got '
                 f'{tuple(lq.shape)} {lq.dtype}'
             )
-
-        def report(stage: str, done: int, _: int | None) -> None:
-            if progress is not None:
-                progress(stage, done, len(lq))
-
-        return torch.cat(list(self.restore_stream(lq, options, report)))
+        relay = EventRelay(events, len(lq))
+        return torch.cat(list(self.restore_stream(lq, options, relay)))
 
     def restore_stream(
         self,
         frames: Iterable[Tensor],
         options: RestoreOptions | None = None,
-        progress: Progress | None = None,
+        events: Events | None = None,
     ) -> Iterator[Tensor]:
-        """Restore frames as they come, `chunk` at a time.
+        """Restore frames as they come, a window at a time.
 
         Args:
             frames: (3, h, w) uint8 RGB each, all of one size.
             options: None for `restore_options`.
-            progress: as for `restore`, without a total.
+            events: receives the progress of the stage 'decode'.
 
         Yields:
             Consecutive pieces of the restored clip, (t, C, H, W) uint8.
@@ -220,14 +200,14 @@ class Baseline(BaseModel):
         """
         options = options or self.restore_options
         self.check_options(options)
-        return self._pieces(iter(frames), options, progress)
+        return self._pieces(iter(frames), options, events or EventRelay())
 
     @torch.inference_mode()
     def _pieces(
         self,
         frames: Iterator[Tensor],
         options: RestoreOptions,
-        progress: Progress | None,
+        events: Events,
     ) -> Iterator[Tensor]:
         first = next(frames, None)
         if first is None:
@@ -238,15 +218,14 @@ class Baseline(BaseModel):
                 f'{tuple(first.shape)} {first.dtype}'
             )
         overlap = options.overlap if self.recipe.overlap else 0
-        found = segments(first, frames, options.chunk, overlap)
+        found = segments(first, frames, options.window, overlap)
         clips = ((clip, last) for _, clip, last in found)
         restored = self.restore_chunks(clips, options)
         done = 0
         for piece in join_chunks(restored, overlap, self.recipe.blend):
             yield round_pixels(piece).cpu()
             done += len(piece)
-            if progress is not None:
-                progress('decode', done, None)
+            events.progress('decode', done, None)
 
     def restore_chunks(
         self, clips: Iterator[Chunk], options: RestoreOptions

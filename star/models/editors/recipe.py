@@ -1,4 +1,4 @@
-"""How a method was published to be used: sizes, chunks, where it is from."""
+"""How a method was published to be used: sizes, windows, where it is from."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class Recipe:
 
     Args:
         scale: output size over input size.
-        chunk: frames that are restored at a time.
-        overlap: frames that neighbouring chunks share; 0 for methods that
+        window: frames that are restored at a time.
+        overlap: frames that neighbouring windows share; 0 for methods that
             look at one frame, or remember what they saw.
         blend: how shared frames become one: 'fade' goes linearly from the
-            earlier chunk's to the later one's; 'trim' changes in the middle,
+            earlier window's to the later one's; 'trim' changes in the middle,
             exact where a method looks at most `overlap // 2` frames aside.
         size_multiple: height and width are padded to multiples of it.
         min_size: height and width are padded to at least this.
@@ -30,7 +30,7 @@ class Recipe:
     """
 
     scale: float = 4
-    chunk: int = 1
+    window: int = 1
     overlap: int = 0
     blend: str = 'fade'
     size_multiple: int = 1
@@ -40,15 +40,15 @@ class Recipe:
     source: str = ''
 
     def __post_init__(self) -> None:
-        for name in ('chunk', 'size_multiple', 'min_size'):
+        for name in ('window', 'size_multiple', 'min_size'):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f'`{name}` must be at least 1, got {getattr(self, name)}'
                 )
-        if not 0 <= self.overlap < self.chunk:
+        if not 0 <= self.overlap < self.window:
             raise ValueError(
-                '`overlap` must be at least 0 and less than `chunk` '
-                f'({self.chunk}), got {self.overlap}'
+                '`overlap` must be at least 0 and less than `window` '
+                f'({self.window}), got {self.overlap}'
             )
         for name, choices in (('blend', BLENDS), ('pad', PADDINGS)):
             if getattr(self, name) not in choices:

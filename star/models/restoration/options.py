@@ -1,19 +1,19 @@
-"""Checks the options of a restoration before any work is done."""
+"""The options of a restoration, and the rule that each obeys."""
 
 import math
 import numbers
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from star.diffusion.samplers import SAMPLERS
-from star.models.restoration.limits import Limits, check_start
 from star.video.color_fix import COLOR_FIXES
+from star.video.tiling import TileSize
 
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How a low-quality clip is restored; a model's config sets its defaults.
+    """Options of a restoration, checked; a config sets a model's own.
 
     Args:
         scale: output size over input size, a positive number.
@@ -33,10 +33,10 @@ class RestoreOptions:
         seed: of all random draws, 0 to 2**32 - 1.
         prompt: what the video shows; None takes the model's default.
         negative_prompt: what to avoid; None takes the model's default.
-        chunk: frames per window of the denoiser; k r + 1 where a latent
+        window: frames per window of the denoiser; k r + 1 where a latent
             stands for r > 1 frames.
-        overlap: frames shared by neighbouring windows, < chunk; likewise, or
-            0.
+        overlap: frames that neighbouring windows share, < window; k r + 1 or
+            0 where a latent stands for r > 1 frames.
         blend: how windows are stitched, 'smooth' or 'cut' (official).
         tile: side of a spatial tile in output pixels, or its height and
             width; 0 for no tiles.
@@ -44,6 +44,9 @@ class RestoreOptions:
         color_fix: 'adain', 'wavelet', 'detail' or 'none'.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
         compat: 'none', or 'official' for the official padding and windows.
+
+    Raises:
+        ValueError: a value is out of range, or two do not fit each other.
     """
 
     scale: float = 4
@@ -57,14 +60,22 @@ class RestoreOptions:
     seed: int = 0
     prompt: str | None = None
     negative_prompt: str | None = None
-    chunk: int = 32
+    window: int = 32
     overlap: int = 8
     blend: str = 'smooth'
-    tile: int | tuple[int, int] = 0
+    tile: TileSize = 0
     tile_overlap: int = 128
     color_fix: str = 'adain'
     upsample: str = 'bicubic'
     compat: str = 'none'
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_option(field.name, getattr(self, field.name))
+        _check_less('overlap', self.overlap, 'window', self.window)
+        for side in _sides(self.tile):
+            if side:
+                _check_less('tile_overlap', self.tile_overlap, 'tile', side)
 
 
 _CHOICES = {
@@ -79,7 +90,7 @@ _INTEGERS = (
     'steps',
     'guidance_exponent',
     'seed',
-    'chunk',
+    'window',
     'overlap',
     'tile',
     'tile_overlap',
@@ -94,135 +105,86 @@ _RANGES = {
     'guidance_rescale': (0, 1, True),
     'strength': (0, 1, False),
     'seed': (0, 2**32 - 1, True),
-    'chunk': (1, math.inf, True),
+    'window': (1, math.inf, True),
     'overlap': (0, math.inf, True),
     'tile_overlap': (0, math.inf, True),
 }
 
 
-def build_options(fields: Mapping) -> RestoreOptions:
-    """Make options of a config.
+def build_options(changes: Mapping) -> RestoreOptions:
+    """Make the options of a config.
 
     Args:
-        fields: those that differ from the defaults.
+        changes: the options that differ from the defaults.
 
     Raises:
         ValueError: a field is unknown or has a wrong value.
     """
     try:
-        options = replace(RestoreOptions(), **fields)
-        check_options(options)
+        return RestoreOptions(**changes)
     except (TypeError, ValueError) as error:
         raise ValueError(f'`restore_options`: {error}') from error
-    return options
 
 
-def fit_overlap(overlap: int, size: int, ratio: int) -> int:
-    """Choose an overlap that fits windows of a size that was asked for.
+def fit_overlap(overlap: int, window: int, ratio: int) -> int:
+    """Choose an overlap that fits windows of a given size.
 
     Args:
-        overlap: what would be best, in frames.
-        size: frames of a window.
+        overlap: the best one, in frames.
+        window: frames of a window.
         ratio: frames of a latent.
 
     Returns:
-        The most, up to `overlap` and half of `size`, that a model with such
+        The most, up to `overlap` and half of `window`, that a model with such
         latents can have; 0 if there is none.
     """
-    most = min(overlap, size // 2)
+    most = min(overlap, window // 2)
     return most if ratio == 1 else max(0, (most - 1) // ratio * ratio + 1)
 
 
-def check_options(options: RestoreOptions) -> None:
-    """Refuse options that no restoration can have.
-
-    Raises:
-        ValueError: naming the option, the rule and the value.
-    """
-    for name, choices in _CHOICES.items():
-        value = getattr(options, name)
-        if value not in choices:
-            raise ValueError(
-                f'`{name}` must be one of {", ".join(choices)}, got {value!r}'
-            )
-    for name in _TEXTS:
-        value = getattr(options, name)
-        if not isinstance(value, str | None):
-            raise ValueError(f'`{name}` must be a text, got {value!r}')
-    for name, (least, most, inclusive) in _RANGES.items():
-        _check_type(name, getattr(options, name))
-        _check_range(name, getattr(options, name), least, most, inclusive)
-    _check_less('overlap', options.overlap, 'chunk', options.chunk)
-    _check_tile(options)
-
-
-def check_fit(
-    options: RestoreOptions,
-    autoencoder: Any,
-    schedule: Any,
-    limits: Limits | None = None,
-) -> None:
-    """Refuse options that this model cannot restore with.
+def check_option(name: str, value: object) -> None:
+    """Check the value of one option by itself.
 
     Args:
-        options: that `check_options` let pass.
-        autoencoder: of the model.
-        schedule: of the model.
-        limits: of the model's backbone; None for none.
+        name: of the option.
+        value: to be checked.
 
     Raises:
-        ValueError: naming the option, the rule and the value.
+        ValueError: the value is out of range.
     """
-    first, *_ = schedule.list_timesteps(
-        options.mode, options.steps, options.strength
-    )
-    check_start(limits or Limits(), first, schedule.start_timestep)
-    ratio = autoencoder.temporal_downsample
-    if ratio == 1:
-        return
-    for name in ('chunk', 'overlap'):
-        value = getattr(options, name)
-        zero = name == 'overlap' and value == 0
-        if value % ratio != 1 and not zero:
-            raise ValueError(
-                f'`{name}` must be {"0 or " * (name == "overlap")}a multiple '
-                f'of {ratio} and 1 more for this model, got {value}'
-            )
-    for name, only in (('blend', 'smooth'), ('compat', 'none')):
-        value = getattr(options, name)
-        if value != only:
-            raise ValueError(
-                f'`{name}` must be {only!r} for a model whose latents stand '
-                f'for {ratio} frames, got {value!r}'
-            )
+    if name in _CHOICES and value not in _CHOICES[name]:
+        choices = ', '.join(_CHOICES[name])
+        raise ValueError(f'`{name}` must be one of {choices}, got {value!r}')
+    if name in _TEXTS and not isinstance(value, str | None):
+        raise ValueError(f'`{name}` must be a text, got {value!r}')
+    if name in _RANGES:
+        _check_range(name, value, *_RANGES[name])
+    if name == 'tile':
+        _check_tile(value)
 
 
-def _check_tile(options: RestoreOptions) -> None:
-    tile = options.tile
-    sides = tile if isinstance(tile, tuple | list) else (tile,)
-    least = 1 if sides is tile else 0
+def _check_tile(tile: Any) -> None:
+    sides = _sides(tile)
     if sides is tile and len(sides) != 2:
         raise ValueError(
             f'`tile` must be a side, or a height and a width, got {tile}'
         )
     for side in sides:
-        _check_type('tile', side)
-        _check_range('tile', side, least, math.inf, True)
-        if side:
-            _check_less('tile_overlap', options.tile_overlap, 'tile', side)
+        _check_range('tile', side, int(sides is tile), math.inf, True)
 
 
-def _check_type(name: str, value: object) -> None:
-    integer = name in _INTEGERS
-    kind = numbers.Integral if integer else numbers.Real
-    if not isinstance(value, kind) or isinstance(value, bool):
-        word = 'a whole number' if integer else 'a number'
-        raise ValueError(f'`{name}` must be {word}, got {value!r}')
+def _sides(tile: Any) -> Sequence[int]:
+    return tile if isinstance(tile, tuple | list) else (tile,)
 
 
 def _check_range(
-    name: str, value: float, least: float, most: float, inclusive: bool
+    name: str, value: Any, least: float, most: float, inclusive: bool
 ) -> None:
+    integer = name in _INTEGERS
+    kind: Any = numbers.Integral if integer else numbers.Real
+    if not isinstance(value, kind) or isinstance(value, bool):
+        word = 'a whole number' if integer else 'a number'
+        raise ValueError(f'`{name}` must be {word}, got {value!r}')
     good = least <= value <= most if inclusive else least < value <= most
     if not good:  # also for NaN
         sign = '>=' if inclusive else '>'

@@ -24,7 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from star.diffusion.samplers import SAMPLERS, official_start
+from star.models.contracts import Events
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
+from star.models.restoration.events import EventRelay
 from star.models.restoration.frame_plan import output_size, plan_frames
 from star.models.restoration.guided_velocity import GuidedVelocity
 from star.models.restoration.limits import limits_of
@@ -37,17 +39,16 @@ from star.models.restoration.segments import (
     lengthen,
     segments,
 )
-from star.video.chunking import (
+from star.video.color_fix import COLOR_FIXES
+from star.video.windows import (
     blend_weights,
     official_windows,
     plan_windows,
 )
-from star.video.color_fix import COLOR_FIXES
 
 if TYPE_CHECKING:
     from star.models.editors.star.star_model import STARModel
 
-Progress = Callable[[str, int, int | None], None]
 Watch = Callable[[int, int, Tensor], None]
 
 SEGMENT_BYTES = 64 * 2**20  # of the latents that a sampler holds, or
@@ -62,7 +63,7 @@ class Restoration:
     Args:
         model: the STARModel.
         options: how to restore; checked here.
-        progress: see `STARModel.restore`.
+        events: receives progress and notes.
         watch: called after each evaluation of the networks with the first
             frame of the segment, the timestep and x0, (1, C, T, h, w).
 
@@ -74,7 +75,7 @@ class Restoration:
         self,
         model: 'STARModel',
         options: RestoreOptions,
-        progress: Progress | None = None,
+        events: Events | None = None,
         watch: Watch | None = None,
     ) -> None:
         model.check_options(options)
@@ -82,7 +83,7 @@ class Restoration:
             options = replace(options, blend='cut', upsample='bilinear')
         self.model = model
         self.options = options
-        self.progress = progress or _silent
+        self.events = events or EventRelay()
         self.watch = watch
         self.size: tuple[int, int] | None = None  # where not the plan's
         self.device = next(model.backbone.parameters()).device
@@ -103,7 +104,7 @@ class Restoration:
         self._measure(first)
         with _evaluating(self.model):
             self.velocity = GuidedVelocity(
-                self.model, self.options, len(self.timesteps), self._note
+                self.model, self.options, len(self.timesteps), self.events.note
             )
             whole = self._run_frames if self.ratio == 1 else self._run_windows
             yield from whole(first, frames)
@@ -124,7 +125,7 @@ class Restoration:
         self, first: Tensor, frames: Iterator[Tensor]
     ) -> Iterator[Tensor]:
         """Restore window by window; a latent stands for several frames."""
-        size, overlap = self.options.chunk, self.options.overlap
+        size, overlap = self.options.window, self.options.overlap
         tail = None  # decoded frames that the window before holds back
         for start, lq, last in segments(first, frames, size, overlap):
             z = self._sample(start, lq, self._encode_tail(start, tail))
@@ -155,13 +156,9 @@ class Restoration:
         per_frame = 4 * channels * rows * columns * _SAMPLER_COPIES
         weights = sum(p.nbytes for p in model.backbone.parameters())
         budget = max(SEGMENT_BYTES, int(weights * WEIGHT_SHARE))
-        self.segment = max(self.options.chunk, budget // per_frame)
+        self.segment = max(self.options.window, budget // per_frame)
         if self.options.compat == 'official':
             self.segment = 2**31
-
-    def _note(self, text: str) -> None:
-        """Tell the user something."""
-        self.progress(f'note: {text}', 0, 0)
 
     def _enlarge(self, lq: Tensor) -> Tensor:
         """Bring frames (t, C, h, w) uint8 to the output size, on device."""
@@ -178,7 +175,7 @@ class Restoration:
             clip = self._enlarge(lq[i : i + autoencoder.encode_batch])
             x = self.plan.pad(clip).transpose(0, 1)[None]
             latents.append(self._encode_clip(x, _POSTERIOR, start + i))
-            self.progress('encode', start + i + x.shape[2], None)
+            self.events.progress('encode', start + i + x.shape[2], None)
         return torch.cat(latents, dim=2)
 
     def _encode_window(self, start: int, lq: Tensor) -> Tensor:
@@ -188,7 +185,7 @@ class Restoration:
             [self.plan.pad(self._enlarge(f)).cpu() for f in frames]
         )
         z = self._encode_clip(clip.transpose(0, 1)[None], _POSTERIOR, start)
-        self.progress('encode', start + len(lq), None)
+        self.events.progress('encode', start + len(lq), None)
         return z
 
     def _encode_tail(self, start: int, tail: Tensor | None) -> Tensor | None:
@@ -215,7 +212,7 @@ class Restoration:
         def denoise(x_t: Tensor, t: int) -> Tensor:
             x0 = self._denoise(x_t, z_lq, t)
             part = min(1.0, next(evaluations) / len(self.timesteps))
-            self.progress('denoise', start + int(part * len(lq)), None)
+            self.events.progress('denoise', start + int(part * len(lq)), None)
             if self.watch:
                 self.watch(start, t, x0)
             return x0 if tail is None else fade(tail, x0)
@@ -256,7 +253,7 @@ class Restoration:
 
     def _windows(self, length: int) -> list[tuple[tuple[int, int], Tensor]]:
         """List a segment's windows in time with their weights."""
-        size, overlap = self.options.chunk, self.options.overlap
+        size, overlap = self.options.window, self.options.overlap
         if self.options.compat == 'official':
             windows = official_windows(length, size)
         else:
@@ -290,7 +287,7 @@ class Restoration:
                 mode='bicubic',
                 antialias=True,
             )
-        self.progress('decode', start + end, None)
+        self.events.progress('decode', start + end, None)
         return to_uint8(clip).cpu()
 
 
@@ -303,7 +300,3 @@ def _evaluating(model: 'STARModel') -> Iterator[None]:
         yield
     finally:
         model.train(training)
-
-
-def _silent(stage: str, done: int, total: int | None) -> None:
-    """Report nothing."""

@@ -50,7 +50,7 @@ def test_the_colour_fix_is_left_out():
 def test_latents_of_several_frames():
     """The last latent reaches beyond the clip; that is cut off."""
     model = fake_model(
-        PixelBackbone, autoencoder=GroupingAutoencoder, chunk=9, overlap=5
+        PixelBackbone, autoencoder=GroupingAutoencoder, window=9, overlap=5
     )
     lq = random_clip(7)
     last = list(restore_estimates(model, lq, model.restore_options))[-1]
@@ -60,7 +60,7 @@ def test_latents_of_several_frames():
 
 def test_a_clip_in_segments_is_refused():
     model = fake_model(
-        PixelBackbone, autoencoder=GroupingAutoencoder, chunk=5, overlap=1
+        PixelBackbone, autoencoder=GroupingAutoencoder, window=5, overlap=1
     )
     with pytest.raises(ValueError, match='one segment, 2 latents long'):
         list(restore_estimates(model, random_clip(9), model.restore_options))

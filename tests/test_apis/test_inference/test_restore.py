@@ -10,6 +10,7 @@ from torch import Tensor
 from star.apis import FileOptions, restore_video
 from star.models.restoration.options import RestoreOptions
 from star.video.io import VideoError
+from tests.test_models.fakes import Listener
 
 from .clips import (
     Enlarger,
@@ -158,7 +159,7 @@ def test_overwrite(tmp_path: Path) -> None:
 
 def test_a_model_that_loses_frames_is_found_out(tmp_path: Path) -> None:
     class Loser(Enlarger):
-        def restore_stream(self, frames, options=None, progress=None):
+        def restore_stream(self, frames, options=None, events=None):
             for piece in super().restore_stream(frames, options):
                 yield piece[:1]
 
@@ -187,26 +188,29 @@ def test_frames_are_let_go(tmp_path: Path) -> None:
 
 def test_progress_gets_the_total_and_notes_are_kept(tmp_path: Path) -> None:
     class Talker(Enlarger):
-        def restore_stream(self, frames, options=None, progress=None):
-            progress('note: prompt too long', 0, 0)
-            progress('encode', 3, None)
+        def restore_stream(self, frames, options=None, events=None):
+            events.note('prompt too long')
+            events.progress('encode', 3, None)
             yield from super().restore_stream(frames, options)
 
     src = write_clip(tmp_path / 'in.mkv')
-    seen = []
+    listener = Listener()
     report = restore_video(
-        Talker(),
-        src,
-        tmp_path / 'out.mkv',
-        progress=lambda *args: seen.append(args),
+        Talker(), src, tmp_path / 'out.mkv', events=listener
     )
-    assert seen == [('encode', 3, 5)]
+    assert listener.told == [('encode', 3, 5)]
+    assert listener.notes == ['prompt too long']
     assert 'prompt too long' in report.notes
 
 
-def test_wrong_options_are_refused_at_once(tmp_path: Path) -> None:
-    src = write_clip(tmp_path / 'in.mkv')
-    with pytest.raises(ValueError, match='`strength`'):
+def test_options_that_the_model_lacks_are_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    class Picky(Untouched):
+        def check_options(self, options: RestoreOptions) -> None:
+            raise ValueError(f'`scale` must be 4, got {options.scale}')
+
+    with pytest.raises(ValueError, match='`scale` must be 4, got 2'):
         restore_video(
-            Untouched(), src, tmp_path / 'o.mp4', RestoreOptions(strength=2)
+            Picky(), tmp_path / 'no', tmp_path / 'o', RestoreOptions(scale=2)
         )

@@ -7,13 +7,14 @@ from torch import Tensor
 from star.models.editors import Baseline, Recipe
 from star.models.restoration.options import RestoreOptions
 from star.structures import VideoSample
+from tests.test_models.fakes import Listener
 
 
 class Repeater(Baseline):
     """Repeats pixels; notes how many frames it was given."""
 
-    def __init__(self, chunk: int = 2, any_scale: bool = False) -> None:
-        super().__init__(Recipe(2, chunk), any_scale=any_scale)
+    def __init__(self, window: int = 2, any_scale: bool = False) -> None:
+        super().__init__(Recipe(2, window), any_scale=any_scale)
         self.given: list[int] = []
 
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
@@ -30,12 +31,16 @@ def clip(frames: int = 5) -> Tensor:
     return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
 
 
-def test_restores_in_chunks_and_reports():
-    model, seen = Repeater(), []
-    out = model.restore(clip(), progress=lambda *args: seen.append(args))
+def test_restores_in_windows_and_reports():
+    model, listener = Repeater(), Listener()
+    out = model.restore(clip(), events=listener)
     assert torch.equal(out[:, :, ::2, 1::2], clip())
     assert model.given == [2, 2, 1]
-    assert seen == [('decode', 2, 5), ('decode', 4, 5), ('decode', 5, 5)]
+    assert listener.told == [
+        ('decode', 2, 5),
+        ('decode', 4, 5),
+        ('decode', 5, 5),
+    ]
 
 
 def test_predict_and_forward_equal_restore():
@@ -47,7 +52,7 @@ def test_predict_and_forward_equal_restore():
             assert torch.equal(sample.pred, model.restore(lq))
 
 
-def test_streams_take_no_more_than_a_chunk():
+def test_streams_take_no_more_than_a_window():
     taken = 0
 
     def frames():
@@ -58,7 +63,7 @@ def test_streams_take_no_more_than_a_chunk():
 
     pieces = Repeater().restore_stream(frames())
     assert next(pieces).shape == (2, 3, 12, 16)
-    assert taken == 3  # one more, to know the last chunk
+    assert taken == 3  # one more, to know the last window
 
 
 def test_scale_is_the_methods_own_or_any():
@@ -80,17 +85,12 @@ def test_refuses_clips(lq: Tensor):
 def test_refuses_wrong_use():
     with pytest.raises(ValueError, match="`mode` must be 'predict'"):
         Repeater()([clip()], [VideoSample()], mode='loss')
-    with pytest.raises(ValueError, match='`chunk` must be at least 1'):
-        Repeater(chunk=0)
-    with pytest.raises(ValueError, match='`prompt` means nothing to Repeater'):
-        model = Repeater()
-        model.check_options(model.restore_options, ['chunk', 'prompt'])
+    with pytest.raises(ValueError, match='`window` must be at least 1'):
+        Repeater(window=0)
     with pytest.raises(ValueError, match=r'a frame must be .3, h, w. uint8'):
         list(Repeater().restore_stream(clip().float()))
     with pytest.raises(ValueError, match='all frames must have one shape'):
         list(Repeater().restore_stream([clip()[0], clip()[0, :, :4]]))
-    with pytest.raises(ValueError, match='`strength`'):
-        Repeater().restore(clip(), RestoreOptions(scale=2, strength=2))
 
 
 class Neighbours(Baseline):
@@ -99,10 +99,10 @@ class Neighbours(Baseline):
     def __init__(
         self,
         blend: str = 'trim',
-        chunk: int | None = None,
+        window: int | None = None,
         overlap: int | None = None,
     ) -> None:
-        super().__init__(Recipe(1, 5, 2, blend), chunk, overlap)
+        super().__init__(Recipe(1, 5, 2, blend), window, overlap)
 
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         padded = torch.cat([frames[:1], frames, frames[-1:]]).int()
@@ -111,16 +111,16 @@ class Neighbours(Baseline):
 
 
 @pytest.mark.parametrize('length', [1, 2, 4, 5, 6, 9, 12])
-def test_trimmed_chunks_are_exact(length: int):
+def test_trimmed_windows_are_exact(length: int):
     lq = clip(length)
-    whole = Neighbours(chunk=99).restore(lq)
+    whole = Neighbours(window=99).restore(lq)
     assert torch.equal(Neighbours().restore(lq), whole)
-    assert torch.equal(Neighbours(chunk=3).restore(lq), whole)
+    assert torch.equal(Neighbours(window=3).restore(lq), whole)
 
 
-def test_faded_chunks_are_nearer_than_cut_ones():
+def test_faded_windows_are_nearer_than_cut_ones():
     lq = clip(40)
-    whole = Neighbours(chunk=99).restore(lq).int()
+    whole = Neighbours(window=99).restore(lq).int()
     errors = [
         (Neighbours('fade', overlap=n).restore(lq) - whole).abs().sum()
         for n in (0, 2)
@@ -129,23 +129,23 @@ def test_faded_chunks_are_nearer_than_cut_ones():
 
 
 def test_overlaps_that_were_not_asked_for():
-    assert Neighbours('fade', chunk=2).restore_options.overlap == 1
-    assert Neighbours('fade', chunk=9).restore_options.overlap == 2
-    assert Neighbours('trim', chunk=3).restore_options.overlap == 2
-    assert 'overlap' in Neighbours().used_options
-    assert 'overlap' not in Repeater().used_options
-    rule = '`chunk` must be at least 3 and `overlap` at least 2 for Neighb'
-    for chunk, overlap in ((2, None), (5, 1)):
+    assert Neighbours('fade', window=2).restore_options.overlap == 1
+    assert Neighbours('fade', window=9).restore_options.overlap == 2
+    assert Neighbours('trim', window=3).restore_options.overlap == 2
+    assert 'overlap' in Neighbours().options_used
+    assert 'overlap' not in Repeater().options_used
+    rule = '`window` must be at least 3 and `overlap` at least 2 for Neighb'
+    for window, overlap in ((2, None), (5, 1)):
         with pytest.raises(ValueError, match=rule):
-            Neighbours(chunk=chunk, overlap=overlap)
+            Neighbours(window=window, overlap=overlap)
 
 
 def test_describes_its_recipe():
-    model = Neighbours(chunk=7)
+    model = Neighbours(window=7)
     facts = model.describe_options(model.restore_options)
     assert facts == {
         'scale': 1,
-        'chunk': 7,
+        'window': 7,
         'overlap': 2,
         'blend': 'trim',
         'size_multiple': 1,

@@ -7,7 +7,7 @@ from star.models.editors.chunks import join_chunks
 
 
 def chunks(length, size, overlap, shift=0.0):
-    """Cut 0, 1, 2 ...; chunk number i is `i * shift` brighter."""
+    """Cut 0, 1, 2 ...; window number i is `i * shift` brighter."""
     clip = torch.arange(float(length)).view(-1, 1, 1, 1)
     start, number = 0, 0
     while True:

@@ -108,7 +108,7 @@ def test_chunks(name: str):
     exact = not model.recipe.overlap or model.recipe.blend == 'trim'
     overlap = model.recipe.overlap if exact else 1
     options = RestoreOptions(
-        scale=model.recipe.scale, chunk=overlap + 1, overlap=overlap
+        scale=model.recipe.scale, window=overlap + 1, overlap=overlap
     )
     pieces = list(model.restore_stream(iter(clip(4)), options))
     assert len(pieces) > 1

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from star.models.editors import NetworkBaseline, Recipe
+from star.models.restoration.choose import choose_options
 
-RECIPE = Recipe(2, chunk=3, size_multiple=4, min_size=8, licence='MIT')
+RECIPE = Recipe(2, window=3, size_multiple=4, min_size=8, licence='MIT')
 
 
 class Double(NetworkBaseline):
@@ -20,11 +21,11 @@ class Double(NetworkBaseline):
         self,
         recipe: Recipe = RECIPE,
         weights: str | None = None,
-        chunk: int | None = None,
+        window: int | None = None,
         tile: int = 0,
         tile_overlap: int = 4,
     ) -> None:
-        super().__init__(recipe, weights, chunk, None, tile, tile_overlap)
+        super().__init__(recipe, weights, window, None, tile, tile_overlap)
         self.network = nn.Conv2d(3, 3, 3, padding=1)
         self.given: list[Tensor] = []
 
@@ -122,11 +123,11 @@ def test_tiles_of_a_network_that_looks_at_one_pixel_change_nothing():
     assert difference.abs().max() <= 1
 
 
-@pytest.mark.parametrize('chunk', [1, 2, 5])
+@pytest.mark.parametrize('window', [1, 2, 5])
 @pytest.mark.parametrize('tile', [0, 12])
-def test_what_is_remembered_goes_from_chunk_to_chunk(chunk, tile):
+def test_what_is_remembered_goes_from_chunk_to_chunk(window, tile):
     lq = clip(5)
-    model = ready(Sums(chunk=chunk, tile=tile))
+    model = ready(Sums(window=window, tile=tile))
     expected, state = [], lq[0] / 255
     for frame in lq / 255:
         state = 0.5 * state + 0.5 * frame
@@ -137,7 +138,7 @@ def test_what_is_remembered_goes_from_chunk_to_chunk(chunk, tile):
 
 
 def test_two_streams_do_not_mix():
-    model, clips = ready(Sums(chunk=1)), (clip(3), clip(4)[:3])
+    model, clips = ready(Sums(window=1)), (clip(3), clip(4)[:3])
     streams = [model.restore_stream(lq) for lq in clips]
     found = list(zip(*streams, strict=True))
     for lq, pieces in zip(clips, zip(*found, strict=True), strict=True):
@@ -156,11 +157,11 @@ def test_half_precision():
 def test_options():
     model = ready(Double(tile=12))
     options = model.restore_options
-    assert (options.scale, options.chunk, options.overlap) == (2, 3, 0)
+    assert (options.scale, options.window, options.overlap) == (2, 3, 0)
     assert (options.tile, options.tile_overlap) == (24, 8)
-    assert model.used_options == {'scale', 'chunk', 'tile', 'tile_overlap'}
-    facts = model.describe_options(replace(options, chunk=7, seed=3))
-    assert facts['chunk'] == 7 and facts['tile'] == 24
+    assert model.options_used == {'scale', 'window', 'tile', 'tile_overlap'}
+    facts = model.describe_options(replace(options, window=7, seed=3))
+    assert facts['window'] == 7 and facts['tile'] == 24
     assert facts['licence'] == 'MIT' and facts['min_size'] == 8
     assert 'seed' not in facts and 'prompt' not in facts
     out = model.restore(clip(), replace(options, tile=(24, 32)))
@@ -175,7 +176,6 @@ def test_options():
         ({'tile': 14}, '`tile` must be at least 16 output pixels.*got 14'),
         ({'tile': 30, 'tile_overlap': 24}, '`tile` must be at least 32'),
         ({'tile': (24, 12)}, r'`tile` must be at least 16 .*got \(24, 12\)'),
-        ({'chunk': 0}, '`chunk` must be >= 1'),
     ],
 )
 def test_refuses_options(change, rule):
@@ -188,7 +188,7 @@ def test_refuses_options(change, rule):
 def test_refuses_options_that_mean_nothing():
     model = ready(Double())
     with pytest.raises(ValueError, match='`overlap` means nothing to Double'):
-        model.check_options(model.restore_options, ['overlap', 'tile'])
+        choose_options(model, {'overlap': 1, 'tile': 32})
 
 
 def test_without_weights_nothing_is_restored():

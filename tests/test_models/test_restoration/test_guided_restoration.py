@@ -9,6 +9,7 @@ from star.diffusion.guidance import guide
 from star.models.data_preprocessor import to_float, upsample_clip
 from star.models.restoration import restoration
 from tests.test_models.fakes import (
+    Listener,
     fake_model,
     latent,
     random_clip,
@@ -62,7 +63,7 @@ def test_guidance_is_what_the_equation_says():
 def test_text_is_encoded_and_projected_once(monkeypatch):
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', 1)  # two segments
     monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
-    model = small_model(chunk=3, overlap=1, guidance_scale=7.5)
+    model = small_model(window=3, overlap=1, guidance_scale=7.5)
     projected = []
     for name in ('backbone', 'controlnet'):
         part = getattr(model, name)
@@ -96,22 +97,17 @@ def test_prompts(options, asked):
 def test_a_prompt_that_is_too_long_is_told():
     model = fake_model()
     model.text_encoder.limit = 3
-    told = []
+    listener = Listener()
     options = replace(model.restore_options, prompt='abcde')
-    list(
-        model.restore_stream(
-            random_clip(1), options, lambda *told_now: told.append(told_now)
-        )
-    )
-    notes = [stage for stage, *_ in told if stage.startswith('note: ')]
-    assert notes == ['note: 2 tokens too many in: abcde']
+    list(model.restore_stream(random_clip(1), options, listener))
+    assert listener.notes == ['2 tokens too many in: abcde']
 
 
 def test_progress():
-    model = fake_model(chunk=4, overlap=1)
-    told = []
-    model.restore(random_clip(7), progress=lambda *now: told.append(now))
-    assert {total for *_, total in told} == {7}
+    model = fake_model(window=4, overlap=1)
+    listener = Listener()
+    model.restore(random_clip(7), events=listener)
+    assert {total for *_, total in listener.told} == {7}
     for stage in ('encode', 'denoise', 'decode'):
-        done = [d for s, d, _ in told if s == stage]
+        done = [d for s, d, _ in listener.told if s == stage]
         assert done == sorted(done) and done[-1] == 7, stage

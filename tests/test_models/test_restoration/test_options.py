@@ -1,22 +1,22 @@
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from star.diffusion.cogvideox_schedule import CogVideoXSchedule
 from star.diffusion.i2vgen_schedule import I2VGenSchedule
+from star.models.restoration.choose import check_fit, choose_options
+from star.models.restoration.limits import Limits
 from star.models.restoration.options import (
     RestoreOptions,
-    check_fit,
-    check_options,
     fit_overlap,
 )
 
 WORDS = ('mode', 'sampler', 'blend', 'color_fix', 'upsample', 'compat')
 INTEGERS = (
     *('steps', 'guidance_exponent', 'seed'),
-    *('chunk', 'overlap', 'tile', 'tile_overlap'),
+    *('window', 'overlap', 'tile', 'tile_overlap'),
 )
 NUMBERS = ('scale', 'guidance_scale', 'guidance_rescale', 'strength')
 TEXTS = ('prompt', 'negative_prompt')
@@ -33,7 +33,7 @@ WRONG = [
     ('strength', 0),
     ('strength', 1.01),
     ('seed', 2**32),
-    ('chunk', 0),
+    ('window', 0),
     ('overlap', 32),
     *(('tile', v) for v in [(), (480,), (480, 720, 3), (480, 0), (480, '4')]),
     *(('tile', v) for v in [(256, -1), (256, True), [256, 1.5]]),
@@ -44,7 +44,7 @@ RIGHT = [
     {'scale': np.float32(2.5)},
     {'scale': 16},
     {'seed': 2**32 - 1},
-    {'chunk': np.int64(1), 'overlap': 0},
+    {'window': np.int64(1), 'overlap': 0},
     {'strength': 1e-6, 'guidance_scale': 0, 'guidance_rescale': 0},
     {'tile': 0, 'tile_overlap': 128},
     {'tile': 129, 'tile_overlap': 128},
@@ -63,9 +63,8 @@ def test_every_field_is_tried():
 
 @pytest.mark.parametrize('name, value', WRONG)
 def test_wrong_values_are_named(name, value):
-    options = RestoreOptions(**{name: value})
     with pytest.raises(ValueError, match=f'^`{name}` must ') as error:
-        check_options(options)
+        RestoreOptions(**{name: value})
     told = str(error.value)
     sides = [*value, value] if isinstance(value, tuple | list) else [value]
     assert any(told.endswith((f'got {v}', f'got {v!r}')) for v in sides)
@@ -73,9 +72,8 @@ def test_wrong_values_are_named(name, value):
 
 @pytest.mark.parametrize('tile', [128, (480, 128), (128, 720)])
 def test_overlap_is_less_than_the_tile(tile):
-    options = RestoreOptions(tile=tile, tile_overlap=128)
     with pytest.raises(ValueError, match=r'`tile_overlap` .* `tile` \(128\)'):
-        check_options(options)
+        RestoreOptions(tile=tile, tile_overlap=128)
 
 
 class Ratio:
@@ -86,24 +84,23 @@ class Ratio:
 @pytest.mark.parametrize(
     'fields, message',
     [
-        ({'chunk': 24}, '`chunk` must be a multiple of 4 and 1 more .* 24'),
+        ({'window': 24}, '`window` must be a multiple of 4 and 1 more .* 24'),
         ({'overlap': 8}, '`overlap` must be 0 or a multiple of 4 and 1 more'),
         ({'blend': 'cut'}, "`blend` must be 'smooth' .* 4 frames, got 'cut'"),
         ({'compat': 'official'}, "`compat` must be 'none' .* got 'official'"),
     ],
 )
 def test_latents_of_several_frames(fields, message):
-    options = RestoreOptions(**{'chunk': 25, 'overlap': 9, **fields})
-    check_options(options)
-    check_fit(options, Ratio(1), I2VGenSchedule())
+    options = RestoreOptions(**{'window': 25, 'overlap': 9, **fields})
+    check_fit(options, Ratio(1), I2VGenSchedule(), Limits())
     with pytest.raises(ValueError, match=message):
-        check_fit(options, Ratio(4), I2VGenSchedule())
+        check_fit(options, Ratio(4), I2VGenSchedule(), Limits())
 
 
-@pytest.mark.parametrize('chunk, overlap', [(25, 9), (25, 0), (1, 0), (5, 1)])
-def test_windows_of_whole_latents_pass(chunk, overlap):
-    options = RestoreOptions(chunk=chunk, overlap=overlap)
-    check_fit(options, Ratio(4), I2VGenSchedule())
+@pytest.mark.parametrize('window, overlap', [(25, 9), (25, 0), (1, 0), (5, 1)])
+def test_windows_of_whole_latents_pass(window, overlap):
+    options = RestoreOptions(window=window, overlap=overlap)
+    check_fit(options, Ratio(4), I2VGenSchedule(), Limits())
 
 
 @pytest.mark.parametrize(
@@ -120,9 +117,70 @@ def test_overlap_that_fits(overlap, size, ratio, wanted):
 
 def test_a_mode_that_the_schedule_lacks():
     with pytest.raises(ValueError, match="`mode` must be 'normal'"):
-        check_fit(RestoreOptions(mode='fast'), Ratio(1), CogVideoXSchedule())
+        check_fit(
+            RestoreOptions(mode='fast'),
+            Ratio(1),
+            CogVideoXSchedule(),
+            Limits(),
+        )
 
 
 @pytest.mark.parametrize('values', RIGHT, ids=str)
 def test_right_values_pass(values):
-    check_options(RestoreOptions(**values))
+    options = RestoreOptions(**values)
+    assert {name: getattr(options, name) for name in values} == values
+
+
+class Chooser:
+    """A restorer with windows of an odd number of frames."""
+
+    restore_options = RestoreOptions(scale=2, window=9, overlap=3, seed=4)
+    options_used = frozenset(
+        ['scale', 'mode', 'steps', 'window', 'overlap', 'tile', 'tile_overlap']
+    )
+
+    def check_options(self, options):
+        if options.window % 2 == 0:
+            raise ValueError(f'`window` must be odd, got {options.window}')
+
+    def overlap_for(self, window):
+        return fit_overlap(self.restore_options.overlap, window, 1)
+
+
+@pytest.mark.parametrize(
+    'given, changed',
+    [
+        ({}, {}),
+        ({'scale': 3}, {}),
+        ({'steps': 7}, {'mode': 'normal'}),
+        ({'steps': 7, 'mode': 'normal'}, {}),
+        ({'window': 5}, {'overlap': 2}),
+        ({'window': 21}, {'overlap': 3}),
+        ({'window': 21, 'overlap': 10}, {}),
+        ({'tile': 64}, {'tile_overlap': 32}),
+        ({'tile': (300, 40)}, {'tile_overlap': 20}),
+        ({'tile': 512}, {'tile_overlap': 128}),
+        ({'tile': 512, 'tile_overlap': 5}, {}),
+        ({'tile': 0}, {}),
+    ],
+)
+def test_given_options_replace_the_restorers_own(given, changed):
+    expected = replace(Chooser.restore_options, **given, **changed)
+    assert choose_options(Chooser(), given) == expected
+
+
+@pytest.mark.parametrize(
+    'given, message',
+    [
+        ({'seed': 1}, '`seed` means nothing to Chooser, which uses mode, '),
+        ({'chunks': 1}, '`chunks` means nothing'),
+        ({'steps': 7, 'mode': 'fast'}, "`steps` needs the mode 'normal'"),
+        ({'window': 'four'}, "`window` must be a whole number, got 'four'"),
+        ({'tile': (1, 2, 3)}, '`tile` must be a side, or a height and a'),
+        ({'window': 5, 'overlap': 5}, '`overlap` must be less than `window`'),
+        ({'window': 6}, '`window` must be odd, got 6'),
+    ],
+)
+def test_wrong_choices_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        choose_options(Chooser(), given)

@@ -35,15 +35,15 @@ def short_segments(monkeypatch):
 def test_identity_at_every_length(monkeypatch, blend, segment_bytes):
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', segment_bytes)
     monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
-    model = fake_model(blend=blend, chunk=5, overlap=2)
+    model = fake_model(blend=blend, window=5, overlap=2)
     for length in [*range(1, 41), 64, 99, 100]:
         lq = random_clip(length, 3, 5, seed=length)
         assert torch.equal(model.restore(lq), lq), length
 
 
-@pytest.mark.parametrize('chunk, overlap', [(1, 0), (2, 1), (7, 6), (32, 8)])
-def test_identity_with_any_window(short_segments, chunk, overlap):
-    model = fake_model(chunk=chunk, overlap=overlap)
+@pytest.mark.parametrize('window, overlap', [(1, 0), (2, 1), (7, 6), (32, 8)])
+def test_identity_with_any_window(short_segments, window, overlap):
+    model = fake_model(window=window, overlap=overlap)
     for length in (1, 2, 13, 33, 40):
         lq = random_clip(length, 2, 4)
         assert torch.equal(model.restore(lq), lq), length
@@ -57,7 +57,7 @@ def test_identity_at_odd_sizes(short_segments, downsample, tile):
         downsample=downsample,
         tile=tile,
         tile_overlap=tile // 3,
-        chunk=3,
+        window=3,
         overlap=1,
     )
     for height, width in [(1, 1), (7, 33), (50, 17), (97, 41), (16, 100)]:
@@ -79,7 +79,7 @@ def test_identity_with_any_sampler(short_segments, sampler):
             'guidance_scale': scale,
             'guidance_rescale': rescale,
         }
-        model = fake_model(chunk=4, overlap=1, **options)
+        model = fake_model(window=4, overlap=1, **options)
         assert torch.equal(model.restore(lq), lq), options
 
 
@@ -101,7 +101,7 @@ def small_official(monkeypatch):
 
 
 def test_official_identity_at_every_length(small_official, short_segments):
-    model = fake_model(compat='official', chunk=32)
+    model = fake_model(compat='official', window=32)
     for length in [*range(1, 41), 64, 100]:
         lq = random_clip(length, 5, 7, seed=length)
         model.backbone.lengths.clear()
@@ -135,11 +135,11 @@ def test_official_frame(height, width):
 @pytest.mark.parametrize(
     'options',
     [
-        {'chunk': 1, 'overlap': 0},
-        {'chunk': 5, 'overlap': 3},
-        {'chunk': 5, 'overlap': 3, 'blend': 'cut'},
+        {'window': 1, 'overlap': 0},
+        {'window': 5, 'overlap': 3},
+        {'window': 5, 'overlap': 3, 'blend': 'cut'},
         {'tile': 6, 'tile_overlap': 1},
-        {'tile': 10, 'tile_overlap': 3, 'chunk': 4, 'overlap': 2},
+        {'tile': 10, 'tile_overlap': 3, 'window': 4, 'overlap': 2},
     ],
 )
 def test_windows_and_tiles_change_nothing_in_themselves(options):
@@ -154,7 +154,7 @@ def test_windows_and_tiles_change_nothing_in_themselves(options):
 def test_segments_change_only_what_they_share(monkeypatch):
     model = fake_model(PixelBackbone, steps=4)
     lq = random_clip(20)
-    options = {'chunk': 8, 'overlap': 2}
+    options = {'window': 8, 'overlap': 2}
     whole = latent(model, lq, **options)
     monkeypatch.setattr(restoration, 'SEGMENT_BYTES', 1)
     monkeypatch.setattr(restoration, 'WEIGHT_SHARE', 0)
@@ -222,7 +222,7 @@ def test_restored_pieces_are_ordinary_tensors():
 
 
 def test_stream_equals_clip(short_segments):
-    model = small_model(chunk=3, overlap=1)
+    model = small_model(window=3, overlap=1)
     lq = random_clip(6, 3, 4)
     pieces = list(model.restore_stream(iter(lq)))
     assert len(pieces) > 2
@@ -239,7 +239,7 @@ def test_one_frame():
 
 
 def test_frames_are_read_as_they_are_needed(short_segments):
-    model = fake_model(chunk=4, overlap=1)
+    model = fake_model(window=4, overlap=1)
     read = []
 
     def frames():
@@ -259,7 +259,7 @@ def test_memory_of_a_segment_is_bounded():
     run = restoration.Restoration(model, model.restore_options, None)
     run._measure(random_clip(1, 720, 1280)[0])
     held = run.segment * 4 * 3 * 722 * 1280 * restoration._SAMPLER_COPIES
-    assert run.segment == model.restore_options.chunk or (
+    assert run.segment == model.restore_options.window or (
         held <= restoration.SEGMENT_BYTES
     )
     run._measure(random_clip(1, 32, 32)[0])
@@ -296,7 +296,7 @@ def test_vanishing_frame():
 
 
 def test_color_fix_sees_the_frames_that_belong(short_segments):
-    model = fake_model(PixelBackbone, chunk=4, overlap=1, steps=1)
+    model = fake_model(PixelBackbone, window=4, overlap=1, steps=1)
     lq = random_clip(10)
     lq = (lq // 4) + torch.arange(10, dtype=torch.uint8)[
         :, None, None, None
@@ -318,7 +318,7 @@ def test_bad_streams():
 
 
 def with_real_autoencoder(posterior, **options):
-    model = fake_model(chunk=4, overlap=1, **options)
+    model = fake_model(window=4, overlap=1, **options)
     torch.manual_seed(0)
     model.autoencoder = TemporalVAE(
         block_out_channels=(32,),

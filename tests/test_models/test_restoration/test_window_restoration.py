@@ -9,6 +9,7 @@ from star.models.data_preprocessor import to_float, to_uint8
 from star.models.restoration.segments import frame_noise
 from tests.test_models.fakes import (
     GroupingAutoencoder,
+    Listener,
     PixelBackbone,
     fake_model,
     random_clip,
@@ -17,7 +18,7 @@ from tests.test_models.fakes import (
 
 
 def grouping_model(*args, **options):
-    options = {'chunk': 9, 'overlap': 5, **options}
+    options = {'window': 9, 'overlap': 5, **options}
     return fake_model(*args, autoencoder=GroupingAutoencoder, **options)
 
 
@@ -32,26 +33,26 @@ def cogvideox_model(steps=4, **options):
 
 
 @pytest.mark.parametrize(
-    'chunk, overlap', [(9, 5), (9, 1), (9, 0), (5, 1), (25, 9), (25, 21)]
+    'window, overlap', [(9, 5), (9, 1), (9, 0), (5, 1), (25, 9), (25, 21)]
 )
-def test_identity_at_every_length(chunk, overlap):
-    model = grouping_model(chunk=chunk, overlap=overlap)
+def test_identity_at_every_length(window, overlap):
+    model = grouping_model(window=window, overlap=overlap)
     for length in [*range(1, 31), 49, 50, 60, 61]:
         lq = random_clip(length, 3, 5, seed=length)
         assert torch.equal(model.restore(lq), lq), length
 
 
-@pytest.mark.parametrize('chunk, overlap', [(1, 0), (4, 3)])
-def test_identity_with_two_frames_a_latent(monkeypatch, chunk, overlap):
+@pytest.mark.parametrize('window, overlap', [(1, 0), (4, 3)])
+def test_identity_with_two_frames_a_latent(monkeypatch, window, overlap):
     monkeypatch.setattr(GroupingAutoencoder, 'temporal_downsample', 2)
-    model = grouping_model(chunk=2 * chunk + 1, overlap=2 * overlap + 1)
+    model = grouping_model(window=2 * window + 1, overlap=2 * overlap + 1)
     for length in (1, 2, 3, 8, 9, 22):
         lq = random_clip(length, 2, 4)
         assert torch.equal(model.restore(lq), lq), length
 
 
 def test_windows_have_the_trained_length():
-    model = grouping_model(chunk=25, overlap=9, steps=1)
+    model = grouping_model(window=25, overlap=9, steps=1)
     model.restore(random_clip(60, 2, 4))
     # frames 0..24, 16..40, 32..56 and 48..59, the last of which is repeated
     assert model.backbone.lengths == [7, 7, 7, 4]
@@ -141,10 +142,10 @@ def test_color_fix_sees_the_frames_that_belong():
 @pytest.mark.parametrize('length', [1, 9, 10, 22])
 def test_progress(length):
     model = grouping_model()
-    told = []
-    model.restore(random_clip(length), progress=lambda *now: told.append(now))
+    listener = Listener()
+    model.restore(random_clip(length), events=listener)
     for stage in ('encode', 'denoise', 'decode'):
-        done = [d for s, d, _ in told if s == stage]
+        done = [d for s, d, _ in listener.told if s == stage]
         assert done[-1] == length == max(done), stage
 
 
@@ -215,7 +216,7 @@ def test_guidance_of_each_step(monkeypatch):
 @pytest.mark.parametrize(
     'options, message',
     [
-        ({'chunk': 24}, '`chunk` must be a multiple of 4 and 1 more'),
+        ({'window': 24}, '`window` must be a multiple of 4 and 1 more'),
         ({'overlap': 4}, '`overlap` must be 0 or a multiple of 4 and 1 more'),
         ({'blend': 'cut'}, "`blend` must be 'smooth'"),
         ({'compat': 'official'}, "`compat` must be 'none'"),

@@ -28,7 +28,7 @@ KERNEL = 'dbvsr_kernel.safetensors'  # (15, 15)
 UNUSED = ('fcnnet.', 'pwcnet.')  # where flow has a file of its own
 RECIPE = Recipe(
     scale=SCALE,
-    chunk=24,
+    window=24,
     overlap=2,
     blend='trim',
     min_size=8,
@@ -155,8 +155,8 @@ class DBVSR(NetworkBaseline):
         weights: `model_dbvsr.pt`; None where they are loaded later.
         flow_weights: PWC-Net's own file, `network-default.pytorch`, to be
             taken instead of the flow network in `weights`.
-        chunk: frames at a time; None for the recipe's.
-        overlap: frames that chunks share, 2 suffice; None for the recipe's.
+        window: frames at a time; None for the recipe's.
+        overlap: frames that windows share, 2 suffice; None for the recipe's.
         tile: side of a spatial tile in pixels of the input; 0 for no tiles.
         tile_overlap: pixels that neighbouring tiles share.
         num_groups: see `DBVSRNet`.
@@ -169,14 +169,14 @@ class DBVSR(NetworkBaseline):
         self,
         weights: str | None = None,
         flow_weights: str | None = None,
-        chunk: int | None = None,
+        window: int | None = None,
         overlap: int | None = None,
         tile: int = 0,
         tile_overlap: int = 32,
         num_groups: int = 10,
         num_blocks: int = 20,
     ) -> None:
-        super().__init__(RECIPE, weights, chunk, overlap, tile, tile_overlap)
+        super().__init__(RECIPE, weights, window, overlap, tile, tile_overlap)
         self.network = DBVSRNet(num_groups, num_blocks)
         self.flow_weights = flow_weights
 

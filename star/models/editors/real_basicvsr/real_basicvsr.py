@@ -11,7 +11,7 @@ from star.registry import MODELS
 from star.utils.compat import import_mmagic
 
 _RECIPE = Recipe(
-    chunk=32,
+    window=32,
     overlap=8,
     min_size=64,  # its flow network halves the frame five times
     licence='Apache-2.0',
@@ -36,20 +36,20 @@ class RealBasicVSR(NetworkBaseline):
     """Cleans frames, then restores them forwards and backwards in time.
 
     A network of RealBasicVSR: 6,294,834 parameters at the default widths.
-    Each chunk is restored by itself; what neighbours share fades from one to
+    Each window is restored by itself; what neighbours share fades from one to
     the other, as cuts would show.
 
     Args:
         weights: as for `NetworkBaseline`.
         clean_threshold: cleaning ends once a pass changes the frames of a
-            chunk by less than this on average, of 255; the published
+            window by less than this on average, of 255; the published
             inference has 255, which is one pass, and the paper's dynamic
             refinement about 5.
         max_cleanings: passes at most, >= 1.
         dim: channels of the features; 64 as published.
         num_blocks: residual blocks of each direction; 20 as published.
         num_cleaning_blocks: of the cleaning; 20 as published.
-        chunk: as for `NetworkBaseline`.
+        window: as for `NetworkBaseline`.
         overlap: likewise.
         tile: likewise.
         tile_overlap: likewise.
@@ -69,7 +69,7 @@ class RealBasicVSR(NetworkBaseline):
         dim: int = 64,
         num_blocks: int = 20,
         num_cleaning_blocks: int = 20,
-        chunk: int | None = None,
+        window: int | None = None,
         overlap: int | None = None,
         tile: int = 0,
         tile_overlap: int = 32,
@@ -83,7 +83,7 @@ class RealBasicVSR(NetworkBaseline):
             raise ValueError(
                 f'`max_cleanings` must be at least 1, got {max_cleanings}'
             )
-        super().__init__(_RECIPE, weights, chunk, overlap, tile, tile_overlap)
+        super().__init__(_RECIPE, weights, window, overlap, tile, tile_overlap)
         self.clean_threshold = clean_threshold
         self.max_cleanings = max_cleanings
         network = import_mmagic().RealBasicVSRNet(

@@ -131,8 +131,8 @@ class RealViformerNet(nn.Module):
 class RealViformer(NetworkBaseline):
     """Restores clips frame by frame; each frame knows all before it.
 
-    What is remembered goes over the borders of chunks: the result does not
-    depend on `chunk`. The authors' script forgets it every 100 frames. Their
+    What is remembered goes over the borders of windows: the result does not
+    depend on `window`. The authors' script forgets it every 100 frames. Their
     script pads at the top and on the left, this one at the bottom and on the
     right. Attention looks at whole frames, so tiles change the result
     everywhere; each remembers for itself.
@@ -141,7 +141,7 @@ class RealViformer(NetworkBaseline):
         weights: as for `NetworkBaseline`.
         ema: whether to load the averaged weights of the authors' file; their
             script loads the others.
-        chunk: as for `NetworkBaseline`.
+        window: as for `NetworkBaseline`.
         tile: as for `NetworkBaseline`.
         tile_overlap: likewise.
     """
@@ -150,7 +150,7 @@ class RealViformer(NetworkBaseline):
         self,
         weights: str | None = None,
         ema: bool = False,
-        chunk: int | None = None,
+        window: int | None = None,
         tile: int = 0,
         tile_overlap: int = 32,
     ) -> None:
@@ -161,7 +161,7 @@ class RealViformer(NetworkBaseline):
             source='Zhang and Yao 2024, github.com/Yuehan717/RealViformer',
         )
         super().__init__(
-            recipe, weights, chunk, tile=tile, tile_overlap=tile_overlap
+            recipe, weights, window, tile=tile, tile_overlap=tile_overlap
         )
         self.wrappers = ('params_ema',) if ema else ('params',)
         self.network = RealViformerNet()

@@ -1,7 +1,7 @@
 """STARModel: wires autoencoder, text encoder, ControlNet and backbone."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from star.diffusion.precondition import lq_velocity
+from star.models.contracts import Events
 from star.models.editors.star.objective import (
     build_objective,
     freeze,
@@ -16,20 +17,18 @@ from star.models.editors.star.objective import (
     prepare_batch,
     trained_modules,
 )
+from star.models.restoration.choose import check_fit
 from star.models.restoration.cost import restore_sample
+from star.models.restoration.events import EventRelay
 from star.models.restoration.limits import limits_of
 from star.models.restoration.options import (
     RestoreOptions,
     build_options,
-    check_fit,
-    check_options,
     fit_overlap,
 )
 from star.models.restoration.restoration import Restoration
 from star.registry import MODELS
 from star.structures import VideoSample
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @MODELS.register_module()
@@ -99,6 +98,11 @@ class STARModel(BaseModel):
         self.frozen = tuple(frozen)
         self.trained = tuple(trained)
         freeze(self, self.frozen, self.trained)
+
+    @property
+    def options_used(self) -> frozenset[str]:
+        """Names of the options that matter to it: all."""
+        return frozenset(field.name for field in fields(RestoreOptions))
 
     def train(self, mode: bool = True) -> 'STARModel':
         """Switch to training mode; frozen parts stay in evaluation mode."""
@@ -218,30 +222,30 @@ class STARModel(BaseModel):
         Raises:
             ValueError: naming the option, the rule and the value.
         """
-        check_options(options)
         limits = limits_of(self.backbone)
         check_fit(options, self.autoencoder, self.schedule, limits)
 
-    def overlap_for(self, chunk: int) -> int:
-        """Choose the frames that windows of `chunk` frames share."""
+    def overlap_for(self, window: int) -> int:
+        """Choose the overlap of windows of `window` frames."""
         own, ratio = self.restore_options, self.autoencoder.temporal_downsample
-        return fit_overlap(own.overlap, chunk, ratio)
+        return fit_overlap(own.overlap, window, ratio)
+
+    def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
+        """Return the options, to be written as JSON."""
+        return asdict(options)
 
     def restore(
         self,
         lq: Tensor,
         options: RestoreOptions | None = None,
-        progress: Progress | None = None,
+        events: Events | None = None,
     ) -> Tensor:
         """Restore a clip.
 
         Args:
             lq: low-quality clip, (T, 3, h, w) uint8 RGB, T >= 1.
             options: None for `restore_options`.
-            progress: called with a stage ('encode', 'denoise', 'decode'), the
-                number of frames it has done and their total, None if unknown;
-                a stage that begins with 'note: ' is something to tell the
-                user.
+            events: receives progress and notes.
 
         Returns:
             Restored clip, (T, C, H, W) uint8, on the CPU.
@@ -254,21 +258,21 @@ class STARModel(BaseModel):
                 '`lq` must be (T, 3, h, w) uint8 with T >= 1, got '
                 f'{tuple(lq.shape)} {lq.dtype}'
             )
-        report = _with_total(progress, len(lq)) if progress else None
-        return torch.cat(list(self.restore_stream(lq, options, report)))
+        relay = EventRelay(events, len(lq))
+        return torch.cat(list(self.restore_stream(lq, options, relay)))
 
     def restore_stream(
         self,
         frames: Iterable[Tensor],
         options: RestoreOptions | None = None,
-        progress: Progress | None = None,
+        events: Events | None = None,
     ) -> Iterator[Tensor]:
         """Restore frames as they come, in memory that does not grow.
 
         Args:
             frames: (3, h, w) uint8 RGB each, all of one size.
             options: None for `restore_options`.
-            progress: as for `restore`.
+            events: receives progress and notes.
 
         Yields:
             Consecutive pieces of the restored clip, (t, C, H, W) uint8.
@@ -277,7 +281,7 @@ class STARModel(BaseModel):
             ValueError: an option or a frame's shape is wrong.
         """
         restoration = Restoration(
-            self, options or self.restore_options, progress
+            self, options or self.restore_options, events
         )
         return restoration.run(iter(frames))
 
@@ -295,10 +299,3 @@ def _check_prompts(prompts: dict) -> dict[str, str]:
     if unknown:
         raise ValueError(f'`prompts` has unknown keys: {", ".join(unknown)}')
     return known | dict(prompts)
-
-
-def _with_total(progress: Progress, total: int) -> Progress:
-    def report(stage: str, done: int, _: int | None) -> None:
-        progress(stage, done, total)
-
-    return report

@@ -158,14 +158,14 @@ def test_whole_clip_is_its_windows(state: dict[str, Tensor]):
 
 
 @pytest.mark.parametrize(
-    ('chunk', 'overlap'), [(3, 2), (4, 2), (5, 3), (5, 4), (24, 2)]
+    ('window', 'overlap'), [(3, 2), (4, 2), (5, 3), (5, 4), (24, 2)]
 )
 def test_does_not_depend_on_the_chunk(
-    state: dict[str, Tensor], chunk: int, overlap: int
+    state: dict[str, Tensor], window: int, overlap: int
 ):
     lq = clip()
     before = lq.clone()
-    out = model(state, chunk=chunk, overlap=overlap).restore(lq)
+    out = model(state, window=window, overlap=overlap).restore(lq)
     x = model(state).network(unit(lq))
     expected = (x * 255).round().clamp(0, 255).to(torch.uint8)
     assert torch.equal(out, expected)
@@ -185,7 +185,7 @@ def test_short_and_small_clips(
 
 def test_too_little_overlap():
     with pytest.raises(ValueError, match='`overlap` at least 2 for DBVSR'):
-        DBVSR(chunk=4, overlap=1, num_groups=0)
+        DBVSR(window=4, overlap=1, num_groups=0)
 
 
 def test_bfloat16_is_close(state: dict[str, Tensor]):

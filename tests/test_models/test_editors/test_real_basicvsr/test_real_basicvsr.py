@@ -141,10 +141,10 @@ def test_one_frame_is_two_equal_ones():
 def test_overlap_hides_borders_of_chunks():
     """Frames beside a border come nearer to the clip restored at once."""
     lq = clip(12)
-    whole = make(chunk=12, overlap=0).restore(lq).float()
+    whole = make(window=12, overlap=0).restore(lq).float()
     worst = {}
-    for chunk, overlap in ((6, 0), (8, 4)):
-        out = make(chunk=chunk, overlap=overlap).restore(lq).float()
+    for window, overlap in ((6, 0), (8, 4)):
+        out = make(window=window, overlap=overlap).restore(lq).float()
         worst[overlap] = (out - whole).abs().mean((1, 2, 3)).max()
     assert worst[0] > 0.4  # of 255: the network's weights are random
     assert worst[4] < 0.3 * worst[0]

@@ -130,11 +130,11 @@ def test_only_squeezed_blocks_weigh_channels():
     }
 
 
-@pytest.mark.parametrize('chunk', [1, 3, 5, 8])
-def test_does_not_depend_on_the_chunk(chunk: int):
+@pytest.mark.parametrize('window', [1, 3, 5, 8])
+def test_does_not_depend_on_the_chunk(window: int):
     lq = clip()
     before = lq.clone()
-    out = model(chunk=chunk).restore(lq)
+    out = model(window=window).restore(lq)
     assert torch.equal(out, model().restore(lq))
     assert torch.equal(lq, before)
     assert out.shape == (5, 3, 64, 80)
@@ -160,7 +160,7 @@ def test_a_frame_knows_no_later_one():
 def test_each_tile_has_its_own_memory():
     """A tile's result is that of its part of the clip restored alone."""
     lq = clip(3, 16, 48)
-    made = model(chunk=2, tile=16, tile_overlap=0)
+    made = model(window=2, tile=16, tile_overlap=0)
     out = made.restore(lq)
     for left in (0, 16, 32):
         alone = model().restore(lq[..., left : left + 16].contiguous())
@@ -230,7 +230,7 @@ def test_no_weights_no_result():
 def test_options():
     made = model(tile=16, tile_overlap=8)
     assert made.restore_options == RestoreOptions(
-        scale=4, chunk=1, overlap=0, tile=64, tile_overlap=32
+        scale=4, window=1, overlap=0, tile=64, tile_overlap=32
     )
     with pytest.raises(ValueError, match='`scale` must be 4'):
         made.restore(clip(), RestoreOptions(scale=2))

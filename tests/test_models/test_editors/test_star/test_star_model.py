@@ -69,7 +69,7 @@ def test_any_part_can_be_frozen():
     [
         ({'prompts': {'text': 'a', 'prompt': 'b'}}, '`prompts` .* text$'),
         ({'restore_options': {'guidance': 3}}, '`restore_options`.*guidance'),
-        ({'restore_options': {'chunk': 0}}, '`restore_options`.*`chunk`'),
+        ({'restore_options': {'window': 0}}, '`restore_options`.*`window`'),
         ({'losses': {'velocty': {}}}, '`losses` has unknown keys: velocty'),
         ({'losses': {'window': {'size': 3}}}, '`window` of `losses`.*size'),
         ({'losses': {'t_range': (5, 1000)}}, '`t_range` .* 999, got'),
@@ -136,8 +136,8 @@ def test_wrong_options_are_refused_before_any_frame_is_read():
         raise AssertionError('read')
         yield
 
-    with pytest.raises(ValueError, match='`chunk`'):
-        model.restore_stream(frames(), RestoreOptions(chunk=0))
+    with pytest.raises(ValueError, match='`window`'):
+        model.restore_stream(frames(), RestoreOptions(window=0))
 
 
 def test_predict():

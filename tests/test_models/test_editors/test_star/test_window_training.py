@@ -37,7 +37,7 @@ CONFIG = dict(
         'frequency': {'type': 'DynamicFrequencyLoss'},
         'window': {'num_frames': 4, 'crop_size': 8},
     },
-    restore_options={'mode': 'normal', 'chunk': 9, 'overlap': 5},
+    restore_options={'mode': 'normal', 'window': 9, 'overlap': 5},
     frozen=('autoencoder', 'text_encoder', 'backbone'),
     trained=(
         *('LoRA', 'LIEM', 'PatchProjection'),

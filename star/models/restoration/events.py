@@ -1,0 +1,33 @@
+"""Events of a restoration, passed on with what the sender does not know."""
+
+from star.models.contracts import Events
+
+
+class EventRelay:
+    """Passes events on to a listener, if there is one.
+
+    Args:
+        events: the listener.
+        total: frames of the clip, for all events; None if unknown.
+
+    Attributes:
+        notes: all notes so far.
+    """
+
+    def __init__(
+        self, events: Events | None = None, total: int | None = None
+    ) -> None:
+        self.events = events
+        self.total = total
+        self.notes: list[str] = []
+
+    def progress(self, stage: str, done: int, total: int | None) -> None:
+        """Pass on how far a stage is, with the total where it is known."""
+        if self.events is not None:
+            self.events.progress(stage, done, self.total or total)
+
+    def note(self, text: str) -> None:
+        """Keep a note and pass it on."""
+        self.notes.append(text)
+        if self.events is not None:
+            self.events.note(text)
