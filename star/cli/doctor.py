@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
 from pathlib import Path
@@ -50,14 +50,12 @@ class Finding:
 def run(args: argparse.Namespace) -> int:
     """Print the findings and return the exit code."""
     broken = [*find_broken()]
-    sections = {
-        'versions': find_versions(),
-        'devices': find_devices(),
-        'FFmpeg encoders': find_encoders(),
-        'extras': find_extras(),
-        'weights': find_weights(),
-    }
-    findings = {name: [*found] for name, found in sections.items()}
+    findings: dict[str, list[Finding]] = {}
+    for name, find in _SECTIONS.items():
+        try:
+            findings[name] = [*find()]
+        except Exception as error:  # whatever a broken library raises
+            broken.append(f'{name} cannot be listed: {first_line(error)}')
     if args.json:
         table = {k: [asdict(f) for f in v] for k, v in findings.items()}
         print(json.dumps({**table, 'broken': broken}, indent=2))
@@ -195,6 +193,15 @@ def find_weights() -> Iterator[Finding]:
     module = loaded(_WEIGHTS)
     for name, path, hint in module.list_weights() if module else []:
         yield Finding(name, None if path is None else str(path), hint)
+
+
+_SECTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
+    'versions': find_versions,
+    'devices': find_devices,
+    'FFmpeg encoders': find_encoders,
+    'extras': find_extras,
+    'weights': find_weights,
+}
 
 
 def loaded(name: str) -> Any:

@@ -44,7 +44,7 @@ def test_a_grid(call, tmp_path):
     code, out, err = call(*words)
     assert code == 0, err
     assert out == f'results: {tmp_path}/work/report/index.html\n'
-    assert err.splitlines()[-1].endswith('(4 of 4 runs done)')
+    assert '(4 of 4 runs ended ' in err.splitlines()[-1]
     table = tmp_path / 'work' / 'report' / 'table.csv'
     rows = list(csv.DictReader(table.read_text().splitlines()))
     psnr = {r['setting']: r for r in rows if r['metric'] == 'PSNR'}

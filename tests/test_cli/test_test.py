@@ -96,7 +96,7 @@ def test_a_baseline_with_random_weights(call, compact, tmp_path):
     assert method['dtype'] == 'float32'
     recipe = method['options']
     assert recipe['licence'] == 'BSD-3-Clause'
-    sizes = ('scale', 'chunk', 'overlap', 'tile', 'tile_overlap')
+    sizes = ('scale', 'window', 'overlap', 'tile', 'tile_overlap')
     assert [recipe[name] for name in sizes] == [4, 1, 0, 32, 16]
     assert not {'prompt', 'steps', 'seed'} & recipe.keys()
     assert 'random weights' in (work / 'sets.csv').read_text()
