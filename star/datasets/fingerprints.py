@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from star.utils.config import describe_differences, flatten
+
 # Where weights lie (they have a hash of their own), and what changes speed
 # and the way back only.
 _NO_MATTER = frozenset(
@@ -56,33 +58,16 @@ def hash_weights(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def difference(there: Any, here: Any, path: str = '') -> str | None:
-    """Describe the first place where two plain configs differ, if any.
+def difference(there: Any, here: Any, name: str = '') -> str:
+    """Describe where two plain configs differ; empty where they do not.
 
     Args:
         there: a cache's.
-        here: what is wanted.
-        path: of both, for the description.
+        here: the run's. None counts as not set.
+        name: of both, for the description.
     """
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in sorted(there.keys() | here.keys()):
-            name = f'{path}.{key}' if path else key
-            found = difference(there.get(key), here.get(key), name)
-            if found:
-                return found
-        return None
-    lists = isinstance(there, list) and isinstance(here, list)
-    if lists and len(there) == len(here):
-        for i, pair in enumerate(zip(there, here, strict=True)):
-            found = difference(*pair, f'{path}[{i}]')
-            if found:
-                return found
-        return None
-    if there == here:
-        return None
-    return f'`{path}` is {_short(there)} there and {_short(here)} here'
-
-
-def _short(value: Any) -> str:
-    text = 'not set' if value is None else repr(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'
+    flat = [
+        {k: v for k, v in flatten(config, name).items() if v != 'None'}
+        for config in (there, here)
+    ]
+    return describe_differences(*flat)

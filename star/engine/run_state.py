@@ -1,9 +1,8 @@
-"""What continues a run: trained weights, random states, the config's facts."""
+"""The state of a run: trained weights, random states, config entries."""
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from star.utils.config import describe_differences, flatten
 from star.utils.state_dicts import find_misfits
 
-# of a config: everything that a resumed optimiser or schedule would replace
+# entries whose values a resumed run takes from the checkpoint
 _SECTIONS = ('model', 'optim_wrapper', 'param_scheduler')
 
 
@@ -32,7 +32,7 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """Collect what training changes: trained parameters and all buffers."""
+    """Collect the trained parameters and all buffers."""
     model = unwrapped(model)
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     state = model.state_dict()
@@ -45,11 +45,11 @@ def load_trained(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
     Args:
         model: possibly wrapped.
-        weights: everything that is trained, perhaps frozen weights as well.
+        weights: all trained tensors, and possibly frozen ones.
 
     Raises:
-        ValueError: a trained tensor is missing, one is unknown, or of another
-            shape.
+        ValueError: a trained tensor is missing, or a tensor is unknown or has
+            another shape.
     """
     own = unwrapped(model).state_dict()
     misfits = find_misfits(own, weights, trained_state(model).keys())
@@ -62,8 +62,8 @@ def load_trained(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def digest_frozen(model: nn.Module) -> dict[str, str]:
     """Compute a digest of the frozen parameters for each part of a model.
 
-    Reads at most 64 values of each, so that it costs next to nothing; other
-    weights are told apart all the same.
+    It reads at most 64 values of each parameter, which is fast and still
+    distinguishes other weights.
 
     Returns:
         16 hexadecimal digits by the name of the model's child.
@@ -80,7 +80,7 @@ def digest_frozen(model: nn.Module) -> dict[str, str]:
 
 
 def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Name the first tensor that holds an infinity or NaN."""
+    """Return the name of the first tensor with an infinity or NaN, or None."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             return name
@@ -143,13 +143,13 @@ def set_histories(
 
 
 def describe_config(config: Config) -> dict[str, str]:
-    """List a config's facts on model, optimiser and schedule, flat.
+    """Flatten a config's entries on model, optimiser and schedule.
 
     Returns:
-        Values as Python writes them, by dotted name.
+        The `repr` of each value by its dotted name.
     """
     sections = {k: config[k] for k in _SECTIONS if config.get(k)}
-    return dict(_flatten(sections, ''))
+    return flatten(sections)
 
 
 def check_config(
@@ -158,44 +158,21 @@ def check_config(
     current: Mapping[str, str],
     may_differ: Sequence[str],
 ) -> None:
-    """Refuse a checkpoint that another config has made.
+    """Refuse a checkpoint of another config.
 
     Args:
-        path: the checkpoint's, for the message.
-        saved: facts of its config.
-        current: facts of this run's.
-        may_differ: patterns of names that do not matter.
+        path: of the checkpoint, for the message.
+        saved: entries of the checkpoint's config.
+        current: entries of this run's config.
+        may_differ: patterns of names that may differ.
 
     Raises:
-        ValueError: they differ; names the first few.
+        ValueError: other entries differ; the message has the first few.
     """
-    names = sorted(
-        name
-        for name in saved.keys() | current.keys()
-        if saved.get(name) != current.get(name)
-        and not any(fnmatchcase(name, pattern) for pattern in may_differ)
-    )
-    if names:
-        shown = ', '.join(
-            f'{name} is {saved.get(name, "not set")} there and '
-            f'{current.get(name, "not set")} here'
-            for name in names[:3]
-        )
-        more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+    found = describe_differences(saved, current, may_differ)
+    if found:
         raise ValueError(
-            f'{path} is of another config: {shown}{more}; resume it with its '
+            f'{path} is of another config: {found}; resume it with its '
             'own, or list what may differ in '
             '`default_hooks.checkpoint.may_differ`'
         )
-
-
-def _flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        items = list(value.items())
-    elif isinstance(value, (list, tuple)):
-        items = list(enumerate(value))
-    else:
-        yield name, repr(value)
-        return
-    for key, item in items:
-        yield from _flatten(item, f'{name}.{key}' if name else str(key))

@@ -7,7 +7,8 @@ from statistics import median
 from typing import Any
 
 from star.report.comparison import Comparison, SetComparison, unique
-from star.report.results import ClipResult, MethodResults, Shift
+from star.report.results import ClipScores, ClipShift, MethodResults
+from star.utils.config import flatten
 from star.utils.results_format import ProtocolRecord
 
 _MIN_SHIFT = 0.25  # pixels
@@ -44,13 +45,16 @@ def find_remarks(comparison: Comparison) -> list[Remark]:
 
 def _protocols(results: list[MethodResults]) -> Iterator[Remark]:
     """Name the settings in which protocols differ."""
-    flat = {each.name: _flatten(_settings(each.protocol)) for each in results}
+    flat = {
+        each.name: flatten(_settings(each.protocol), split_lists=False)
+        for each in results
+    }
     differing = False
     for key in unique(key for settings in flat.values() for key in settings):
         values: dict[str, list[str]] = {}
         for name, settings in flat.items():
             if _applies(key, settings):
-                value = repr(settings[key]) if key in settings else 'not set'
+                value = settings.get(key, 'not set')
                 values.setdefault(value, []).append(name)
         if len(values) > 1:
             timing = key.split('.')[0] in _TIMES_ONLY
@@ -117,16 +121,6 @@ def _settings(protocol: ProtocolRecord) -> dict[str, Any]:
     return kept
 
 
-def _flatten(tree: Mapping[str, Any], above: str = '') -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f'{above}{key}.')
-        else:
-            flat[f'{above}{key}'] = value
-    return flat
-
-
 def _inputs(results: list[MethodResults]) -> Iterator[Remark]:
     for each in results:
         sources = str(each.protocol.get('input', '')).split(', ')
@@ -183,7 +177,7 @@ def _missing(
 
 def _unequal(comparison: Comparison, table: SetComparison) -> Iterator[Remark]:
     """Name clips of one name that differ in size or frames."""
-    clips: dict[str, list[ClipResult]] = {}
+    clips: dict[str, list[ClipScores]] = {}
     for method in table.methods:
         for (dataset, name), clip in comparison.results[method].clips.items():
             if dataset == table.name:
@@ -201,7 +195,7 @@ def _unequal(comparison: Comparison, table: SetComparison) -> Iterator[Remark]:
         )
 
 
-def _traits(clips: list[ClipResult]) -> dict[str, set]:
+def _traits(clips: list[ClipScores]) -> dict[str, set]:
     """Collect the values of what should be equal in all clips."""
     traits: dict[str, set] = {
         'numbers of frames': {clip.num_frames for clip in clips},
@@ -228,7 +222,7 @@ def _random(results: list[MethodResults]) -> Iterator[Remark]:
 def _shifts(results: list[MethodResults]) -> Iterator[Remark]:
     """Name methods whose clips are shifted against the ground truth."""
     for each in results:
-        shifts: dict[str, list[Shift]] = {}
+        shifts: dict[str, list[ClipShift]] = {}
         for (dataset, _), clip in each.clips.items():
             if clip.shift is not None:
                 shifts.setdefault(dataset, []).append(clip.shift)
@@ -240,12 +234,12 @@ def _shifts(results: list[MethodResults]) -> Iterator[Remark]:
                 yield Remark('warning', text)
 
 
-def _is_large(shift: Shift) -> bool:
+def _is_large(shift: ClipShift) -> bool:
     far = max(abs(shift.rows), abs(shift.columns)) > _MIN_SHIFT
     return far and shift.gain >= _MIN_GAIN
 
 
-def _describe(shifts: list[Shift], where: str) -> str:
+def _describe(shifts: list[ClipShift], where: str) -> str:
     rows = median(shift.rows for shift in shifts)
     columns = median(shift.columns for shift in shifts)
     gain = sum(shift.gain for shift in shifts) / len(shifts)

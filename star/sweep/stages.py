@@ -8,22 +8,21 @@ Each stage's folder has a `sweep.json` with its settings and whether it is
 done. A restarted sweep needs nothing else.
 """
 
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 from star.sweep.plan import Run
+from star.utils.config import describe_differences, flatten
 from star.utils.files import read_json, write_json
 
 FORMAT = 'star-sweep/1'
 MARKER = 'sweep.json'
 LAST = 'last_checkpoint'  # file of a training
 _CHECKPOINT = 'LAST_CHECKPOINT'  # stands for the name, until it is known
-_SHOWN = 3  # differences that a message names
 
 
 class StageRecord(TypedDict):
@@ -123,7 +122,7 @@ def make_stages(
         config: of the run, with its changes.
     """
     folder = run_folder(options.work_dir, run)
-    flat = {'seed': str(run.seed), **dict(flatten(config, 'config'))}
+    flat = {'seed': str(run.seed), **flatten(config, 'config')}
     changes = all_changes(run, options)
     last = ['--cfg-options', *changes] if changes else []
     stages = []
@@ -167,14 +166,12 @@ def check_stage(stage: RunStage) -> None:
     saved = read_json(path)
     if saved.get('format') != FORMAT:
         raise ValueError(f'{path}: format must be {FORMAT!r}')
-    found = _differences(saved['settings'], stage.settings)
+    found = describe_differences(saved['settings'], stage.settings)
     if found:
-        more = f' and {len(found) - _SHOWN} more' if len(found) > 3 else ''
         state = 'done' if saved['done'] else 'begun'
         raise ValueError(
             f'{stage.folder} is stale: it was {state} with other settings: '
-            f'{", ".join(found[:_SHOWN])}{more}; remove it to repeat it, or '
-            'choose another --work-dir'
+            f'{found}; remove it to repeat it, or choose another --work-dir'
         )
 
 
@@ -192,27 +189,3 @@ def mark_stage(stage: RunStage, seconds: float | None = None) -> None:
         'settings': dict(stage.settings),
     }
     write_json(stage.folder / MARKER, record)
-
-
-def flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """List the leaves of nested containers by dotted name, as JSON texts."""
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from flatten(item, f'{name}.{key}')
-    elif isinstance(value, (list, tuple)) and value:
-        for index, item in enumerate(value):
-            yield from flatten(item, f'{name}.{index}')
-    else:
-        yield name, json.dumps(value, default=str)
-
-
-def _differences(
-    saved: Mapping[str, str], current: Mapping[str, str]
-) -> list[str]:
-    names = sorted(saved.keys() | current.keys())
-    return [
-        f'{name} {saved.get(name, "not set")} there, '
-        f'{current.get(name, "not set")} here'
-        for name in names
-        if saved.get(name) != current.get(name)
-    ]

@@ -105,13 +105,13 @@ def test_a_shard_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('change', 'text'),
     [
-        ({'shard_size': 2}, '`shard_size` is 3 there and 2 here'),
-        ({'dtype': 'float16'}, "`dtype` is 'float32' there"),
-        ({'keep_gt': True}, '`keep_gt` is False there and True here'),
-        ({'num_clips': 5}, '`num_clips` is 4 there and 5 here'),
+        ({'shard_size': 2}, 'shard_size is 3 there and 2 here'),
+        ({'dtype': 'float16'}, "dtype is 'float32' there"),
+        ({'keep_gt': True}, 'keep_gt is False there and True here'),
+        ({'num_clips': 5}, 'num_clips is 4 there and 5 here'),
         (
             {'weights': {'autoencoder': 'c', 'text_encoder': 'b'}},
-            "`weights.autoencoder` is 'a' there and 'c' here",
+            "weights.autoencoder is 'a' there and 'c' here",
         ),
         ({'num_items': 6}, 'holds 7 items; .* must not be less, got 6'),
     ],

@@ -9,7 +9,6 @@ from star.sweep.plan import Run, make_setting
 from star.sweep.stages import (
     SweepOptions,
     check_stage,
-    flatten,
     is_done,
     make_stages,
     mark_stage,
@@ -76,12 +75,12 @@ def test_marks(tmp_path):
 @pytest.mark.parametrize(
     ('config', 'options', 'line'),
     [
-        ({'model': {'a': 2}}, {}, 'config.model.a 1 there, 2 here'),
-        ({'model': {}}, {}, 'config.model.a 1 there, not set here'),
+        ({'model': {'a': 2}}, {}, 'config.model.a is 1 there and 2 here'),
+        ({'model': {}}, {}, 'config.model.a is 1 there and not set here'),
         (
             None,
             {'train_args': ('--amp',)},
-            'train_args  there, --amp here',
+            'train_args is  there and --amp here',
         ),
     ],
 )
@@ -110,13 +109,3 @@ def test_a_folder_of_somebody_else(tmp_path):
     (stage.folder / 'precious').write_text('')
     with pytest.raises(ValueError, match='that no sweep wrote'):
         check_stage(stage)
-
-
-def test_flat_settings():
-    nested = {'a': [1, {'b': None}], 'c': {}, 'd': 'x'}
-    assert dict(flatten(nested, 'n')) == {
-        'n.a.0': '1',
-        'n.a.1.b': 'null',
-        'n.c': '{}',
-        'n.d': '"x"',
-    }

@@ -1,9 +1,9 @@
-"""By which rules a test was made, and whether a folder's were the same."""
+"""The protocol of a test, and the check that a folder has the same one."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ import torch
 from mmengine.config import Config
 
 import star
-from star.apis.test.method import Method
+from star.apis.test.method import TestedMethod
 from star.models.editors import Baseline
 from star.models.restoration.options import RestoreOptions
+from star.utils.config import describe_differences, flatten
 from star.utils.files import read_json, write_json
 
-_NAMED = ('protocol.metrics', 'protocol.sets')
 RUN_FILE, RECORDS = 'run.json', 'clips'
-# these may change from one start of a run to the next
+# these may change when a test is started again
 _FREE = (
     'method.checkpoint',
     'method.config',
@@ -35,14 +35,14 @@ _FREE = (
 
 
 def describe_method(
-    name: str, config: Config, method: Method
+    name: str, config: Config, method: TestedMethod
 ) -> dict[str, Any]:
-    """Tell what was tested, to be written as JSON.
+    """Return what identifies a method, as JSON can hold it.
 
     Args:
         name: of the method, in tables.
-        config: its config.
-        method: built from it.
+        config: of the method.
+        method: built from `config`.
     """
     options = getattr(method.model, 'restore_options', None)
     assert isinstance(options, RestoreOptions), 'a model that restores'
@@ -71,18 +71,18 @@ def describe_protocol(
     source: str,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Tell how results were made, to be written as JSON.
+    """Return how results are made, as JSON can hold it.
 
     Args:
-        metrics: each as its `describe` tells.
-        sets: by name, each as `describe_set` tells.
+        metrics: what `describe` of each metric returns.
+        sets: what `describe_set` returns for each set, by name.
         seed: of the restoration.
-        source: of what was scored, such as 'restored in memory'.
-        device: that restored.
+        source: of the scored clips, such as 'restored in memory'.
+        device: that restores.
 
     Returns:
-        These, versions, and a `fingerprint` of what decides whether two
-        tests can be compared: metrics and sets.
+        The arguments, versions, and `fingerprint`, a digest of metrics and
+        sets: tests with equal fingerprints can be compared.
     """
     decides = json.dumps([metrics, sets], sort_keys=True, default=str)
     return {
@@ -109,24 +109,24 @@ def describe_protocol(
 def claim_folder(
     work_dir: str | Path, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make a folder a run's, or check that it is this run's already.
+    """Claim an empty folder for a test, or check that it holds the same test.
 
     Args:
         work_dir: the folder.
-        facts: `method`, `protocol` and whatever else must not change between
-            the starts of a run.
+        facts: `method`, `protocol` and everything else that must not change
+            when the test is started again.
 
     Returns:
-        The facts as JSON gives them back.
+        The facts after a round trip through JSON.
 
     Raises:
-        ValueError: the folder is of a run by other rules, the first few of
-            which are named, or its rules are not known.
+        ValueError: the folder holds a test with other facts, or records
+            without any.
     """
     path = Path(work_dir) / RUN_FILE
     if not path.exists() and (path.parent / RECORDS).exists():
         raise ValueError(
-            f'{path.parent} holds records by unknown rules, without '
+            f'{path.parent} holds records of an unknown protocol, without '
             f'{RUN_FILE}; choose another --work-dir, or remove this one'
         )
     current = json.loads(json.dumps(facts, default=str))
@@ -137,58 +137,33 @@ def claim_folder(
 
 
 def _compare(path: Path, saved: Any, current: Any) -> None:
-    ours, theirs = (_leaves(each) for each in (current, saved))
-    names = [
-        name
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name)
-    ]
-    # the names of metrics and sets say it; their options would repeat it
-    coarse = [name for name in _NAMED if name in names]
-    names = [
-        n for n in names if not n.startswith(tuple(f'{c}.' for c in coarse))
-    ]
-    if names:
-        shown = ', '.join(
-            f'{name} is {theirs.get(name, "not set")} there and '
-            f'{ours.get(name, "not set")} here'
-            for name in names[:3]
+    # other metrics or sets are named once, without all their options
+    for list_facts in _names, _facts:
+        found = describe_differences(
+            list_facts(saved), list_facts(current), _FREE
         )
-        more = f' and {len(names) - 3} more' if len(names) > 3 else ''
-        raise ValueError(
-            f'{path.parent} holds a test by other rules: {shown}{more}; '
-            'choose another --work-dir, or remove this one'
-        )
+        if found:
+            raise ValueError(
+                f'{path.parent} holds a test with another protocol: {found}; '
+                'choose another --work-dir, or remove this one'
+            )
 
 
-def _leaves(facts: Mapping[str, Any]) -> dict[str, str]:
-    """List what must stay as it is, by dotted name."""
+def _names(facts: Mapping[str, Any]) -> dict[str, str]:
+    """List the names of the metrics and the sets."""
     protocol = facts['protocol']
     metrics = [each['name'] for each in protocol['metrics']]
     return {
         'protocol.metrics': ', '.join(sorted(metrics)),
         'protocol.sets': ', '.join(sorted(protocol['sets'])),
-        **{k: v for k, v in _flatten(facts) if not k.startswith(_FREE)},
     }
 
 
-def _flatten(value: Any, name: str = '') -> Iterator[tuple[str, str]]:
-    """List the leaves of nested containers by dotted name."""
-    if isinstance(value, Mapping):
-        items = list(value.items())
-    elif isinstance(value, (list, tuple)):
-        items = [(_label(i, item), item) for i, item in enumerate(value)]
-    else:
-        yield name, json.dumps(value)
-        return
-    for key, item in items:
-        yield from _flatten(item, f'{name}.{key}' if name else str(key))
-
-
-def _label(index: int, item: Any) -> str:
-    """Call a metric in a list by its name."""
-    named = isinstance(item, Mapping) and 'name' in item
-    return str(item['name'] if named else index)
+def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
+    """List all facts by dotted name, those of a metric by its name."""
+    metrics = {each['name']: each for each in facts['protocol']['metrics']}
+    protocol = {**facts['protocol'], 'metrics': metrics}
+    return flatten({**facts, 'protocol': protocol})
 
 
 def _device_name(device: torch.device) -> str:

@@ -59,11 +59,11 @@ def test_a_folder_is_one_runs(tmp_path):
     [
         (
             {'protocol': {'metrics': [{**METRICS[0], 'name': 'SSIM'}]}},
-            r'rules: protocol\.metrics is PSNR there and SSIM here; choose',
+            r'protocol: protocol\.metrics is PSNR there and SSIM here; choose',
         ),
         (
             {'protocol': {'sets': {'A': {**SETS['A'], 'frames': 3}}}},
-            r'protocol\.sets\.A\.frames is null there and 3 here',
+            r'protocol\.sets\.A\.frames is None there and 3 here',
         ),
         (
             {'protocol': {'sets': {'A': {**SETS['A'], 'clips': 3}}}},
@@ -71,17 +71,17 @@ def test_a_folder_is_one_runs(tmp_path):
         ),
         (
             {'protocol': {'sets': {'B': SETS['A']}}},
-            r'rules: protocol\.sets is A there and B here; choose',
+            r'protocol: protocol\.sets is A there and B here; choose',
         ),
         (
             {'protocol': {'metrics': [{**METRICS[0], 'weights': {'a': 'b'}}]}},
-            r'protocol\.metrics\.PSNR\.weights\.a is not set there and "b"',
+            r"protocol\.metrics\.PSNR\.weights\.a is not set there and 'b'",
         ),
         (
             {'method': {'weights': {'iter_2': 'cd'}}},
-            r'method\.weights\.iter_2 is not set there and "cd" here',
+            r"method\.weights\.iter_2 is not set there and 'cd' here",
         ),
-        ({'save': 'png'}, 'save is not set there and "png" here'),
+        ({'save': 'png'}, "save is not set there and 'png' here"),
     ],
 )
 def test_other_rules_are_refused(tmp_path, change, line):
