@@ -1,20 +1,19 @@
-# CogVideoX's networks at a size for tests: random weights, nothing is
-# restored.
+# CogVideoX's networks at a size for tests. They start from random numbers and
+# restore nothing.
 _base_ = [
     '../_base_/default_runtime.py',
-    '../_base_/datasets/tiny_clips.py',
+    '../_base_/datasets/captioned_folder.py',
     '../_base_/models/tiny_cogvideox.py',
     '../_base_/schedules/tiny.py',
 ]
 weights = dict(random=True)
 train_dataloader = dict(
-    batch_size=2,
     dataset=dict(
         num_frames=9,
         pipeline=[
             dict(type='RandomFlipClip', transpose=False),
             dict(type='RandomCropClip', height=32, width=48, shrink=0.5),
-            dict(type='PlainDegradation', scale=4, plain=0.5),
+            dict(type='RealESRGANVideoDegradation', preset='star', scale=4),
             dict(type='PackVideoInputs'),
         ],
     ),
