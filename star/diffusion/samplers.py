@@ -13,14 +13,16 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from star.diffusion.schedule import Level, Schedule
+from star.diffusion.schedule import Level, SamplerSchedule
 
 Denoise = Callable[[Tensor, int], Tensor]
 Noise = Callable[[int], Tensor]
-Sampler = Callable[[Denoise, Tensor, Sequence[float], Schedule, Noise], Tensor]
+Sampler = Callable[
+    [Denoise, Tensor, Sequence[float], SamplerSchedule, Noise], Tensor
+]
 
 
-def official_start(x: Tensor, schedule: Schedule, t: float) -> Tensor:
+def official_start(x: Tensor, schedule: SamplerSchedule, t: float) -> Tensor:
     """Scale x_T by sigma, as the official code does by mistake.
 
     It converts to variance-exploding form with sigma / alpha where 1 / alpha
@@ -34,7 +36,7 @@ def sample_dpmpp_2m_sde(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: Schedule,
+    schedule: SamplerSchedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with DPM-Solver++(2M) SDE, midpoint, eta = 1.
@@ -64,7 +66,7 @@ def sample_cogvideox(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: Schedule,
+    schedule: SamplerSchedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with DPM-Solver++(2M) SDE at the levels of CogVideoX's sampler.
@@ -124,7 +126,7 @@ def sample_ddim(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: Schedule,
+    schedule: SamplerSchedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with DDIM, eta = 0: first order, deterministic.
@@ -155,7 +157,7 @@ def sample_heun(
     denoise: Denoise,
     x: Tensor,
     timesteps: Sequence[float],
-    schedule: Schedule,
+    schedule: SamplerSchedule,
     noise: Noise,
 ) -> Tensor:
     """Sample with Heun's method: second order, deterministic.
@@ -204,7 +206,9 @@ def _ddim_step(
     return keep * x + (level_next[0] - keep * level[0]) * x0
 
 
-def _levels(timesteps: Sequence[float], schedule: Schedule) -> list[Level]:
+def _levels(
+    timesteps: Sequence[float], schedule: SamplerSchedule
+) -> list[Level]:
     """Look up (alpha, sigma) of every timestep."""
     _check_decreasing(timesteps)
     return [schedule.at(t) for t in timesteps]

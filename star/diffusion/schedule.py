@@ -16,6 +16,15 @@ class LevelTable(Protocol):
         """Look up (alpha, sigma) at a timestep."""
 
 
+class SamplerSchedule(LevelTable, Protocol):
+    """What a sampler needs of a noise schedule."""
+
+    def for_timesteps(
+        self, timesteps: Sequence[float]
+    ) -> tuple[list[Level], LevelTable]:
+        """Look up the levels of a sampler and those of its denoiser."""
+
+
 class Schedule(nn.Module):
     """Variance-preserving schedule: x_t = alpha_t x0 + sigma_t noise.
 

@@ -1,6 +1,6 @@
-"""Give a restored clip the colours of its low-quality input.
+"""Colour fixes: give a restored clip the colours of its low-quality input.
 
-One frame at a time, so that memory does not grow with the clip.
+They work frame by frame, so memory does not grow with the clip.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# The official 1e-5 is a variance in [0, 1]; in [-1, 1] it is four times that.
+# the official 1e-5 is a variance in [0, 1], four times that in [-1, 1]
 _VARIANCE_FLOOR = 4e-5
 _WAVELET_LEVELS = 5
 
@@ -37,7 +37,7 @@ def wavelet_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
     """Replace the coarse approximation of each frame by the input's.
 
     The approximation is five levels of the a-trous wavelet transform with
-    the 3x3 binomial kernel, edges replicated.
+    the 3x3 binomial kernel, borders replicated.
 
     Args:
         pred: restored clip, (T, C, H, W) float.
@@ -55,15 +55,14 @@ def wavelet_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
 
 
 def detail_fix(pred: Tensor, lq: Tensor) -> Tensor:
-    """Take from pred only what is finer than the pixels of a x4 input.
+    """Keep of pred only the detail finer than the pixels of a x4 input.
 
-    `wavelet_color_fix` with two levels instead of five: the input decides on
-    everything that it resolves, its noise included, and the restoration adds
-    detail.
+    This is `wavelet_color_fix` with two levels instead of five: everything
+    that the input resolves, including its noise, comes from the input.
 
     Args:
-        pred: as for `wavelet_color_fix`.
-        lq: as for `wavelet_color_fix`.
+        pred: restored clip, (T, C, H, W) float.
+        lq: low-quality clip enlarged to the same size, in the same range.
 
     Returns:
         Corrected clip like pred; values may leave the range.
@@ -75,7 +74,7 @@ def detail_fix(pred: Tensor, lq: Tensor) -> Tensor:
 
 
 def no_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
-    """Return pred as it is."""
+    """Return `pred` unchanged."""
     return pred
 
 
@@ -117,7 +116,7 @@ def _statistics(frame: Tensor) -> tuple[Tensor, Tensor]:
 def _wavelet_frame(
     pred: Tensor, lq: Tensor, levels: int = _WAVELET_LEVELS
 ) -> Tensor:
-    # The transform is linear: pred - low(pred) + low(lq) in one pass.
+    # the transform is linear: pred - low(pred) + low(lq) in one pass
     return pred + _approximation(lq - pred, levels)
 
 
@@ -131,7 +130,7 @@ def _approximation(frame: Tensor, levels: int) -> Tensor:
 
 
 def _binomial(x: Tensor, step: int, dim: int) -> Tensor:
-    """Filter with (1, 2, 1) / 4 at distance `step`, valid part only."""
+    """Filter with (1, 2, 1) / 4 at distance `step`, without borders."""
     size = x.shape[dim] - 2 * step
     first, middle, last = (x.narrow(dim, i * step, size) for i in range(3))
     return (first + last) / 4 + middle / 2

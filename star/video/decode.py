@@ -1,4 +1,4 @@
-"""Open any file FFmpeg knows, decode its video, and keep count of damage."""
+"""`Decoder`: decodes a file's video and counts the damaged frames."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from star.video.info import VideoError, explain
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _IMAGE_FORMATS = ('_pipe', 'image2')
-_ONE_TO_ONE = (  # codecs of which each packet gives one frame
+_ONE_TO_ONE = (  # codecs with one frame in each packet
     *('h264', 'hevc', 'vvc', 'mpeg1video', 'mpeg2video', 'flv', 'mjpeg'),
     *('wmv1', 'wmv2', 'prores', 'dnxhd', 'ffv1', 'huffyuv', 'ffvhuff'),
     *('utvideo', 'rawvideo', 'png'),
@@ -24,7 +24,7 @@ def open_input(path: Path) -> av.container.InputContainer:
     """Open a file for reading.
 
     Raises:
-        VideoError: it is missing, empty or not in a format FFmpeg knows.
+        VideoError: it is missing, empty, or in an unknown format.
     """
     try:
         mode = os.stat(path).st_mode
@@ -47,16 +47,16 @@ def open_input(path: Path) -> av.container.InputContainer:
 
 
 def file_url(path: Path) -> str:
-    """Name a file so that FFmpeg takes no ':' in it for a protocol."""
+    """Return a file's URL, in which FFmpeg reads no ':' as a protocol."""
     return f'file:{os.path.abspath(path)}'
 
 
 def _open_log(path: Path) -> str:
-    """Open a bad file again to hear what FFmpeg logs; empty for nothing."""
+    """Open a bad file again and return what FFmpeg logs, or ''."""
     level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
     try:
         av.logging.set_level(av.logging.ERROR)
-        av.logging.set_skip_repeated(False)  # else a second file says nothing
+        av.logging.set_skip_repeated(False)  # or a second file logs nothing
         with av.logging.Capture() as logs, suppress(*_UNREADABLE):
             av.open(file_url(path), metadata_errors='ignore').close()
     finally:
@@ -71,7 +71,7 @@ def pick_stream(
     """Choose the first video stream that is not an attached picture.
 
     Raises:
-        VideoError: there is none, or no decoder for it.
+        VideoError: there is no such stream, or no decoder for it.
     """
     skip = av.stream.Disposition.attached_pic
     moving = [s for s in container.streams.video if not s.disposition & skip]
@@ -86,16 +86,16 @@ def pick_stream(
 
 
 class Decoder:
-    """Decode a file's video frame by frame.
+    """Decodes a file's video frame by frame.
 
     Args:
         path: the file.
-        strict: let damage that FFmpeg would conceal count as an error.
+        strict: treat damage that FFmpeg would conceal as an error.
 
     Attributes:
-        decoded: frames given so far.
-        damaged: frames among them with concealed damage.
-        error: the first complaint, None while all is well.
+        decoded: number of frames so far.
+        damaged: number of those with concealed damage.
+        error: first error; None without one.
     """
 
     def __init__(self, path: Path, strict: bool) -> None:
@@ -106,7 +106,7 @@ class Decoder:
         except VideoError:
             self.container.close()
             raise
-        # frame threads report errors late, and lose good frames with them
+        # frame threads report errors late and lose good frames by them
         self.stream.thread_type = 'SLICE'
         if strict and self.stream.codec_context.name != 'tiff':
             flags = 'crccheck+bitstream+buffer+explode'
@@ -124,7 +124,7 @@ class Decoder:
         self.container.close()
 
     def frames(self) -> Iterator[av.VideoFrame]:
-        """Yield every frame that decodes; `error` tells of the others.
+        """Yield every frame that decodes; `error` describes a failure.
 
         Raises:
             VideoError: the file is encrypted.
@@ -136,23 +136,23 @@ class Decoder:
                 self._interlaced |= frame.interlaced_frame
                 if frame.is_corrupt or (packet and packet.is_corrupt):
                     self.damaged += 1
-                    self._complain('damaged data')
+                    self._record('damaged data')
                 yield frame
         self._check_end()
 
     @property
     def expected(self) -> int:
-        """Number of frames that the file holds, as far as read."""
+        """Return how many frames the file holds, as far as known."""
         known = max(self._packets, self.stream.frames)
         return max(known - self._hidden, self.decoded)
 
-    def _complain(self, reason: str) -> None:
+    def _record(self, reason: str) -> None:
         self.error = self.error or reason
 
     def _demux(self) -> Iterator[av.Packet | None]:
         try:
             for packet in self.container.demux(self.stream):
-                if not packet.size:  # else the decoder takes it for the end
+                if not packet.size:  # the decoder reads it as the end
                     continue
                 if packet.has_sidedata('encryption_info'):
                     raise VideoError(f'{self.path}: the video is encrypted')
@@ -162,7 +162,7 @@ class Decoder:
         except VideoError:
             raise
         except _UNREADABLE as error:
-            self._complain(explain(error))
+            self._record(explain(error))
         yield None
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
@@ -171,24 +171,24 @@ class Decoder:
         except EOFError:
             return []
         except _UNREADABLE as error:
-            self._complain(explain(error))
+            self._record(explain(error))
             return []
 
     def _check_end(self) -> None:
-        """Complain where the container promised more than came."""
+        """Record an error if frames or bytes are missing at the end."""
         indexed = 'mov' in self.container.format.name
         if indexed and self.stream.frames > self._packets:
-            self._complain('the file is cut short')
+            self._record('the file is cut short')
         if missing_bytes(self.path) > 0:
-            self._complain('the file is cut short')
+            self._record('the file is cut short')
         countable = self.stream.codec_context.codec.name in _ONE_TO_ONE
         lost = self._packets - self._hidden - self.decoded
         if countable and not self._interlaced and lost > 0:
-            self._complain('frames are missing')
+            self._record('frames are missing')
 
 
 def image_facts(path: Path) -> tuple[int | None, int]:
-    """Read an image's EXIF orientation, None for none, and page count."""
+    """Read an image's EXIF orientation, None without one, and page count."""
     from PIL import Image  # videos need no Pillow
 
     try:
@@ -200,10 +200,10 @@ def image_facts(path: Path) -> tuple[int | None, int]:
 
 
 def missing_bytes(path: Path) -> int:
-    """Tell how many bytes a Matroska or RIFF (AVI) file lacks at its end.
+    """Count the bytes that a Matroska or RIFF (AVI) file lacks at its end.
 
     Returns:
-        Bytes lacking; 0 or less for a whole file, 0 for other formats.
+        Missing bytes; 0 or less for a complete file, 0 for other formats.
     """
     with open(path, 'rb') as file:
         head = file.read(8)
@@ -226,7 +226,7 @@ def _matroska_end(file: BinaryIO) -> int:
 
 
 def _ebml_size(file: BinaryIO) -> int:
-    """Read a variable-length size; 0 stands for an unknown one."""
+    """Read a variable-length size; 0 for an unknown one."""
     first = file.read(1)
     if not first or not first[0]:
         return 0

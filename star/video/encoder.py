@@ -1,4 +1,4 @@
-"""Choose an encoder's settings that work for a size, or say why none do."""
+"""Settings of a video encoder that work for a frame size."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,14 +18,14 @@ _GBR = 0  # H.273 matrix code of RGB
 
 @dataclass(frozen=True)
 class Encoding:
-    """All that an encoder is set to.
+    """Settings of an encoder.
 
     Args:
         codec: FFmpeg's name of the encoder.
         pix_fmt: FFmpeg's name of the pixel format.
         width: pixels.
         height: pixels.
-        time_base: seconds of one tick of the frames' clock.
+        time_base: seconds per tick of the frames' clock.
         rate: nominal frames per second.
         crf: constant rate factor, for encoders that have one.
         aspect: pixel width over height.
@@ -62,12 +62,12 @@ class Encoding:
 
 
 def has_crf(context: av.CodecContext) -> bool:
-    """Tell whether an encoder knows a constant rate factor."""
+    """Return whether an encoder has a constant rate factor."""
     return any(o.name == 'crf' for o in context.supported_options.private)
 
 
 def _quiet(codec: str) -> dict[str, str]:
-    """Keep an encoder from writing to the terminal on its own."""
+    """Return options that keep an encoder from writing to the terminal."""
     return {'x265-params': 'log-level=error'} if codec == 'libx265' else {}
 
 
@@ -78,30 +78,31 @@ def plan_encoding(
     crf: float,
     source: VideoInfo | None,
 ) -> tuple[Encoding, list[str]]:
-    """Find settings that the encoder accepts, near the ones asked for.
+    """Find settings close to the requested ones that the encoder accepts.
 
-    Odd sizes that the encoder cannot subsample go to 4:4:4, and a time base
-    that it cannot keep goes to the nearest that it can.
+    An odd size that cannot be subsampled is stored as 4:4:4. A time base that
+    the encoder refuses is replaced by 1/60000 s or by one frame.
 
     Args:
         codec: FFmpeg's name of the encoder.
         pix_fmt: pixel format; None takes yuv420p, or the encoder's first.
         size: width and height, pixels.
         crf: constant rate factor.
-        source: where the frames come from; None for no known source.
+        source: video that the frames come from; None if there is none.
 
     Returns:
-        The settings, and a sentence for each departure.
+        The settings, and one sentence for each difference from the request.
 
     Raises:
-        VideoError: the codec or format is unknown, or the encoder refuses.
+        VideoError: the codec or the format is unknown, or the encoder refuses
+            all settings.
     """
     limit = 51 if codec.startswith('libx26') else 63
     if not 0 <= crf <= limit:
         raise VideoError(f'crf {crf:g} is not within 0 to {limit}')
-    first = _asked(codec, pix_fmt, size, crf, source)
+    first = _request(codec, pix_fmt, size, crf, source)
     formats = [first.pix_fmt]
-    if pixels.is_subsampled(first.pix_fmt, size):
+    if pixels.has_odd_chroma(first.pix_fmt, size):
         formats.append('yuv444p')
     rate = first.rate
     bases = [first.time_base, Fraction(1, 60000), 1 / rate]
@@ -110,7 +111,7 @@ def plan_encoding(
         encoding = replace(first, pix_fmt=name, time_base=base)
         refusal = _try(encoding)
         if not refusal:
-            return encoding, _departures(first, encoding)
+            return encoding, _differences(first, encoding)
         reason = reason or refusal
     raise VideoError(
         f'{codec} cannot encode {first.pix_fmt} at {size[0]}x{size[1]} '
@@ -118,7 +119,7 @@ def plan_encoding(
     )
 
 
-def _asked(
+def _request(
     codec: str,
     pix_fmt: str | None,
     size: tuple[int, int],
@@ -165,7 +166,7 @@ def _pick_format(codec: str, pix_fmt: str | None) -> str:
 
 
 def _try(encoding: Encoding) -> str:
-    """Open an encoder for trial; say what it complains of, if anything."""
+    """Open an encoder on trial; return its error, or ''."""
     try:
         context = av.CodecContext.create(encoding.codec, 'w')
         assert isinstance(context, av.VideoCodecContext)
@@ -176,16 +177,16 @@ def _try(encoding: Encoding) -> str:
     return ''
 
 
-def _departures(asked: Encoding, got: Encoding) -> list[str]:
+def _differences(wanted: Encoding, got: Encoding) -> list[str]:
     notes = []
-    if got.pix_fmt != asked.pix_fmt:
+    if got.pix_fmt != wanted.pix_fmt:
         notes.append(
-            f'{got.width}x{got.height} is odd, which {asked.codec} cannot '
-            f'store as {asked.pix_fmt}: written as {got.pix_fmt}'
+            f'{got.width}x{got.height} is odd, which {wanted.codec} cannot '
+            f'store as {wanted.pix_fmt}: written as {got.pix_fmt}'
         )
-    if got.time_base != asked.time_base:
+    if got.time_base != wanted.time_base:
         notes.append(
-            f'{asked.codec} cannot keep the clock of the source: times are '
+            f'{wanted.codec} cannot keep the clock of the source: times are '
             f'rounded to {got.time_base} s'
         )
     return notes

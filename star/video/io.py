@@ -1,4 +1,4 @@
-"""Videos as files: stream frames in, stream frames out, lose nothing else."""
+"""Videos as files, read and written frame by frame."""
 
 from star.video.info import Frame, VideoError, VideoInfo
 from star.video.probing import list_images, probe

@@ -69,7 +69,7 @@ def pad_replicate(x: Tensor, bottom: int, right: int) -> Tensor:
 def crop(
     x: Tensor, height: int, width: int, top: int = 0, left: int = 0
 ) -> Tensor:
-    """Cut out height x width, from the top left unless told otherwise.
+    """Cut out a rectangle, by default at the top left.
 
     Args:
         x: frames, (..., H, W).
@@ -96,9 +96,9 @@ def crop(
 def official_padding(height: int, width: int) -> tuple[int, int, int, int]:
     """Compute the official padding of an enlarged frame.
 
-    Per axis: centred up to 720 or 1280; nothing at exactly that; else at the
-    bottom or right up to 720 or 1280 plus a multiple of 64, where an aligned
-    size still gets 64 more.
+    A height up to 720 or a width up to 1280 is padded to that at both ends.
+    A longer side is padded at the bottom or right to 720 or 1280 plus a
+    multiple of 64; a side of such a length gets 64 more.
 
     Returns:
         Pixels (left, right, top, bottom).

@@ -1,11 +1,12 @@
-"""From decoded frames to upright 8-bit SDR RGB, and back to YUV."""
+"""Pixel formats: decoded frames to upright 8-bit SDR RGB, and to YUV."""
 
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import cast
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 PQ, HLG = 16, 18  # H.273 transfer characteristics
@@ -25,7 +26,7 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-_EXIF_ORIENTATIONS = {  # rows: displayed (x, y) of a step along x, along y
+_EXIF_ORIENTATIONS = {  # displayed (x, y) of a step along x, and along y
     1: ((1, 0), (0, 1)),
     2: ((-1, 0), (0, 1)),
     3: ((-1, 0), (0, -1)),
@@ -45,14 +46,14 @@ _BT2020_TO_BT709 = np.array(  # ITU-R BT.2087, linear light
     ],
     np.float32,
 )
-_BAND = 128  # rows that are tone mapped at a time, to bound memory
+_BAND = 128  # rows that are tone mapped at once, to bound memory
 
 
 def to_rgb(frame: av.VideoFrame) -> np.ndarray:
     """Convert a decoded frame to upright SDR RGB, (H, W, 3) uint8.
 
-    Untagged YUV counts as limited range, BT.709 from 720 rows up and BT.601
-    below. PQ and HLG are tone mapped.
+    Untagged YUV is read as limited range, as BT.709 from 720 rows on and as
+    BT.601 below. PQ and HLG are tone mapped.
     """
     if is_hdr(frame):
         image = tone_map(_reformat(frame, 'rgb48le'), frame.color_trc)
@@ -62,7 +63,7 @@ def to_rgb(frame: av.VideoFrame) -> np.ndarray:
 
 
 def to_yuv(image: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-    """Convert RGB to the encoder's format, BT.709 where that is YUV.
+    """Convert RGB to the encoder's format; YUV is BT.709.
 
     Args:
         image: pixels, (H, W, 3) uint8 RGB.
@@ -81,13 +82,13 @@ def to_yuv(image: np.ndarray, pix_fmt: str) -> av.VideoFrame:
 
 
 def output_range(pix_fmt: str) -> ColorRange:
-    """Tell the range that `to_yuv` writes: full for RGB, else limited."""
+    """Return the range that `to_yuv` writes: full for RGB, else limited."""
     full = av.VideoFormat(pix_fmt).is_rgb or pix_fmt.startswith('yuvj')
     return ColorRange.JPEG if full else ColorRange.MPEG
 
 
-def is_subsampled(pix_fmt: str, size: tuple[int, int]) -> bool:
-    """Tell whether a size does not divide into the format's chroma grid."""
+def has_odd_chroma(pix_fmt: str, size: tuple[int, int]) -> bool:
+    """Return whether a size is odd along an axis of subsampled chroma."""
     chroma = av.VideoFormat(pix_fmt, 64, 64).components[-1:]
     return any(
         (c.width < 64 and size[0] % 2) or (c.height < 64 and size[1] % 2)
@@ -111,30 +112,30 @@ def _reformat(frame: av.VideoFrame, pix_fmt: str) -> np.ndarray:
 
 
 def source_matrix(frame: av.VideoFrame) -> Colorspace:
-    """Tell by which matrix a frame's YUV is read."""
+    """Return the matrix by which a frame's YUV is read."""
     default = 1 if frame.height >= 720 else 6
     return _MATRICES.get(frame.colorspace, _MATRICES[default])
 
 
 def is_hdr(frame: av.VideoFrame) -> bool:
-    """Tell whether the frame's transfer is PQ or HLG."""
+    """Return whether the frame's transfer is PQ or HLG."""
     return frame.color_trc in (PQ, HLG)
 
 
 def bit_depth(frame: av.VideoFrame) -> int:
-    """Tell the bits of the deepest component."""
+    """Return the number of bits of the deepest component."""
     return max(c.bits for c in frame.format.components)
 
 
 def is_transparent(frame: av.VideoFrame) -> bool:
-    """Tell whether some pixel of the frame is not opaque."""
+    """Return whether a pixel of the frame is not opaque."""
     if not any(c.is_alpha for c in frame.format.components):
         return False
     return frame.reformat(format='rgba').to_ndarray()[..., 3].min() < 255
 
 
 def conversion_notes(frame: av.VideoFrame) -> list[str]:
-    """Name each conversion that `to_rgb` makes of this frame, a line each."""
+    """List the conversions that `to_rgb` makes, one line each."""
     notes, depth = [], bit_depth(frame)
     if is_hdr(frame):
         name = 'PQ' if frame.color_trc == PQ else 'HLG'
@@ -159,28 +160,28 @@ def _turning_notes(frame: av.VideoFrame) -> list[str]:
     if matrix is None or np.allclose(matrix, np.eye(2), atol=1e-3):
         return []
     turn, mirror = rotation(frame), np.linalg.det(matrix) < 0
-    how = f'turned {turn} degrees clockwise'
-    notes = [f'frames are {how} as the file asks']
+    notes = [f'frames are turned {turn} degrees clockwise as the file says']
     if mirror:
-        notes = ['frames are mirrored and turned as the file asks']
+        notes = ['frames are mirrored and turned as the file says']
     if not _is_right_angle(matrix):
         notes.append('rotation is rounded to a multiple of 90 degrees')
     return notes
 
 
 def rotation(frame: av.VideoFrame) -> int:
-    """Tell by how many degrees clockwise a frame is turned upright."""
+    """Return by how many degrees clockwise a frame is turned upright."""
     return round(-frame.rotation / 90) * 90 % 360
 
 
 def display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
-    """Read the 2 x 2 part of the frame's display matrix, None where absent.
+    """Read the upper left 2 x 2 of a frame's display matrix; None without it.
 
-    Row i holds the displayed (x, y) of one step along stored axis i, where
-    axis 0 is x and axis 1 is y.
+    Row i holds the displayed (x, y) of one step along stored axis i; axis 0
+    is x and axis 1 is y.
     """
     try:
-        kept: list[Any] = list(frame.side_data)
+        # PyAV's stubs call it a mapping
+        kept = cast(list[SideData], list(frame.side_data))
     except ValueError:  # PyAV 18 does not know the type of EXIF data
         return _exif_matrix(frame)
     for data in kept:
@@ -203,7 +204,7 @@ def orient(image: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
 
     Args:
         image: stored pixels, (h, w, ...).
-        matrix: of `display_matrix`, or None for no change.
+        matrix: result of `display_matrix`.
     """
     if matrix is None:
         return image
@@ -216,14 +217,14 @@ def orient(image: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
 
 
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """Tell width and height of a frame once it is turned upright."""
+    """Return width and height of a frame after turning it upright."""
     if _is_transposed(display_matrix(frame)):
         return frame.height, frame.width
     return frame.width, frame.height
 
 
 def upright_aspect(frame: av.VideoFrame, ratio: Fraction) -> Fraction:
-    """Turn a stored pixel aspect ratio, width over height, upright."""
+    """Return a pixel's upright aspect ratio, width over height."""
     return 1 / ratio if _is_transposed(display_matrix(frame)) else ratio
 
 
@@ -240,9 +241,10 @@ def _is_right_angle(matrix: np.ndarray | None) -> bool:
 def tone_map(image: np.ndarray, transfer: int) -> np.ndarray:
     """Map HDR BT.2020 to SDR BT.709, (H, W, 3) uint8.
 
-    Diffuse white (203 cd/m2) goes to SDR white; a pixel's largest component
-    is kept up to 0.75 of it and rolled off hyperbolically above, so that hue
-    stays. SDR is encoded for a display of gamma 2.4.
+    Diffuse white (203 cd/m2) becomes SDR white. A pixel's largest component
+    is kept up to 0.75 of it and compressed hyperbolically above, and the
+    other two are scaled with it, which keeps the hue. SDR is encoded for a
+    display of gamma 2.4.
 
     Args:
         image: PQ or HLG R'G'B', (H, W, 3) uint16, full range.

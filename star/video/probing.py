@@ -1,4 +1,4 @@
-"""Describe a video, an image or a folder of images without reading it all."""
+"""`probe`: describes a video from its header and first frame."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from star.video.info import (
     VideoInfo,
 )
 
-_BELIEVABLE_RATE = 240  # above it the container's word is checked
+_MAX_TRUSTED_RATE = 240  # a higher one is compared with the timestamps
 INTERLACED_NOTE = (
     'interlaced video is deinterlaced (bwdif, one frame for each frame)'
 )
@@ -68,7 +68,8 @@ def _probe_folder(path: Path, rate: Fraction) -> VideoInfo:
     visible = [p for p in path.iterdir() if not p.name.startswith('.')]
     others = len(visible) - len(images)
     first = probe(images[0])
-    notes = (f'{others} of its entries are no images',) if others else ()
+    note = f'entries of the folder that are not images: {others}'
+    notes = (note,) if others else ()
     return replace(
         first,
         path=path,
@@ -114,7 +115,7 @@ def _describe(decoder: Decoder, frame: av.VideoFrame) -> VideoInfo:
 
 
 def missing_times_note(fps: Fraction | None) -> str:
-    """Say at which rate frames without timestamps are taken to be."""
+    """Return the note about frames without timestamps."""
     return f'timestamps are missing: {float(fps or 25):.5g} fps are assumed'
 
 
@@ -137,13 +138,13 @@ def _notes(
 
 
 def _is_timed(decoder: Decoder) -> bool:
-    """Tell whether timestamps can be used; AVI's are guessed from its rate."""
+    """Return whether the timestamps are usable; AVI has guesses."""
     still = decoder.is_image or decoder.stream.duration == 0
     return not still and decoder.container.format.name != 'avi'
 
 
 def _start(decoder: Decoder) -> Fraction:
-    """Find the earliest start of video and audio, in seconds."""
+    """Return the earliest start of video and audio in seconds."""
     streams = [decoder.stream, *decoder.container.streams.audio]
     starts = [
         s.start_time * s.time_base
@@ -156,7 +157,7 @@ def _start(decoder: Decoder) -> Fraction:
 def _rate(decoder: Decoder) -> Fraction | None:
     stream = decoder.stream
     rate = stream.average_rate or stream.guessed_rate
-    if rate and rate <= _BELIEVABLE_RATE:
+    if rate and rate <= _MAX_TRUSTED_RATE:
         return Fraction(rate)
     return _measured_rate(decoder.path) or rate
 
@@ -174,7 +175,7 @@ def _measured_rate(path: Path) -> Fraction | None:
 
 
 def _length(decoder: Decoder, fps: Fraction | None) -> int | None:
-    """Tell or estimate the number of frames that will be shown."""
+    """Return or estimate the number of frames that will be shown."""
     stream, container = decoder.stream, decoder.container
     if stream.frames:
         hidden = sum(entry.is_discard for entry in stream.index_entries)

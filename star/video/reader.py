@@ -26,20 +26,20 @@ _Note = Callable[[str], None]
 
 
 class VideoReader:
-    """Iterate over a video's frames, one in memory at a time.
+    """Reads a video frame by frame; one frame is in memory at a time.
 
     Each iteration starts from the first frame. `info` describes the video;
-    `notes` says what reading changes, and grows while frames are read.
+    `notes` lists what reading changes and grows while frames are read.
 
     Args:
         path: a video, an image, or a folder of images in natural order.
-        num_frames: how many frames to read at most; None for all.
-        allow_partial: give what can be decoded of a damaged file.
+        num_frames: largest number of frames to read; None for all.
+        allow_partial: read what decodes of a damaged file.
         fps: frames per second of a folder of images; None takes 25.
 
     Raises:
-        VideoError: on opening or iterating, a file that is no video, or of
-            which only part can be decoded unless `allow_partial`.
+        VideoError: at construction or during iteration, the file is not a
+            video, or is damaged without `allow_partial`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class VideoReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What reading has changed so far, a sentence each."""
+        """Return what reading has changed so far, one sentence each."""
         return tuple(self._notes)
 
     def __enter__(self) -> 'VideoReader':
@@ -107,7 +107,7 @@ class VideoReader:
             self._notes.append(text)
 
     def _refuse(self, reason: str) -> None:
-        """Raise, or only take note where part of a video is allowed."""
+        """Raise an error, or only note it with `allow_partial`."""
         if not self.allow_partial:
             raise VideoError(
                 f'{self.info.path}: {reason}; '
@@ -137,7 +137,7 @@ class VideoReader:
                 if decoder.error and not self.allow_partial:
                     break
                 yield frame
-            deque(frames, maxlen=0)  # after damage: count what is whole
+            deque(frames, maxlen=0)  # after damage: count the good frames
         finally:
             decoder.close()
             if decoder.error and self.allow_partial:
@@ -163,12 +163,12 @@ def count_frames(
 ) -> int:
     """Decode a video without converting it, and count its frames.
 
-    Tells early, and cheaply beside any restoration, whether all can be read.
+    It finds damage before a restoration, at a small share of its time.
 
     Args:
         path: a video, an image, or a folder of images.
-        num_frames: how many frames to decode at most; None for all.
-        allow_partial: count what can be decoded of a damaged file.
+        num_frames: largest number of frames to decode; None for all.
+        allow_partial: count what decodes of a damaged file.
 
     Raises:
         VideoError: as `VideoReader`.
@@ -190,7 +190,7 @@ def _describe_damage(decoder: Decoder) -> str:
 def _retime(
     frames: Iterable[av.VideoFrame], info: VideoInfo, note: _Note
 ) -> Iterator[_Timed]:
-    """Pair frames with rising times; each stays until the next one comes."""
+    """Pair frames with rising times; each lasts until the next one."""
     held: _Timed | None = None
     for frame in frames:
         time = _timestamp(frame, info)
@@ -220,7 +220,7 @@ def _own_duration(frame: av.VideoFrame, info: VideoInfo) -> Fraction:
 
 
 def _deinterlace(timed: Iterable[_Timed], note: _Note) -> Iterator[_Timed]:
-    """Send frames through bwdif from the first interlaced one on."""
+    """Filter frames with bwdif from the first interlaced one on."""
     graph: av.filter.Graph | None = None
     waiting: deque[tuple[Fraction, Fraction]] = deque()
     for i, (frame, time, duration) in enumerate(timed):

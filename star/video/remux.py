@@ -1,4 +1,4 @@
-"""Copy audio and subtitle packets of one file into another, unchanged."""
+"""`StreamCopier`: copies audio and subtitles of one file into another."""
 
 import io
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ _OWN_METADATA = ('encoder', 'major_brand', 'minor_version', 'duration')
 
 
 class StreamCopier:
-    """Feed a file's audio and subtitles to an output, along with its video.
+    """Copies a file's audio and subtitle packets into an output, unchanged.
 
     Args:
-        source: file that they come from.
-        output: container that they go to; its video stream exists already.
-        start: seconds on the source's clock which are zero in the output.
+        source: file to copy from.
+        output: container to copy to; its video stream exists already.
+        start: seconds on the source's clock that are zero in the output.
 
     Attributes:
-        notes: which streams are not copied and why, a sentence each.
+        notes: which streams are not copied and why, one sentence each.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class StreamCopier:
         self._input.close()
 
     def copy_until(self, time: Fraction) -> None:
-        """Copy the packets which begin by a time, in output seconds."""
+        """Copy the packets that begin up to a time, in output seconds."""
         while self._next is not None and self._time(self._next) <= time:
             self._copy(self._next)
             self._next = next(self._packets, None)
 
     def copy_rest(self, end: Fraction | None) -> None:
-        """Copy what is left, or only what begins before `end` seconds."""
+        """Copy the remaining packets, or those that begin before `end` s."""
         while self._next is not None:
             time = self._time(self._next)
             if end is not None and time >= end + _LATE:
@@ -136,7 +136,7 @@ def _clean(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _refusal(output_format: str, stream: av.stream.Stream) -> str:
-    """Say why a format cannot hold a stream; empty where it can."""
+    """Return why a format cannot hold a stream, or ''."""
     if stream.type != 'attachment' and stream.codec_context is None:
         return 'its codec is unknown'
     trial = av.open(io.BytesIO(), 'w', format=output_format)

@@ -1,4 +1,4 @@
-"""Where a writer's frames go: a video, a folder of PNGs, or one image."""
+"""Sinks of a `VideoWriter`: a video, a folder of PNGs, or one image."""
 
 import re
 import shutil
@@ -20,11 +20,11 @@ from star.video.remux import StreamCopier
 FRAME_NAME = re.compile(r'\d{8}\.png')  # of a folder's images
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _MAX_DELAY = 60  # seconds; no encoder reorders by that much
-_APPLE = ('mp4', 'mov', 'ipod')  # there HEVC must be called hvc1
+_APPLE = ('mp4', 'mov', 'ipod')  # Apple's players want the tag hvc1
 
 
 class Sink(Protocol):
-    """Takes frames; the result exists whole after `finish` or not at all."""
+    """Writes frames to a temporary path; complete after `finish`."""
 
     notes: list[str]
 
@@ -37,43 +37,43 @@ class Sink(Protocol):
         """Append a frame."""
 
     def finish(self) -> None:
-        """Complete the temporary result and bring it to the disk."""
+        """Complete the temporary result."""
 
     def discard(self) -> None:
         """Remove the temporary result."""
 
 
 class VideoSink:
-    """Encode frames, and copy the source's audio and subtitles.
+    """Encodes frames and copies the source's audio and subtitles.
 
     Args:
-        part: temporary file; its suffix chooses the container.
+        path: temporary file; its suffix chooses the container.
         encoding: settings of the encoder.
-        source: where the streams come from; None for no streams.
+        source: video whose streams are copied; None for no streams.
         trim: end the streams with the video.
     """
 
     def __init__(
         self,
-        part: Path,
+        path: Path,
         encoding: Encoding,
         source: VideoInfo | None,
         trim: bool,
     ) -> None:
         self.notes: list[str] = []
-        self._part, self._encoding, self._trim = part, encoding, trim
+        self._path, self._encoding, self._trim = path, encoding, trim
         self._source = source
         self._copier: StreamCopier | None = None
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
         try:
-            self._output = av.open(file_url(part), 'w')
+            self._output = av.open(file_url(path), 'w')
             stream = self._output.add_stream(
                 encoding.codec, rate=encoding.rate
             )
         except ValueError as error:
-            reason = f'{part.suffix} cannot hold {encoding.codec}'
+            reason = f'{path.suffix} cannot hold {encoding.codec}'
             raise VideoError(f'{reason} ({error})') from error
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -102,7 +102,7 @@ class VideoSink:
         base = self._encoding.time_base
         pts = round(time / base)
         if self._last is not None and pts <= self._last:
-            pts = self._last + 1  # two times in one tick of the clock
+            pts = self._last + 1  # two frames in one tick of the clock
         frame = pixels.to_yuv(image, self._encoding.pix_fmt)
         frame.pts, frame.time_base = pts, base
         self._durations[pts] = max(1, round(duration / base))
@@ -112,7 +112,7 @@ class VideoSink:
             self._copier.copy_until(time)
 
     def finish(self) -> None:
-        """Encode what is waiting, copy what is left, close the file."""
+        """Encode delayed frames, copy the rest of the streams, close."""
         self._mux(self._stream.encode(None))
         if self._copier is not None:
             self._copier.copy_rest(self._end if self._trim else None)
@@ -135,58 +135,60 @@ class VideoSink:
         """Close and remove the temporary file."""
         if self._copier is not None:
             self._copier.close()
-        with suppress(*_FAILURES):  # it is thrown away
+        with suppress(*_FAILURES):  # the file is removed anyway
             self._output.close()
-        self._part.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 class FolderSink:
-    """Write numbered PNGs into a temporary folder.
+    """Writes numbered PNGs into a temporary folder.
 
     Args:
-        part: temporary folder.
-        source: where the frames come from, for what is lost on the way.
+        path: temporary folder.
+        source: video that the frames come from; `notes` list what is lost.
     """
 
-    def __init__(self, part: Path, source: VideoInfo | None) -> None:
+    def __init__(self, path: Path, source: VideoInfo | None) -> None:
         self.notes = _losses(source, 'a folder of images')
-        self._part, self._count = part, 0
+        self._path, self._count = path, 0
 
     def begin(self) -> None:
         """Create the temporary folder."""
-        self._part.mkdir()
+        self._path.mkdir()
 
     def write(
         self, image: np.ndarray, time: Fraction, duration: Fraction
     ) -> None:
         """Write one PNG."""
-        _write_image(self._part / f'{self._count:08d}.png', image)
+        _write_image(self._path / f'{self._count:08d}.png', image)
         self._count += 1
 
     def finish(self) -> None:
-        """Have nothing to complete: each file is on the disk."""
+        """Do nothing: all files are complete."""
 
     def discard(self) -> None:
         """Remove the temporary folder."""
-        shutil.rmtree(self._part, ignore_errors=True)
+        shutil.rmtree(self._path, ignore_errors=True)
 
 
 class ImageSink:
-    """Write a single frame as an image.
+    """Writes a single frame as an image.
 
     Args:
-        part: temporary file; its suffix chooses the format.
-        source: where the frame comes from, for what is lost on the way.
+        path: temporary file; its suffix chooses the format.
+        source: video that the frame comes from; `notes` list what is lost.
     """
 
-    def __init__(self, part: Path, source: VideoInfo | None) -> None:
+    def __init__(self, path: Path, source: VideoInfo | None) -> None:
         self.notes = _losses(source, 'an image')
-        self._part, self._written = part, False
-        if not cv2.haveImageWriter(f'x{part.suffix}'):
-            raise VideoError(f'{part.suffix}: images cannot be written so')
+        self._path, self._written = path, False
+        if not cv2.haveImageWriter(f'x{path.suffix}'):
+            raise VideoError(
+                f'{path.suffix}: no image format that can be written'
+            )
 
     def begin(self) -> None:
-        """Have nothing to begin."""
+        """Do nothing: `write` creates the file."""
 
     def write(
         self, image: np.ndarray, time: Fraction, duration: Fraction
@@ -194,18 +196,18 @@ class ImageSink:
         """Write the frame."""
         if self._written:
             raise VideoError(
-                f'{self._part.suffix} takes a single frame; for more name a '
+                f'{self._path.suffix} holds a single frame; for more, name a '
                 'folder or a video'
             )
-        _write_image(self._part, image)
+        _write_image(self._path, image)
         self._written = True
 
     def finish(self) -> None:
-        """Have nothing to complete: the file is on the disk."""
+        """Do nothing: the file is complete."""
 
     def discard(self) -> None:
         """Remove the temporary file."""
-        self._part.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 def _write_image(path: Path, image: np.ndarray) -> None:

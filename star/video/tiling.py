@@ -1,4 +1,4 @@
-"""Overlapping tiles in space, and the weights that stitch them."""
+"""Overlapping tiles in space, and the weights that blend them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Tile:
 
     Args:
         top: first row.
-        bottom: row after the last.
+        bottom: row after the last one.
         left: first column.
-        right: column after the last.
-        weight: share of this tile in the stitched frame,
+        right: column after the last one.
+        weight: weight of the tile at each pixel of the frame,
             (bottom - top, right - left) float32.
     """
 
@@ -44,9 +44,9 @@ def plan_tiles(
     Args:
         height: rows of the frame.
         width: columns of the frame.
-        size: side of a tile, or its height and width; per axis it becomes
-            the largest allowed side that is no longer. A frame's axis no
-            longer than `size` is spanned by one tile, whatever its length.
+        size: side of a tile, or its height and width. Each axis takes the
+            largest allowed side up to it. An axis of the frame that is no
+            longer than `size` has one tile, whatever its length.
         overlap: least number of pixels that neighbours share, or that of
             rows and that of columns.
         multiple: a tile's (height, width) is k * multiple + remainder.
@@ -82,10 +82,10 @@ def plan_tiles(
 
 
 def both_axes(size: TileSize) -> tuple[int, int]:
-    """Return a height and a width: both are one number, if only one is given.
+    """Return the height and the width that a size stands for.
 
     Args:
-        size: a number for both axes, or one for each.
+        size: one number for both axes, or one for each.
     """
     if isinstance(size, int):
         return size, size
@@ -94,13 +94,13 @@ def both_axes(size: TileSize) -> tuple[int, int]:
 
 
 def cut_tile(x: Tensor, tile: Tile, up: int = 1, down: int = 1) -> Tensor:
-    """Return what a tile covers, a view, where frames have another size.
+    """Cut a tile out of frames, as a view.
 
     Args:
         x: frames, (..., H, W).
-        tile: planned on frames of another size or the same.
-        up: `x` has up / down times the pixels of an axis.
-        down: see `up`.
+        tile: planned for frames whose sides are down / up times as long.
+        up: see `tile`.
+        down: see `tile`.
     """
     rows = slice(tile.top * up // down, tile.bottom * up // down)
     columns = slice(tile.left * up // down, tile.right * up // down)
@@ -108,11 +108,11 @@ def cut_tile(x: Tensor, tile: Tile, up: int = 1, down: int = 1) -> Tensor:
 
 
 def stitch_tiles(pieces: Iterable[Tensor], tiles: list[Tile]) -> Tensor:
-    """Sum the weighted tiles up in float32, where the first one lives.
+    """Sum the weighted tiles in float32, on the device of the first one.
 
     Args:
-        pieces: (..., h, w), one per tile; may be computed one by one.
-        tiles: as of `plan_tiles`, for frames of the pieces' size.
+        pieces: pixels of each tile, (..., h, w); may be an iterator.
+        tiles: result of `plan_tiles` for the frames.
 
     Returns:
         The frames, (..., H, W).

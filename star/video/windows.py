@@ -1,4 +1,4 @@
-"""Overlapping windows in time, and the weights that stitch them."""
+"""Overlapping windows in time, and the weights that blend them."""
 
 import math
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ def plan_windows(
         overlap: least number of frames that neighbours share, < size.
 
     Returns:
-        Windows [start, end) in order: each exactly `size` long, the last one
-        moved back to end at `length`; one window (0, length) where `length`
-        does not exceed `size`.
+        Windows [start, end) in order, each `size` long; the last one is
+        moved back to end at `length`. One window (0, length) if `length` is
+        at most `size`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -39,11 +39,11 @@ def plan_windows(
 
 
 def official_windows(length: int, size: int) -> list[tuple[int, int]]:
-    """Cover a length as the official code does: half overlap, longer tail.
+    """Cover a length as the official code does: half overlap, last longer.
 
-    Neighbours share size // 2 frames; what is left is one window as soon as
-    it has at most 1.25 `size` frames. The official code fails where that is
-    so at once (`size` < `length` <= 1.25 `size`); here one window results.
+    Neighbours share size // 2 frames; the rest becomes one window once it has
+    at most 1.25 `size` frames. The official code fails if that holds from
+    the start (`size` < `length` <= 1.25 `size`); here it gives one window.
 
     Raises:
         ValueError: an argument is not positive.
@@ -60,14 +60,14 @@ def official_windows(length: int, size: int) -> list[tuple[int, int]]:
 def blend_weights(
     length: int, windows: Sequence[tuple[int, int]], mode: str
 ) -> list[Tensor]:
-    """Weigh windows such that the weights sum to 1 at every position.
+    """Compute weights of windows that sum to 1 at every position.
 
     Args:
-        length: of the whole that the windows cover.
+        length: number of positions that the windows cover.
         windows: [start, end) in order, starts and ends increasing, without
             gaps from 0 to `length`.
-        mode: 'cut' for 0 and 1, changing at the middle of each overlap;
-            'smooth' for cosine ramps over the overlaps.
+        mode: 'cut' for weights of 0 and 1 that change at the middle of each
+            overlap; 'smooth' for cosine ramps over the overlaps.
 
     Returns:
         One float32 vector per window, as long as the window.
@@ -102,7 +102,7 @@ def _cut_weights(windows: Sequence[tuple[int, int]]) -> list[Tensor]:
 
 
 def _ramp_weights(windows: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Ramps over each window's overlap with its neighbours, not normalised."""
+    """Compute weights with a ramp over each overlap, not normalised."""
     weights = [
         torch.ones(end - start, dtype=torch.float64) for start, end in windows
     ]
@@ -116,7 +116,7 @@ def _ramp_weights(windows: Sequence[tuple[int, int]]) -> list[Tensor]:
 
 
 def _ramp(length: int) -> Tensor:
-    """Rise from near 0 to near 1; with its mirror image it sums to 1."""
+    """Compute a ramp from 0 to 1; it and its mirror image sum to 1."""
     x = (torch.arange(length, dtype=torch.float64) + 0.5) / length
     return torch.sin(x * (math.pi / 2)).square()
 

@@ -1,4 +1,4 @@
-"""Write frames to a video with its sound, to a folder of PNGs, or an image."""
+"""`VideoWriter`: writes a video with sound, a folder of PNGs or an image."""
 
 import os
 from fractions import Fraction
@@ -23,29 +23,29 @@ _FAILURES = (av.FFmpegError, OSError, ValueError)
 
 
 class VideoWriter:
-    """Write frames under a temporary name, renamed once all are there.
+    """Writes frames under a temporary name and renames the complete result.
 
     A path that ends in `/`, has no suffix or is a folder becomes a folder of
-    PNGs; an image's suffix takes a single frame; anything else is a video.
-    Use it as a context manager: leaving it by an exception, or without a
-    frame, leaves no file behind. Everything asked for is checked on
-    construction.
+    PNGs; with an image's suffix it takes one frame; any other is a video. Use
+    the writer as a context manager: after an exception, or without a frame,
+    no file is left. All arguments are checked at construction.
 
     Args:
-        path: where the result goes.
+        path: the result.
         width: of the frames, pixels.
         height: of the frames, pixels.
-        source: video that the frames come from: its clock, pixel aspect,
-            colour tags, audio and subtitles are kept; None for none.
+        source: video that the frames come from; its clock, pixel aspect,
+            colour tags, audio and subtitles are kept. None for no source.
         codec: FFmpeg's name of the encoder.
         crf: constant rate factor, for encoders that have one.
         pix_fmt: pixel format; None takes yuv420p, or the encoder's first.
-        overwrite: allow an existing result to be replaced.
-        trim_streams: end audio and subtitles with the video, for when only
-            the first frames of the source are written.
+        overwrite: replace an existing result.
+        trim_streams: end audio and subtitles with the video; for the first
+            frames of a longer source.
 
     Raises:
-        VideoError: the result exists, or cannot be written as asked.
+        VideoError: the result exists, or cannot be written with these
+            arguments.
     """
 
     def __init__(
@@ -66,22 +66,24 @@ class VideoWriter:
         self.num_frames = 0
         self._notes: list[str] = []
         self._check(source)
-        self._part = temporary_path(self.path, keep_suffix=True)
+        self._temporary = temporary_path(self.path, keep_suffix=True)
         self._sink: Sink
         if kind == 'video':
             encoding, notes = plan_encoding(
                 codec, pix_fmt, self.size, crf, source
             )
             self._notes += notes
-            self._sink = VideoSink(self._part, encoding, source, trim_streams)
+            self._sink = VideoSink(
+                self._temporary, encoding, source, trim_streams
+            )
         elif kind == 'folder':
-            self._sink = FolderSink(self._part, source)
+            self._sink = FolderSink(self._temporary, source)
         else:
-            self._sink = ImageSink(self._part, source)
+            self._sink = ImageSink(self._temporary, source)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the result lacks or has changed, a sentence each."""
+        """Return what the result lacks or changes, one sentence each."""
         return (*self._notes, *self._sink.notes)
 
     def __enter__(self) -> 'VideoWriter':
@@ -107,7 +109,7 @@ class VideoWriter:
                 raise VideoError(f'{self.path}: no frame to write')
             self._sink.finish()
             self._check(None)
-            move(self._part, self.path)
+            move(self._temporary, self.path)
         except BaseException as failure:
             self._sink.discard()
             self._raise_failure(failure)
@@ -119,9 +121,9 @@ class VideoWriter:
         """Append a frame.
 
         Args:
-            image: pixels, (H, W, 3) uint8 RGB, of the size given before.
-            time: seconds at which it appears, later than the last one.
-            duration: seconds that it stays, > 0.
+            image: pixels, (H, W, 3) uint8 RGB, of the writer's size.
+            time: seconds since the start, later than the frame before.
+            duration: seconds on screen, > 0.
         """
         width, height = self.size
         if image.shape != (height, width, 3) or image.dtype != np.uint8:
@@ -137,7 +139,7 @@ class VideoWriter:
         self.num_frames += 1
 
     def _raise_failure(self, error: BaseException) -> None:
-        """Raise a `VideoError` for what the system or FFmpeg refuses."""
+        """Raise a `VideoError` for an error of the system or of FFmpeg."""
         if isinstance(error, VideoError) or not isinstance(error, _FAILURES):
             return
         reason = explain(error)
@@ -169,7 +171,7 @@ def _kind(path: str | os.PathLike) -> str:
 
 
 def _check_folder(path: Path, overwrite: bool) -> None:
-    """Refuse to replace a folder that holds anything but our own frames."""
+    """Check that a folder holds nothing but frames that we wrote."""
     names = os.listdir(path)
     if names and not overwrite:
         raise VideoError(

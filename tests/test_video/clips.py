@@ -6,6 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from star.video.io import VideoReader
+
 RATE = 25
 AUDIO_RATE = 48000
 
@@ -140,3 +142,8 @@ def ramp(count: int):
     """Make a grey frame of each brightness, to recognise frames by."""
     levels = np.linspace(40, 220, count).round().astype(np.uint8)
     return [np.full((48, 64, 3), level, np.uint8) for level in levels]
+
+
+def images(path, **options):
+    with VideoReader(path, **options) as reader:
+        return np.stack([frame.image for frame in reader])

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from star.video.io import VideoError, VideoReader, VideoWriter, probe
+from tests.paths import ROOT
 from tests.test_video.clips import (
     RATE,
     add_srt,
@@ -310,9 +311,8 @@ with VideoWriter(sys.argv[1], 64, 48) as writer:
 @pytest.mark.parametrize('name', ['a.mp4', 'a'])
 def test_kill_leaves_no_file_under_the_name(tmp_path, name):
     command = [sys.executable, '-c', KILLED, str(tmp_path / name)]
-    root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, cwd=root
+        command, stdout=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout.readline() == b'writing\n'
         clock.sleep(0.1)
