@@ -145,4 +145,4 @@ def test_weights_are_the_published_ones(model: dict[str, Any]):
     entry = FILES.get(getattr(build(config_name(model)), 'weights', None))
     if entry is None:
         pytest.skip('no published file of a method to compare with')
-    assert entry.url == model['Weights'] or model['Weights'] in entry.page
+    assert entry.url == model['Weights'] or model['Weights'] in entry.source

@@ -15,7 +15,7 @@ weights = dict(
             'work_dirs/cogvideox_2b star_cogvideox_2b.safetensors '
             '--base cogvideox_2b.safetensors'
         ),
-        made_from='a training of this config',
+        source='a training of this config',
     ),
     vae=dict(
         repo='zai-org/CogVideoX-2b',
@@ -38,7 +38,7 @@ start_weights = dict(
             'python tools/model_converters/convert_star_cogvideox.py '
             'transformer cogvideox_2b.safetensors'
         ),
-        made_from='https://huggingface.co/zai-org/CogVideoX-2b',
+        source='https://huggingface.co/zai-org/CogVideoX-2b',
     ),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -14,9 +14,7 @@ weights = dict(
             'python tools/model_converters/convert_star_cogvideox.py '
             'mp_rank_00_model_states.pt star_cogvideox_5b.safetensors'
         ),
-        made_from=(
-            'https://huggingface.co/SherryX/STAR (CogVideoX-5B-based/1)'
-        ),
+        source=('https://huggingface.co/SherryX/STAR (CogVideoX-5B-based/1)'),
     ),
     vae=dict(
         repo='zai-org/CogVideoX-5b',
@@ -41,7 +39,7 @@ start_weights = dict(
             'python tools/model_converters/convert_star_cogvideox.py '
             'transformer cogvideox_5b.safetensors'
         ),
-        made_from='https://huggingface.co/zai-org/CogVideoX-5b',
+        source='https://huggingface.co/zai-org/CogVideoX-5b',
     ),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=8)

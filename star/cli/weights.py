@@ -6,11 +6,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from star.apis.inference.weights import WeightFile, find_local
 from star.evaluation import weight_files as metric_files
 from star.models.editors import weight_files as baseline_files
-from star.utils import weight_files
 from star.utils.paths import config_root
+from star.utils.weight_files import WeightFile, find_local
 
 Row = tuple[str, Path | None, str]  # name, place, how to get it
 
@@ -34,8 +33,9 @@ def _configs() -> Iterator[Row]:
             file = WeightFile(**entry)
             hint = f'downloaded from {file.repo} when it is first used'
             if file.made_by:
-                hint = f'{file.made_by}, from {file.made_from}'
-            yield f'{path.stem}: {file.name}', find_local(file), hint
+                hint = f'{file.made_by}, from {file.source}'
+            place = find_local(file, verify=False)
+            yield f'{path.stem}: {file.name}', place, hint
 
 
 def _entries(wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -43,13 +43,13 @@ def _entries(wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*parts, *wanted.get('variants', {}).values()]
 
 
-def _published(table: weight_files.Table) -> Iterator[Row]:
-    for name, entry in table.items():
-        hint = f'get it from {entry.page}' if entry.page else 'made by hand'
-        if entry.url:
-            hint = f'downloaded from {entry.url} when it is first used'
+def _published(table: Mapping[str, WeightFile]) -> Iterator[Row]:
+    for name, file in table.items():
+        hint = f'get it from {file.source}' if file.source else 'made by hand'
+        if file.url:
+            hint = f'downloaded from {file.url} when it is first used'
         try:
-            place = weight_files.find_local(table, name, None)
+            place = find_local(file)
         except ValueError as error:  # another file of that name
             place, hint = None, str(error)
         yield name, place, hint

@@ -1,7 +1,7 @@
-"""Files of weights that metrics need: found, checked, read without code.
+"""Find the files of weights that metrics need.
 
-The file that is named is taken; else `star.utils.weight_files` finds the published
-one.
+A file that the user names is taken; else a published one is searched and
+downloaded.
 """
 
 from pathlib import Path
@@ -45,7 +45,7 @@ def find_any(
         ValueError: as for `find_weights`.
     """
     if path is None:
-        return find_file(FILES, names, weights_dir)
+        return find_file([FILES[name] for name in names], weights_dir)
     if not Path(path).is_file():
         raise ValueError(f'`weights`: there is no file {path}')
     return Path(path)

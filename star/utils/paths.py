@@ -34,6 +34,11 @@ def config_path(name: str) -> Path:
     return path
 
 
+def asset_folder() -> Path:
+    """Return the folder of the files that ship with the package."""
+    return _PACKAGE / 'assets'
+
+
 def asset_path(name: str) -> Path:
     """Find a file of `star/assets`, such as 'star_tiny_compact.safetensors'.
 
@@ -43,7 +48,7 @@ def asset_path(name: str) -> Path:
     Raises:
         ValueError: there is no such file.
     """
-    path = _PACKAGE / 'assets' / name
+    path = asset_folder() / name
     if not path.is_file():
         raise ValueError(f'`name` must be an asset, got {name!r}: no {path}')
     return path

@@ -1,22 +1,22 @@
-"""Published files of weights: found by name, checked, downloaded once.
+"""Published files of weights: found, downloaded once, verified.
 
-Searched in this order: the folder that is named, the cache of torch hub, the
-installed package that brings the file; else it is downloaded into the cache
-and its SHA-256 compared.
+A file is searched in the user's folder, in the cache of torch hub or of the
+Hugging Face hub, in the package that brings it, and in `star/assets`; else it
+is downloaded into the cache and its SHA-256 compared.
 """
 
-import hashlib
 import importlib.util
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import torch
+
+from star.utils.files import atomic_path, verify_sha256
+from star.utils.paths import asset_folder
 
 _TIMEOUT = 30  # seconds without an answer
 _BLOCK = 1 << 20
@@ -25,91 +25,131 @@ _HINT = 'put it into a folder and name that with `weights_dir`'
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A published file.
+    """A file of weights, and where it comes from.
 
     Args:
-        url: where it is downloaded; empty where only by hand.
-        sha256: of the file, or its beginning, which torchvision's names hold;
-            empty where it is not known.
+        file: its name, or its path within `repo`.
+        url: address of a direct download.
+        sha256: of its content, or the beginning of it; empty if unknown.
         licence: of the weights, as stated where they are published.
-        names: under which the same file goes about as well.
+        names: further names under which a user may have the file.
         package: module and path in it, where a package brings the file.
-        page: where to get it by hand, if there is no `url`.
+        repo: repository on the Hugging Face hub.
+        beside: names of further files that must lie in the same folder.
+        made_by: the command that makes the file; empty for one that is
+            published as it is.
+        source: where a person gets the file, or what `made_by` reads.
     """
 
-    url: str
-    sha256: str
-    licence: str
-    names: tuple[str, ...] = ()
+    file: str
+    url: str = ''
+    sha256: str = ''
+    licence: str = ''
+    names: Sequence[str] = ()
     package: tuple[str, str] | None = None
-    page: str = ''
+    repo: str = ''
+    beside: Sequence[str] = ()
+    made_by: str = ''
+    source: str = ''
 
-
-Table = Mapping[str, WeightFile]
+    @property
+    def name(self) -> str:
+        """The last part of `file`."""
+        return PurePath(self.file).name
 
 
 def find_file(
-    table: Table,
-    names: Sequence[str],
+    files: Sequence[WeightFile],
     folder: str | Path | None = None,
     hint: str = _HINT,
 ) -> Path:
     """Find a published file; download it where it is nowhere.
 
     Args:
-        table: all published files by name.
-        names: of files that do equally well, the preferred first; the last
-            can be downloaded.
+        files: files that do equally well, the preferred first; the last is
+            downloaded.
         folder: searched first.
-        hint: what to do, for the message where it cannot be had.
+        hint: what the reader of the error message can do.
 
     Raises:
-        ValueError: it is not found and cannot be downloaded, or a file of
-            the published name is not the published one.
+        ValueError: no file is found or can be downloaded, or a file of the
+            published name has another SHA-256.
     """
-    place = check_folder(folder)
-    for name in names:
-        if (found := find_local(table, name, place)) is not None:
+    folder = check_folder(folder)
+    for file in files:
+        if (found := find_local(file, folder)) is not None:
             return found
-    return _download(table, names[-1], place, hint)
+    file = files[-1]
+    where = f'in {folder} or the cache' if folder else 'in the cache'
+    if not file.url and not file.repo:
+        source = f'get it from {file.source}, ' if file.source else ''
+        raise ValueError(
+            f'`weights`: {file.name} is not {where}; {source}{hint}'
+        )
+    try:
+        return fetch(file)
+    except OSError as error:
+        raise ValueError(
+            f'`weights`: {file.name} is not {where} and cannot be downloaded '
+            f'from {file.url or file.repo} ({_reason(error)}); {hint}'
+        ) from error
 
 
-def find_local(table: Table, name: str, folder: Path | None) -> Path | None:
-    """Look for a published file without downloading it.
+def find_local(
+    file: WeightFile, folder: Path | None = None, verify: bool = True
+) -> Path | None:
+    """Look for a file without downloading it.
 
     Args:
-        table: all published files by name.
-        name: one of them.
-        folder: searched first, or None.
+        file: the file.
+        folder: searched first.
+        verify: compare its SHA-256, which takes seconds for each GB.
+
+    Returns:
+        Its path, or None where it is not on this machine.
 
     Raises:
-        ValueError: a file of that name is not the published one.
+        ValueError: a file of that name has another SHA-256.
     """
-    entry = table[name]
-    places = [cache_folder() / name]
-    if folder is not None:
-        places = [folder / n for n in (name, *entry.names)] + places
-    if (packaged := _packaged(entry)) is not None:
-        places.append(packaged)
-    for place in places:
-        if place.is_file():
-            _check(place, entry, file_digest(place))
-            return place
+    for path in _places(file, folder):
+        if path.is_file():
+            if verify:
+                _verify(path, file)
+            return path
     return None
 
 
+def fetch(file: WeightFile, offline: bool = False) -> Path:
+    """Return a file, downloaded if need be, with those beside it.
+
+    Args:
+        file: the file.
+        offline: do not connect to the Hugging Face hub.
+
+    Raises:
+        OSError: the file is not here and cannot be downloaded.
+        ValueError: the file has another SHA-256.
+    """
+    if file.repo:
+        path = _from_hub(file, offline)
+        _verify(path, file)
+        return path
+    found = find_local(file)
+    if found is not None:
+        return found
+    if not file.url:
+        raise FileNotFoundError(f'there is no file {file.file}')
+    path = cache_folder() / file.name
+    with atomic_path(path) as temporary:
+        with open(temporary, 'wb') as stream:
+            _download(file.url, stream)
+        _verify(temporary, file)
+    return path
+
+
 def cache_folder() -> Path:
-    """Name the folder that torch hub keeps checkpoints in."""
+    """Return the folder in which torch hub keeps checkpoints."""
     return Path(torch.hub.get_dir()) / 'checkpoints'
-
-
-def file_digest(path: str | Path) -> str:
-    """Compute the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def check_folder(weights_dir: str | Path | None) -> Path | None:
@@ -125,59 +165,58 @@ def check_folder(weights_dir: str | Path | None) -> Path | None:
     return Path(weights_dir)
 
 
-def _packaged(entry: WeightFile) -> Path | None:
-    """Find a file inside a package, without importing the package."""
-    if entry.package is None:
-        return None
-    module, relative = entry.package
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent / relative
+def _places(file: WeightFile, folder: Path | None) -> list[Path]:
+    places = []
+    if folder is not None:
+        places = [folder / name for name in (file.name, *file.names)]
+    if file.repo:
+        return places + _hub_places(file)
+    places.append(cache_folder() / file.name)
+    if file.package is not None:
+        module, path = file.package
+        spec = importlib.util.find_spec(module)  # imports nothing
+        if spec is not None and spec.origin is not None:
+            places.append(Path(spec.origin).parent / path)
+    return [*places, asset_folder() / file.file]
 
 
-def _check(path: Path, entry: WeightFile, digest: str) -> None:
-    if not digest.startswith(entry.sha256):
-        raise ValueError(
-            f'`weights`: {path} is not the published file: its SHA-256 is '
-            f'{digest}, not {entry.sha256}; remove it, or name it with '
-            '`weights` to use it all the same'
-        )
+def _hub_places(file: WeightFile) -> list[Path]:
+    from huggingface_hub import try_to_load_from_cache  # slow
+
+    path = try_to_load_from_cache(file.repo, file.file)
+    return [Path(path)] if isinstance(path, str) else []
 
 
-def _download(table: Table, name: str, folder: Path | None, hint: str) -> Path:
-    """Fetch a file into the cache; it appears there complete."""
-    entry = table[name]
-    where = f'in {folder} or {cache_folder()}' if folder else 'in the cache'
-    if not entry.url:
-        page = f'get it from {entry.page}, ' if entry.page else ''
-        raise ValueError(f'`weights`: {name} is not {where}; {page}{hint}')
+def _from_hub(file: WeightFile, offline: bool) -> Path:
+    from huggingface_hub import hf_hub_download  # slow
+
+    path = PurePath(file.file)
+    names = [path, *(path.with_name(name) for name in file.beside)]
+    first, *_ = [
+        hf_hub_download(file.repo, name.as_posix(), local_files_only=offline)
+        for name in names
+    ]
+    return Path(first)
+
+
+def _verify(path: Path, file: WeightFile) -> None:
+    if not file.sha256:
+        return
     try:
-        return _fetch(entry, cache_folder() / name)
-    except OSError as error:
-        reason = error.reason if type(error) is URLError else error
+        verify_sha256(path, file.sha256)
+    except ValueError as error:
         raise ValueError(
-            f'`weights`: {name} is not {where} and cannot be downloaded from '
-            f'{entry.url} ({reason}); {hint}'
+            f'`weights`: {error}; remove it, or name it with `weights` to use '
+            'it as it is'
         ) from error
 
 
-def _fetch(entry: WeightFile, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp('.part', target.name, target.parent)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            _copy(entry.url, file)
-        _check(Path(name), entry, file_digest(name))
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return target
-
-
-def _copy(url: str, file: BinaryIO) -> None:
+def _download(url: str, stream: BinaryIO) -> None:
     request = Request(url, headers={'User-Agent': 'star-vsr'})
     with urlopen(request, timeout=_TIMEOUT) as answer:
         while block := answer.read(_BLOCK):
-            file.write(block)
+            stream.write(block)
+
+
+def _reason(error: OSError) -> object:
+    return error.reason if type(error) is URLError else error

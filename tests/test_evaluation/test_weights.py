@@ -18,7 +18,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_a_named_file_goes_before_the_published_one(tmp_path, monkeypatch):
-    entry = WeightFile('', '', 'none')
+    entry = WeightFile('net.pth')
     monkeypatch.setitem(FILES, 'net.pth', entry)
     (tmp_path / 'net.pth').write_bytes(b'published')
     named = tmp_path / 'anything.bin'

@@ -10,19 +10,19 @@ from threading import Thread
 
 import pytest
 
-from star.utils.weight_files import WeightFile, file_digest, find_file
+from star.utils.paths import asset_path
+from star.utils.weight_files import WeightFile, fetch, find_file, find_local
 
 CONTENT = b'weights' * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
-Known = dict[str, WeightFile]
 
 
-def known(url: str, sha256: str = DIGEST, **more) -> Known:
-    return {'net.pth': WeightFile(url, sha256, 'none', **more)}
+def known(url: str, sha256: str = DIGEST, **more) -> WeightFile:
+    return WeightFile('net.pth', url, sha256, **more)
 
 
-def find(table: Known, folder: Path | None = None, **more) -> Path:
-    return find_file(table, ['net.pth'], folder, **more)
+def find(file: WeightFile, folder: Path | None = None, **more) -> Path:
+    return find_file([file], folder, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -49,18 +49,18 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 def test_downloads_once(tmp_path: Path, cache: Path, server: str):
     (tmp_path / 'served' / 'there.pth').write_bytes(CONTENT)
-    table = known(f'{server}/there.pth')
-    path = find(table)
+    file = known(f'{server}/there.pth')
+    path = find(file)
     assert path == cache / 'net.pth'
     assert path.read_bytes() == CONTENT
     (tmp_path / 'served' / 'there.pth').unlink()
-    assert find(table) == path
+    assert find(file) == path
     assert os.listdir(cache) == ['net.pth']
 
 
 def test_refuses_a_wrong_download(tmp_path: Path, cache: Path, server: str):
     (tmp_path / 'served' / 'there.pth').write_bytes(CONTENT[:-1])
-    with pytest.raises(ValueError, match='is not the published file'):
+    with pytest.raises(ValueError, match='SHA-256 is'):
         find(known(f'{server}/there.pth'))
     assert os.listdir(cache) == []
 
@@ -81,49 +81,88 @@ def test_tells_where_to_put_what_has_no_address(tmp_path: Path):
         find(known(''), tmp_path)
     rule = r'not in .*; get it from a\.org/b, use --weights'
     with pytest.raises(ValueError, match=rule):
-        find(known('', page='a.org/b'), tmp_path, hint='use --weights')
+        find(known('', source='a.org/b'), tmp_path, hint='use --weights')
 
 
 def test_order_of_places(tmp_path: Path, cache: Path):
-    table = known('', names=('other.pth',))
+    file = known('', names=('other.pth',))
     cache.mkdir(parents=True)
     (cache / 'net.pth').write_bytes(CONTENT)
-    assert find(table) == cache / 'net.pth'
+    assert find(file) == cache / 'net.pth'
     folder = tmp_path / 'folder'
     folder.mkdir()
-    assert find(table, folder) == cache / 'net.pth'
+    assert find(file, folder) == cache / 'net.pth'
     (folder / 'other.pth').write_bytes(CONTENT)
-    assert find(table, folder) == folder / 'other.pth'
+    assert find(file, folder) == folder / 'other.pth'
     (folder / 'net.pth').write_bytes(CONTENT)
-    assert find(table, folder) == folder / 'net.pth'
+    assert find(file, folder) == folder / 'net.pth'
 
 
 def test_refuses_another_file_of_that_name(tmp_path: Path):
     (tmp_path / 'net.pth').write_bytes(b'other')
-    with pytest.raises(ValueError, match=f'not the published .* not {DIGEST}'):
+    with pytest.raises(ValueError, match=f'net.pth: SHA-256 is .* {DIGEST}'):
         find(known(''), tmp_path)
 
 
 def test_a_prefix_of_the_digest_does(tmp_path: Path):
     (tmp_path / 'net.pth').write_bytes(CONTENT)
     found = find(known('', DIGEST[:8]), tmp_path)
-    assert file_digest(found) == DIGEST
+    assert found == tmp_path / 'net.pth'
 
 
 def test_finds_what_a_package_brings():
-    table = known('', '', package=('tests', 'paths.py'))
-    assert find(table).name == 'paths.py'
+    file = known('', '', package=('tests', 'paths.py'))
+    assert find(file).name == 'paths.py'
     with pytest.raises(ValueError, match='is not in'):
         find(known('', '', package=('no_such_package', 'paths.py')))
 
 
 def test_takes_the_first_that_is_there(tmp_path: Path):
-    table = known('') | {'better.pth': WeightFile('', '', 'none')}
+    files = [WeightFile('better.pth'), known('')]
     (tmp_path / 'net.pth').write_bytes(CONTENT)
-    names = ['better.pth', 'net.pth']
-    assert find_file(table, names, tmp_path).name == 'net.pth'
+    assert find_file(files, tmp_path).name == 'net.pth'
     (tmp_path / 'better.pth').write_bytes(b'any')
-    assert find_file(table, names, tmp_path).name == 'better.pth'
+    assert find_file(files, tmp_path).name == 'better.pth'
+
+
+def test_looking_without_verifying(tmp_path: Path):
+    (tmp_path / 'net.pth').write_bytes(b'other')
+    assert find_local(known(''), None) is None
+    found = find_local(known(''), tmp_path, verify=False)
+    assert found == tmp_path / 'net.pth'
+
+
+def test_a_file_that_ships_with_the_package():
+    name = 'star_tiny_compact.safetensors'
+    assert fetch(WeightFile(name)) == asset_path(name)
+    with pytest.raises(FileNotFoundError, match='no_such_file'):
+        fetch(WeightFile('no_such_file'))
+
+
+def test_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def download(repo: str, name: str, local_files_only: bool) -> str:
+        asked.append((repo, name, local_files_only))
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(CONTENT)
+        return str(path)
+
+    def look(repo: str, name: str) -> str | None:
+        path = tmp_path / name
+        return str(path) if path.is_file() else None
+
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', download)
+    monkeypatch.setattr('huggingface_hub.try_to_load_from_cache', look)
+    file = WeightFile('a/b.pt', repo='org/c', beside=['v'], sha256=DIGEST)
+    assert find_local(file) is None
+    assert fetch(file) == find_local(file) == tmp_path / 'a/b.pt'
+    assert fetch(file, offline=True) == tmp_path / 'a/b.pt'
+    names = [(name, offline) for _, name, offline in asked]
+    assert names == [(n, o) for o in (False, True) for n in ('a/b.pt', 'a/v')]
+    with pytest.raises(ValueError, match='SHA-256'):
+        fetch(WeightFile('a/b.pt', repo='org/c', sha256='0'))
 
 
 def test_refuses_a_folder_that_is_not_there(tmp_path: Path):

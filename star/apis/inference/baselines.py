@@ -1,11 +1,10 @@
-"""Find the files of weights of a method to compare with, and load them."""
+"""Finding and loading the weights of methods that name their files."""
 
 from pathlib import Path
 
 from mmengine.config import Config
-from torch import nn
 
-from star.models.editors import Baseline, NetworkBaseline
+from star.models.contracts import Restorer
 from star.models.editors.weight_files import FILES
 from star.registry import MODELS
 from star.utils.weight_files import find_file
@@ -13,25 +12,25 @@ from star.utils.weight_files import find_file
 _HINT = 'name the file, or a folder with it, with `weights`'
 
 
-def is_baseline(settings: Config) -> bool:
-    """Tell whether a config's model is a method to compare with.
+def names_files(settings: Config) -> bool:
+    """Return `names_files` of a config's model, before it is built.
 
     Args:
         settings: a config with `model`.
     """
     kind = MODELS.get(settings.model.get('type', ''))
-    return isinstance(kind, type) and issubclass(kind, Baseline)
+    return getattr(kind, 'names_files', False)
 
 
 def load_files(
-    model: nn.Module,
+    restorer: Restorer,
     source: str | Path | None = None,
     weights_dir: str | Path | None = None,
 ) -> list[Path]:
-    """Find the files that a baseline wants, and load them.
+    """Find the files that a restorer names, and load them.
 
     Args:
-        model: the baseline.
+        restorer: loads its `weight_files`.
         source: None for the files that its config names; a file, or the
             name of a published one, in place of the first of them; or a
             folder that is searched for them first.
@@ -44,22 +43,23 @@ def load_files(
         ValueError: a file is not found, cannot be downloaded or does not
             fit, or there is nothing to load it into.
     """
-    if not isinstance(model, NetworkBaseline):
+    method = type(restorer).__name__
+    names, folder = list(restorer.weight_files), weights_dir
+    if not names:
         if source is not None:
             raise ValueError(
-                f'`weights` means nothing to {type(model).__name__}, which '
-                f'has none, got {str(source)!r}'
+                f'`weights` means nothing to {method}, which has none, got '
+                f'{str(source)!r}'
             )
         return []
-    names, folder = list(model.wanted), weights_dir
     if source is not None:
         path = Path(source).expanduser()
         if path.is_dir():
             folder = path
         else:
             names[0] = str(path)
-    paths = [_find(name, folder, type(model).__name__) for name in names]
-    model.load_weights(*paths)
+    paths = [_find(name, folder, method) for name in names]
+    restorer.load_weights(*paths)
     return paths
 
 
@@ -70,7 +70,7 @@ def _find(name: str | None, folder: str | Path | None, method: str) -> Path:
             'random numbers'
         )
     if name in FILES:
-        return find_file(FILES, [name], folder, _HINT)
+        return find_file([FILES[name]], folder, _HINT)
     if not Path(name).is_file():
         raise ValueError(
             f'`weights`: there is no file {name}, and no published one of '

@@ -1,14 +1,10 @@
-"""Find, download and verify the files of weights that a config names."""
+"""Find the files of weights that a config names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import TypeVar
+from pathlib import Path
 
-from star.utils.files import verify_sha256
-from star.utils.paths import asset_path
+from star.utils.weight_files import WeightFile, fetch
 
-AnyPath = TypeVar('AnyPath', bound=PurePath)
 _FOLDERS = {
     'asset': '',
     'star': '',
@@ -18,34 +14,6 @@ _FOLDERS = {
 }
 # what a config's `weights` may hold besides entries of files
 _WORDS = ('variants', 'random')
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """One file of weights and where it comes from.
-
-    Args:
-        file: its path within the repository, or within `star/assets`.
-        repo: repository on the Hugging Face hub; empty for a file that
-            ships with the package or has to be made.
-        sha256: of its content; empty where unknown.
-        beside: names of further files that must lie in the same folder.
-        made_by: the command that makes the file; empty for one that is
-            published as it is.
-        made_from: where to get what that command reads.
-    """
-
-    file: str
-    repo: str = ''
-    sha256: str = ''
-    beside: tuple[str, ...] = ()
-    made_by: str = ''
-    made_from: str = ''
-
-    @property
-    def name(self) -> str:
-        """The last part of `file`."""
-        return Path(self.file).name
 
 
 def find_weights(
@@ -93,18 +61,6 @@ def find_weights(
     )
 
 
-def find_local(file: WeightFile) -> Path | None:
-    """Find a file without downloading it; None where it is not here."""
-    if file.made_by:
-        return None
-    if not file.repo:
-        return asset_path(file.file)
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(file.repo, file.file)
-    return Path(path) if isinstance(path, str) else None
-
-
 def _entries(wanted: Mapping) -> dict[str, WeightFile]:
     if 'asset' in wanted:
         return {'asset': WeightFile(file=wanted['asset'])}
@@ -125,14 +81,11 @@ def _search(
     for part, file in files.items():
         choice = [file, *(variants.values() if part == 'star' else ())]
         for path in _places(folder, part, choice):
-            if all(p.is_file() for p in _with_companions(path, file)):
+            companions = [path.with_name(name) for name in file.beside]
+            if all(p.is_file() for p in (path, *companions)):
                 found[part] = path
                 break
     return found
-
-
-def _with_companions(path: AnyPath, file: WeightFile) -> list[AnyPath]:
-    return [path, *(path.with_name(name) for name in file.beside)]
 
 
 def _places(folder: Path, part: str, files: list[WeightFile]) -> list[Path]:
@@ -159,7 +112,7 @@ def _download(
         if file.made_by and part not in found:  # before anything large comes
             raise ValueError(
                 f'{file.name} has to be made first: `{file.made_by}`, from '
-                f'{file.made_from}; then give --weights with its path'
+                f'{file.source}; then give --weights with its path'
             )
     missing = []
     reasons = []
@@ -168,7 +121,7 @@ def _download(
         if part in found:
             continue
         try:
-            found[part] = _fetch(file, offline)
+            found[part] = fetch(file, offline)
         except OSError as error:
             # without network every further attempt would cost 20 seconds
             offline = type(error).__name__ == 'LocalEntryNotFoundError'
@@ -180,28 +133,13 @@ def _download(
     return found
 
 
-def _fetch(file: WeightFile, offline: bool) -> Path:
-    """Return the path of a shipped or a downloaded and verified file."""
-    if not file.repo:
-        return asset_path(file.file)
-    from huggingface_hub import hf_hub_download
-
-    names = [
-        path.as_posix() for path in _with_companions(Path(file.file), file)
-    ]
-    path, *_ = [
-        Path(hf_hub_download(file.repo, name, local_files_only=offline))
-        for name in names
-    ]
-    if file.sha256:
-        verify_sha256(path, file.sha256)
-    return path
-
-
 def _advice(part: str, file: WeightFile) -> str:
     place = Path('FOLDER') / _FOLDERS[part]
     names = ', '.join([file.name, *file.beside])
+    origin = file.url or file.source or 'the package'
+    if file.repo:
+        origin = f'https://huggingface.co/{file.repo} ({file.file})'
     return (
-        f'  {names}: from https://huggingface.co/{file.repo} '
-        f'({file.file}); put it into {place} and give --weights FOLDER'
+        f'  {names}: from {origin}; put it into {place} and give '
+        '--weights FOLDER'
     )

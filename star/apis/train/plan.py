@@ -8,10 +8,10 @@ from mmengine.config import Config
 from torch import nn
 
 from star.apis.inference.build import build_model, on_meta
-from star.apis.inference.weights import WeightFile, find_local
 from star.apis.train.step_memory import ClipSize, step_memory
 from star.apis.train.training import check_training, config_error, start_files
 from star.registry import DATASETS
+from star.utils.weight_files import WeightFile, find_local
 
 GIB = 2**30
 _FLOAT = 4  # bytes; weights, gradients and optimiser state are float32
@@ -206,7 +206,7 @@ def _describe_weights(config: Config, weights: str | None) -> list[str]:
 def _describe_file(part: str, file: WeightFile) -> str:
     if file.made_by:
         return f'{part}: {file.file}: to be made by `{file.made_by}`'
-    path = find_local(file)
+    path = find_local(file, verify=False)
     source = f'{file.repo}/{file.file}' if file.repo else file.file
     found = 'to be downloaded' if path is None else str(path)
     return f'{part}: {source}: {found}'

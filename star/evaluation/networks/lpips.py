@@ -246,7 +246,7 @@ def _whole(net: str, weights_dir: str | Path | None) -> Path | None:
     if net != 'squeeze':
         return None
     folder = check_folder(weights_dir)
-    return find_local(FILES, 'lpips_squeeze.safetensors', folder)
+    return find_local(FILES['lpips_squeeze.safetensors'], folder)
 
 
 def _distance(features: Tensor, head: Tensor) -> Tensor:

@@ -11,67 +11,77 @@ _OPENMMLAB = 'https://download.openmmlab.com/mmediting/restorers/real_basicvsr'
 _DRIVE = 'https://drive.google.com/drive/folders'
 _DBVSR = f'{_DRIVE}/1qqJzwbA_Xwsv_yOGuglUezaY2SduhupR'
 
-FILES = {
-    'RealESRGAN_x4plus.pth': WeightFile(
+_FILES = (
+    WeightFile(
+        'RealESRGAN_x4plus.pth',
         f'{_REAL_ESRGAN}/v0.1.0/RealESRGAN_x4plus.pth',
         '4fa0d389',
         'BSD-3-Clause',
     ),
-    'RealESRNet_x4plus.pth': WeightFile(
+    WeightFile(
+        'RealESRNet_x4plus.pth',
         f'{_REAL_ESRGAN}/v0.1.1/RealESRNet_x4plus.pth',
         'a820b9bd',
         'BSD-3-Clause',
     ),
-    'RealESRGAN_x2plus.pth': WeightFile(
+    WeightFile(
+        'RealESRGAN_x2plus.pth',
         f'{_REAL_ESRGAN}/v0.2.1/RealESRGAN_x2plus.pth',
         '49fafd45',
         'BSD-3-Clause',
     ),
-    'RealESRGAN_x4plus_anime_6B.pth': WeightFile(
+    WeightFile(
+        'RealESRGAN_x4plus_anime_6B.pth',
         f'{_REAL_ESRGAN}/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth',
         'f872d837',
         'BSD-3-Clause',
     ),
-    'realesr-general-x4v3.pth': WeightFile(
+    WeightFile(
+        'realesr-general-x4v3.pth',
         f'{_REAL_ESRGAN}/v0.2.5.0/realesr-general-x4v3.pth',
         '8dc7edb9',
         'BSD-3-Clause',
     ),
-    'realesr-general-wdn-x4v3.pth': WeightFile(
+    WeightFile(
+        'realesr-general-wdn-x4v3.pth',
         f'{_REAL_ESRGAN}/v0.2.5.0/realesr-general-wdn-x4v3.pth',
         '1641f8c4',
         'BSD-3-Clause',
     ),
-    'realesr-animevideov3.pth': WeightFile(
+    WeightFile(
+        'realesr-animevideov3.pth',
         f'{_REAL_ESRGAN}/v0.2.5.0/realesr-animevideov3.pth',
         'b8a83768',
         'BSD-3-Clause',
     ),
-    'realbasicvsr_c64b20_1x30x8_lr5e-5_150k_reds_20211104-52f77c2c.pth': (
-        WeightFile(
-            f'{_OPENMMLAB}/realbasicvsr_c64b20_1x30x8_lr5e-5_150k_reds_'
-            '20211104-52f77c2c.pth',
-            '52f77c2c835a',
-            'Apache-2.0',
-        )
+    WeightFile(
+        'realbasicvsr_c64b20_1x30x8_lr5e-5_150k_reds_20211104-52f77c2c.pth',
+        f'{_OPENMMLAB}/realbasicvsr_c64b20_1x30x8_lr5e-5_150k_reds_'
+        '20211104-52f77c2c.pth',
+        '52f77c2c835a',
+        'Apache-2.0',
     ),
-    'RealViformer_weights.pth': WeightFile(
+    WeightFile(
+        'RealViformer_weights.pth',
         '',
         '25d49a0128b1',
         'MIT',
         names=('weights.pth',),
-        page=f'{_DRIVE}/1UzDfFSy5oELl7Z-umF_QhMQhUbUU378y (weights.pth)',
+        source=f'{_DRIVE}/1UzDfFSy5oELl7Z-umF_QhMQhUbUU378y (weights.pth)',
     ),
-    'model_dbvsr.pt': WeightFile(
+    WeightFile(
+        'model_dbvsr.pt',
         '',
         '',
         'none stated',
-        page=f'{_DBVSR} (models_in_paper/dbvsr)',
+        source=f'{_DBVSR} (models_in_paper/dbvsr)',
     ),
-    'network-default.pytorch': WeightFile(
+    WeightFile(
+        'network-default.pytorch',
         '',
         '',
         'none stated',
-        page='https://github.com/cscss/DBVSR (pretrain)',
+        source='https://github.com/cscss/DBVSR (pretrain)',
     ),
-}
+)
+FILES = {file.name: file for file in _FILES}

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from star.apis.inference.baselines import is_baseline, load_files
+from star.apis.inference.baselines import load_files, names_files
 from star.models.editors import Bicubic, NetworkBaseline, Recipe
 from star.models.editors.weight_files import FILES
 from star.utils.weight_files import WeightFile
@@ -23,7 +23,7 @@ class Two(NetworkBaseline):
         self.paths: list[str] = []
 
     @property
-    def wanted(self) -> tuple[str | None, ...]:
+    def weight_files(self) -> tuple[str | None, ...]:
         return self.names
 
     def load_weights(self, *paths) -> None:
@@ -38,7 +38,7 @@ def folder(tmp_path, monkeypatch):
     """Hold files of known names, far from the network."""
     monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path / 'hub'))
     for name in ('a.pth', 'b.pth'):
-        monkeypatch.setitem(FILES, name, WeightFile('', '', 'none'))
+        monkeypatch.setitem(FILES, name, WeightFile(name))
         (tmp_path / name).write_bytes(b'x')
     (tmp_path / 'own.pth').write_bytes(b'x')
     return tmp_path
@@ -50,7 +50,7 @@ def test_kinds_of_configs():
         ('RealESRGANCompact', True),
         ('STARModel', False),
     ):
-        assert is_baseline(Config({'model': {'type': kind}})) == expected
+        assert names_files(Config({'model': {'type': kind}})) == expected
 
 
 def test_all_files_are_found(folder):
@@ -89,7 +89,7 @@ def test_says_where_a_file_is_to_be_had(folder, monkeypatch):
     with pytest.raises(ValueError, match=r'get it from https://drive\.google'):
         load_files(Two(name), folder)
     (folder / 'weights.pth').write_bytes(b'of something else')
-    with pytest.raises(ValueError, match='is not the published file'):
+    with pytest.raises(ValueError, match='SHA-256 is'):
         load_files(Two(name), folder)
     entry = replace(FILES[name], sha256='')
     monkeypatch.setitem(FILES, name, entry)
@@ -106,8 +106,8 @@ def test_methods_without_weights(folder):
 def test_table(name):
     entry = FILES[name]
     assert entry.licence
-    assert bool(entry.url) != bool(entry.page)
-    assert (entry.url or entry.page).startswith('https://')
+    assert bool(entry.url) != bool(entry.source)
+    assert (entry.url or entry.source).startswith('https://')
     assert not entry.url or entry.url.endswith(f'/{name}')
     assert set(entry.sha256) <= set('0123456789abcdef')
     assert len(entry.sha256) in (0, 8, 12, 64)

@@ -5,8 +5,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from star.apis.inference import weights
 from star.apis.inference.weights import find_weights
+from star.utils import weight_files
 
 CONTENT = b'heavy weights'
 WANTED = {
@@ -154,9 +154,11 @@ def test_unknown_source(hub: Hub) -> None:
 def test_a_shipped_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, 'asset_path', lambda name: tmp_path / name)
+    monkeypatch.setattr(weight_files, 'asset_folder', lambda: tmp_path)
     wanted = {'asset': 'small.safetensors'}
-    path = tmp_path / 'small.safetensors'
+    with pytest.raises(ValueError, match=r'no file small\.safetensors'):
+        find_weights(wanted)
+    path = put(tmp_path, 'small.safetensors') / 'small.safetensors'
     assert find_weights(wanted) == {'asset': path}
     own = put(tmp_path, 'own.safetensors') / 'own.safetensors'
     assert find_weights(wanted, own) == {'asset': own}
@@ -166,7 +168,7 @@ def test_a_file_that_has_to_be_made(hub: Hub, tmp_path: Path) -> None:
     made = {
         'file': 'ours.safetensors',
         'made_by': 'python convert.py SRC ours.safetensors',
-        'made_from': 'org/star, big.pt',
+        'source': 'org/star, big.pt',
     }
     wanted = {**WANTED, 'star': made}
     with pytest.raises(ValueError, match='has to be made first') as caught:
@@ -176,7 +178,8 @@ def test_a_file_that_has_to_be_made(hub: Hub, tmp_path: Path) -> None:
     assert '`python convert.py SRC ours.safetensors`' in message
     assert 'org/star, big.pt' in message and '--weights' in message
     assert hub.asked == []  # nothing large was downloaded in vain
-    assert weights.find_local(weights.WeightFile(**made)) is None
+    file = weight_files.WeightFile(**made)
+    assert weight_files.find_local(file) is None
     own = put(tmp_path / 'mine', 'ours.safetensors') / 'ours.safetensors'
     assert find_weights(wanted, own)['star'] == own
     assert find_weights(wanted, own.parent)['star'] == own

@@ -133,7 +133,7 @@ def test_the_weights_a_config_names(tmp_path, monkeypatch):
         {'a': torch.ones(2), 'b': torch.zeros(2)}, tmp_path / 'own.safetensors'
     )
     monkeypatch.setattr(
-        'star.apis.inference.weights.asset_path', lambda name: tmp_path / name
+        'star.utils.weight_files.asset_folder', lambda: tmp_path
     )
     config = Config(
         {'model': {'type': 'Scales'}, 'weights': {'asset': 'own.safetensors'}}
