@@ -150,7 +150,7 @@ def test_the_weights_a_config_names(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('tensors', 'line'),
     [
-        ({'b': torch.ones(2)}, r'1 missing \(a ...\)'),
+        ({'b': torch.ones(2)}, r'1 missing \(a\)'),
         ({'a': torch.ones(3)}, 'of another shape'),
         ({'a': torch.ones(2), 'c': torch.ones(2)}, '1 unknown'),
     ],
