@@ -19,7 +19,7 @@ from star.report.frames import (
     read_frames,
     reduced,
 )
-from star.report.results import ClipResult, Key
+from star.report.results import ClipScores, Key
 from star.video.io import VideoError
 
 
@@ -149,7 +149,7 @@ def _find_problems(
 
 
 def _plan(
-    key: Key, base: ClipVersion, clip: ClipResult, options: PictureOptions
+    key: Key, base: ClipVersion, clip: ClipScores, options: PictureOptions
 ) -> ClipPictures:
     """Choose the frame, the crop and the row, by the version `base`."""
     size = clip.size

@@ -37,7 +37,7 @@ class FrameScores:
 
 
 @dataclass(frozen=True)
-class Shift:
+class ClipShift:
     """Position of a restored clip against its ground truth.
 
     Args:
@@ -52,7 +52,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class ClipResult:
+class ClipScores:
     """One scored clip.
 
     Args:
@@ -71,7 +71,7 @@ class ClipResult:
     files: dict[str, Path]
     scores: dict[str, float]
     frame_scores: dict[str, FrameScores]
-    shift: Shift | None
+    shift: ClipShift | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class MethodResults:
     method: MethodRecord
     protocol: ProtocolRecord
     sets: dict[str, SetRecord]
-    clips: dict[Key, ClipResult]
+    clips: dict[Key, ClipScores]
     problems: list[str]
 
     @property
@@ -199,14 +199,14 @@ def _load(name: str | None, folder: Path) -> MethodResults:
         raise ValueError(f'{path} is no valid {FORMAT}: {error!r}') from error
 
 
-def _clip(record: ClipRecord, folder: Path) -> ClipResult:
+def _clip(record: ClipRecord, folder: Path) -> ClipScores:
     files = {k: Path(v) for k, v in (record.get('files') or {}).items() if v}
     if 'pred' in files:
         files['pred'] = folder / files['pred']
     scores = {k: to_number(v) for k, v in record['scores'].items()}
     parts, shift = record.get('parts') or {}, record.get('shift')
     lq_size = record.get('lq_size')
-    return ClipResult(
+    return ClipScores(
         num_frames=int(record['num_frames']),
         size=_size(record['size']),
         lq_size=_size(lq_size) if lq_size else None,
@@ -217,9 +217,9 @@ def _clip(record: ClipRecord, folder: Path) -> ClipResult:
     )
 
 
-def _shift(record: ShiftRecord) -> Shift:
+def _shift(record: ShiftRecord) -> ClipShift:
     rows, columns = float(record['rows']), float(record['columns'])
-    return Shift(rows, columns, float(record['gain']))
+    return ClipShift(rows, columns, float(record['gain']))
 
 
 def _frame_scores(record: FrameScoresRecord) -> FrameScores:
