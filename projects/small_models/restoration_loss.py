@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from star.models.losses.perceptual_loss import load_lpips
+from star.perceptual.lpips import load_lpips
 from star.registry import MODELS
 
 _CELLS = 8  # a grid's pattern is averaged over so many patches, squared
@@ -30,7 +30,7 @@ class RestorationLoss(nn.Module):
 
     Args:
         weights: of LPIPS with SqueezeNet, as for `PerceptualLoss`.
-        lpips: weight of LPIPS; with 0 the package is not needed.
+        lpips: weight of LPIPS; with 0 its network is not loaded.
         l1: weight of the mean absolute difference of pixels.
         temporal: of the mean absolute difference of changes between frames.
         gradient: of that of changes between neighbouring pixels.
@@ -131,7 +131,7 @@ class RestorationLoss(nn.Module):
 
     def _lpips(self, pred: Tensor, gt: Tensor) -> Tensor:
         if not self._network:
-            self._network.append(load_lpips('squeeze', self.weights))
+            self._network.append(load_lpips(self.weights, 'squeeze'))
         network = self._network[0].to(pred.device)
         top, left = (int(torch.randint(self.max_shift + 1, ())) for _ in 'yx')
         bottom = pred.shape[-2] - self.max_shift + top
@@ -149,7 +149,7 @@ class RestorationLoss(nn.Module):
 
 
 def input_weight(lq: Tensor, gt: Tensor, most: float = 12.0) -> Tensor:
-    """Tell how much a clip's pixels count: the more, the better its input.
+    """Weigh the pixels of a clip: the better its input, the more.
 
     Args:
         lq: enlarged low-quality clips, (N, C, T, H, W).
@@ -164,7 +164,7 @@ def input_weight(lq: Tensor, gt: Tensor, most: float = 12.0) -> Tensor:
 
 
 def shrunk_weight(lq: Tensor, gt: Tensor, patch: int, least: float) -> Tensor:
-    """Tell apart clips that are only shrunk, and not by much, from others.
+    """Weigh LPIPS less for clips that are only shrunk, and not by much.
 
     Args:
         lq: enlarged low-quality clips, (N, C, T, H, W).
@@ -184,7 +184,7 @@ def shrunk_weight(lq: Tensor, gt: Tensor, patch: int, least: float) -> Tensor:
 
 
 def grid_distance(error: Tensor, patch: int) -> Tensor:
-    """Measure what repeats in an error from patch to patch.
+    """Measure the pattern that repeats in an error from patch to patch.
 
     The error of each position within a patch, averaged over 8x8 patches,
     minus the average of all positions: zero where no pattern is repeated.
