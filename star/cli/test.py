@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from star.apis.inference.build import find_config, place_model
+from star.apis.inference.build import find_config
 from star.apis.inference.devices import find_device, find_model_dtype
 from star.apis.test.method import TestedMethod, load_method
 from star.apis.test.metrics import Metrics, build_metrics, choose_metrics
@@ -125,8 +125,8 @@ def read_method(
     )
     if not hasattr(method.model, 'restore_options'):
         raise ValueError(f'{type(method.model).__name__} does not restore')
-    dtype = find_model_dtype(method.model, args.dtype, device)
-    place_model(method.model, device, dtype)
+    model: Any = method.model
+    model.place(device, find_model_dtype(model, args.dtype, device))
     return method
 
 

@@ -191,10 +191,13 @@ class Restorer(Protocol):
         restore_options: the options that the config sets.
         default_dtype: dtype of the networks unless the user chooses one;
             None for bfloat16 on CUDA and float32 elsewhere.
+        names_files: whether its arguments name its files of weights, which
+            `weight_files` lists; if not, the config's `weights` names them.
     """
 
     restore_options: RestoreOptions
     default_dtype: torch.dtype | None
+    names_files: bool
 
     @property
     def options_used(self) -> frozenset[str]:
@@ -202,7 +205,7 @@ class Restorer(Protocol):
 
     @property
     def weight_files(self) -> tuple[str | None, ...]:
-        """Files for `load_files`: paths, names of published files, or None
+        """Files for `load_weights`: paths, names of published files, or None
         for one that the user must name.
         """
 
@@ -236,7 +239,7 @@ class Restorer(Protocol):
     def describe_options(self, options: RestoreOptions) -> Mapping[str, Any]:
         """Return what decides the results, to be written as JSON."""
 
-    def load_files(self, *paths: Path) -> None:
+    def load_weights(self, *paths: str | Path) -> None:
         """Load the files of `weight_files`, in this order."""
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:

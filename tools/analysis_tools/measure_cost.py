@@ -29,10 +29,10 @@ from star.apis.inference.build import (
     build_part,
     fill_random,
     load_config,
-    place_network,
 )
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import Parser, execute, number, sizes
+from star.models.layers.memory_format import use_channels_last
 from star.utils.memory import peak_memory, reset_peak_memory
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
@@ -129,7 +129,8 @@ def measure_call(settings: Config, args: argparse.Namespace) -> dict:
     networks = build_denoiser(settings, 'cpu')
     for network in networks:
         fill_random(network)
-        place_network(network, device, dtype)
+        network.to(device, dtype)
+        use_channels_last(network)
     inputs = make_inputs(settings, args.latent, device)
     seconds = []
     for _ in range(args.repeat):

@@ -14,15 +14,14 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from star.apis.inference.baselines import is_baseline, load_files
+from star.apis.inference.baselines import load_files, names_files
 from star.apis.inference.devices import find_device, find_model_dtype
 from star.apis.inference.weights import find_weights
 from star.models.backbones.i2vgen.checkpoints import load_star_weights
-from star.models.editors import NetworkBaseline
+from star.models.contracts import Restorer
 from star.models.layers.lora import merge_lora
 from star.registry import MODELS
 from star.utils.paths import config_path, config_root
-from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 
 DEFAULT_CONFIG = 'tiny_compact'  # its weights ship with the package
@@ -35,16 +34,17 @@ def init_model(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-) -> nn.Module:
-    """Build a model, load its weights, put it in its place.
+) -> Restorer:
+    """Build a model with its weights, on its device.
 
     Args:
         config: a config file, or the name of one in a folder of
             `configs`, such as 'i2vgen' or 'realbasicvsr'; None for
             the small model that ships with the package.
         weights: None for those that the config names; a file, a folder or a
-            word as for `find_weights`, for a baseline as for `load_files`;
-            'random' for random numbers, enough to measure the cost.
+            word as for `find_weights`, or as for `load_files` if the model
+            names its files; 'random' for random numbers, enough to measure
+            the cost.
         device: None for a GPU where there is one.
         dtype: of the networks' weights, one of `DTYPES`; None as for
             `find_model_dtype`.
@@ -58,9 +58,10 @@ def init_model(
     """
     place = find_device(device)
     settings = load_config(config)
-    if is_baseline(settings):
+    model: Any
+    if names_files(settings):
         model = build_model(settings)
-        if weights == 'random' and isinstance(model, NetworkBaseline):
+        if weights == 'random' and model.weight_files:
             take_random(model)
         else:
             load_files(model, weights)
@@ -71,8 +72,8 @@ def init_model(
         paths = find_weights(settings.get('weights', {}), weights)
         model = build_with_weights(settings, paths)
     merge_lora(model)
-    number = find_model_dtype(model, dtype, place)
-    return place_model(model, place, number).eval()
+    model.place(place, find_model_dtype(model, dtype, place))
+    return model.eval()
 
 
 def is_random(settings: Config, weights: str | Path | None) -> bool:
@@ -85,45 +86,6 @@ def is_random(settings: Config, weights: str | Path | None) -> bool:
     return weights == 'random' or (
         weights is None and settings.get('weights', {}).get('random', False)
     )
-
-
-def place_model(
-    model: nn.Module, device: torch.device, dtype: torch.dtype
-) -> nn.Module:
-    """Move a model to where it restores, its networks in a number format.
-
-    Args:
-        model: a STARModel or a baseline; others keep their number format.
-        device: where to.
-        dtype: of the weights of backbone, ControlNet and autoencoder, or of
-            a baseline's network; text encoder and noise schedule stay
-            float32.
-    """
-    if isinstance(model, NetworkBaseline):
-        model.network.to(dtype)
-    for name in ('backbone', 'controlnet'):
-        if hasattr(model, name):
-            place_network(getattr(model, name), device, dtype)
-    if hasattr(model, 'autoencoder'):
-        model.autoencoder.to(dtype)
-    return model.to(device)
-
-
-def place_network(
-    network: nn.Module, device: torch.device, dtype: torch.dtype
-) -> None:
-    """Move a denoiser's network and lay its weights out as it uses them.
-
-    Its activations have their channels last; convolutions whose weights have
-    not would copy them at every call.
-
-    Args:
-        network: backbone or ControlNet.
-        device: where to.
-        dtype: of the weights.
-    """
-    network.to(device, dtype)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def load_config(config: str | Path | None = None) -> Config:
@@ -335,10 +297,10 @@ def enter_files(settings: Config, paths: dict[str, Path]) -> None:
         encoder.tokenizer = str(paths.get('tokenizer', path).parent)
 
 
-def _load(model: nn.Module, paths: dict[str, Path]) -> None:
+def _load(model: Any, paths: dict[str, Path]) -> None:
     """Load what the parts have not loaded themselves."""
     if 'asset' in paths:
-        load_strict(model, read_state(paths['asset']), paths['asset'])
+        model.load_weights(paths['asset'])
         return
     # on meta they take the file's tensors instead of copying them
     backbone = model.get_submodule('backbone').to('meta')

@@ -1,9 +1,8 @@
-"""Where a model's networks restore, and in which number format."""
+"""Devices and dtypes of networks."""
 
 import torch
-from torch import nn
 
-from star.models.editors import Baseline
+from star.models.contracts import Restorer
 
 DTYPES = {
     'float32': torch.float32,
@@ -16,7 +15,7 @@ DTYPES = {
 
 
 def find_device(device: str | torch.device | None = None) -> torch.device:
-    """Return the device asked for, or the fastest kind there is.
+    """Return a device; without a name, the fastest kind that is there.
 
     Raises:
         ValueError: there is no such device here.
@@ -40,7 +39,7 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
 def find_dtype(
     dtype: str | torch.dtype | None, device: torch.device
 ) -> torch.dtype:
-    """Return the number format asked for, or the one fit for a device.
+    """Return a dtype; without a name, the one that suits a device.
 
     Raises:
         ValueError: unknown name.
@@ -57,20 +56,16 @@ def find_dtype(
 
 
 def find_model_dtype(
-    model: nn.Module, dtype: str | torch.dtype | None, device: torch.device
+    restorer: Restorer, dtype: str | torch.dtype | None, device: torch.device
 ) -> torch.dtype:
-    """Return the number format that a model's networks are to have.
+    """Return the dtype of a restorer's networks.
 
     Args:
-        model: what restores.
-        dtype: what was asked for, or None: float32 for baselines, whose
-            networks give pixels, of which bfloat16 tells hardly 256 apart;
-            else as for `find_dtype`.
-        device: where the model restores.
+        restorer: whose `default_dtype` counts where `dtype` is None.
+        dtype: a name in `DTYPES`; None for the default.
+        device: where the networks run.
 
     Raises:
         ValueError: unknown name.
     """
-    if dtype is None and isinstance(model, Baseline):
-        return torch.float32
-    return find_dtype(dtype, device)
+    return find_dtype(dtype or restorer.default_dtype, device)

@@ -7,11 +7,12 @@ checkpoint, a baseline's file, or no weights at all, and records the files.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from torch import nn
 
-from star.apis.inference.baselines import is_baseline, load_files
+from star.apis.inference.baselines import load_files, names_files
 from star.apis.inference.build import (
     build_model,
     build_with_weights,
@@ -77,7 +78,7 @@ def load_method(
     word = None if checkpoint is None else str(checkpoint)
     if word == 'none':
         return _without_weights(config)
-    if is_baseline(config):
+    if names_files(config):
         return _baseline(config, word, weights, weights_dir)
     if word is None or word in config.get('weights', {}).get('variants', {}):
         return _with_own_weights(config, word, weights)
@@ -145,7 +146,7 @@ def _baseline(
         raise ValueError(f'there is no checkpoint {word!r}')
     if word is not None and weights is not None:
         folder = weights
-    model = build_model(config)
+    model: Any = build_model(config)
     paths = load_files(model, word or weights, folder)
     files = _digests({str(path): path for path in paths})
     return TestedMethod(_frozen(model), word, files)

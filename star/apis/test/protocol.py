@@ -4,7 +4,6 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from mmengine.config import Config
 
 import star
 from star.apis.test.method import TestedMethod
-from star.models.editors import Baseline
-from star.models.restoration.options import RestoreOptions
 from star.utils.config import describe_differences, flatten
 from star.utils.files import read_json, write_json
 
@@ -44,21 +41,16 @@ def describe_method(
         config: of the method.
         method: built from `config`.
     """
-    options = getattr(method.model, 'restore_options', None)
-    assert isinstance(options, RestoreOptions), 'a model that restores'
-    weight = next(method.model.parameters(), torch.empty(0))
-    if isinstance(method.model, Baseline):
-        described = method.model.describe_options(options)
-    else:
-        described = asdict(options)
+    model: Any = method.model  # restores as well
+    weight = next(model.parameters(), torch.empty(0))
     return {
         'name': name,
         'config': config.filename,
-        'type': type(method.model).__name__,
+        'type': type(model).__name__,
         'checkpoint': method.checkpoint,
         'weights': method.files,
         'random_init': method.random_init,
-        'options': described,
+        'options': model.describe_options(model.restore_options),
         'model': config.model.to_dict(),
         'dtype': str(weight.dtype).removeprefix('torch.'),
     }

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,6 +59,14 @@ class Baseline(BaseModel):
         )
         self.check_options(self.restore_options)
 
+    default_dtype: torch.dtype | None = torch.float32  # its output is pixels
+    names_files = True
+
+    @property
+    def weight_files(self) -> tuple[str | None, ...]:
+        """Files for `load_weights`: paths or names of published files."""
+        return ()
+
     @property
     def options_used(self) -> frozenset[str]:
         """Names of the options that matter to it."""
@@ -69,6 +78,14 @@ class Baseline(BaseModel):
         if self.recipe.blend == 'trim':  # exact with this and no less
             return self.recipe.overlap
         return min(self.recipe.overlap, window // 2)
+
+    def load_weights(self, *paths: str | Path) -> None:
+        """Load the files of `weight_files`, in this order."""
+        assert not paths, 'there are no weights'
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device; a network's weights take the dtype."""
+        self.to(device)
 
     @abstractmethod
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:

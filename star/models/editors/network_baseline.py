@@ -22,10 +22,10 @@ from star.video.tiling import Tile, both_axes, plan_tiles
 class NetworkBaseline(Baseline):
     """Restores clips with a network that somebody else has trained.
 
-    A subclass calls this constructor, sets `network`, and states
-    `restore_frames`. Nothing is read from a file until `load_weights`, which
-    `star.apis.init_model` calls with what `wanted` names; without weights
-    nothing is restored.
+    A subclass calls this constructor, sets `network`, and defines
+    `restore_frames`. Weights come with `load_weights`, which
+    `star.apis.init_model` calls with the files of `weight_files`; without
+    weights nothing is restored.
 
     Attributes:
         network: with all weights, and no others.
@@ -100,8 +100,8 @@ class NetworkBaseline(Baseline):
         return name
 
     @property
-    def wanted(self) -> tuple[str | None, ...]:
-        """Files that `load_weights` needs: paths or published names."""
+    def weight_files(self) -> tuple[str | None, ...]:
+        """Files for `load_weights`: paths or names of published files."""
         return (self.weights,)
 
     @property
@@ -129,16 +129,22 @@ class NetworkBaseline(Baseline):
                 f'for {type(self).__name__}, got {options.tile}'
             )
 
-    def load_weights(self, path: str | Path) -> None:
-        """Load a file; every tensor must fit.
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device; the network's weights take the dtype."""
+        self.network.to(dtype)
+        self.to(device)
+
+    def load_weights(self, *paths: str | Path) -> None:
+        """Load the files of `weight_files`; every tensor must fit.
 
         Args:
-            path: `.safetensors`, or what `torch.save` wrote; no code of it
-                is run. A subclass may take more files, those of `wanted`.
+            paths: one file, `.safetensors` or any that `torch.save` wrote;
+                no code in it is run. A subclass may take several.
 
         Raises:
             ValueError: the file cannot be read or is another network's.
         """
+        (path,) = paths
         self.network.load_state_dict(self.read_state(path), strict=True)
         self.loaded = True
 

@@ -224,7 +224,8 @@ def test_number_format_of_baselines(tmp_path: Path) -> None:
     cuda = torch.device('cuda')
     assert find_model_dtype(model, None, cuda) == torch.float32
     assert find_model_dtype(model, 'fp16', cuda) == torch.float16
-    assert find_model_dtype(nn.Linear(1, 1), None, cuda) == torch.bfloat16
+    model.default_dtype = None
+    assert find_model_dtype(model, None, cuda) == torch.bfloat16
 
 
 def test_baselines_by_name() -> None:

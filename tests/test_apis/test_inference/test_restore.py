@@ -10,15 +10,14 @@ from torch import Tensor
 from star.apis import FileOptions, restore_video
 from star.models.restoration.options import RestoreOptions
 from star.video.io import VideoError
-from tests.test_models.fakes import Listener
-
-from .clips import (
+from tests.test_apis.clips import (
     Enlarger,
     add_tone,
     audio_packets,
     read_clip,
     write_clip,
 )
+from tests.test_models.fakes import Listener
 
 LOSSLESS = FileOptions(codec='ffv1', pix_fmt='bgr0')
 

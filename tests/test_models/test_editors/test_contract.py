@@ -134,7 +134,7 @@ def test_networks_declare_their_files_and_load_none(name: str):
     if not isinstance(model, NetworkBaseline):
         pytest.skip('has no network')
     assert model.recipe.licence and model.recipe.source
-    assert model.wanted and set(model.wanted) <= FILES.keys()
+    assert model.weight_files and set(model.weight_files) <= FILES.keys()
     assert not model.loaded
     with pytest.raises(ValueError, match='has no weights'):
         model.restore(clip(1))

@@ -193,7 +193,7 @@ def test_refuses_options_that_mean_nothing():
 
 def test_without_weights_nothing_is_restored():
     model = Double(weights='double.pth')
-    assert model.wanted == ('double.pth',) and not model.loaded
+    assert model.weight_files == ('double.pth',) and not model.loaded
     with pytest.raises(ValueError, match=r'^Double has no weights: name a'):
         model.restore(clip())
 
@@ -245,7 +245,7 @@ class Code:
             {**nn.Conv2d(3, 3, 3).state_dict(), 'more': torch.ones(1)},
             r'1 unknown \(more',
         ),
-        ({'params': {}}, 'net.pth: checkpoint holds no state dict'),
+        ({'params': {}}, 'net.pth: holds no state dict'),
         ({'params': {'step': 3}}, "net.pth: .*'step' is no tensor but int"),
         ([1, 2], 'net.pth: holds a list, not a state dict'),
         (b'', 'net.pth'),

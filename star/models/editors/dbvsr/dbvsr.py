@@ -181,28 +181,27 @@ class DBVSR(NetworkBaseline):
         self.flow_weights = flow_weights
 
     @property
-    def wanted(self) -> tuple[str | None, ...]:
-        """Files that `load_weights` needs: paths or published names."""
+    def weight_files(self) -> tuple[str | None, ...]:
+        """Files for `load_weights`: paths or names of published files."""
         if self.flow_weights is None:
             return (self.weights,)
         return self.weights, self.flow_weights
 
-    def load_weights(
-        self, path: str | Path, flow_path: str | Path | None = None
-    ) -> None:
+    def load_weights(self, *paths: str | Path) -> None:
         """Load a file, or one and PWC-Net's; every tensor must fit.
 
         Args:
-            path: as for `NetworkBaseline`.
-            flow_path: `network-default.pytorch`, instead of the flow network
-                in `path`, which then need not hold one.
+            paths: a file as for `NetworkBaseline`, and maybe
+                `network-default.pytorch`, which replaces the flow network of
+                the first file; that need not have one then.
 
         Raises:
             ValueError: a file cannot be read or is another network's.
         """
-        if flow_path is None:
-            super().load_weights(path)
+        if len(paths) == 1:
+            super().load_weights(*paths)
             return
+        path, flow_path = paths
         self.flow_weights = str(flow_path)  # `rename` goes by it
         flow = self.network.flow_network
         others = nn.ModuleDict(

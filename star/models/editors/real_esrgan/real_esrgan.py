@@ -101,33 +101,31 @@ class RealESRGANCompact(NetworkBaseline):
         self.weights_denoise, self.denoise = weights_denoise, denoise
 
     @property
-    def wanted(self) -> tuple[str | None, ...]:
-        """Files that `load_weights` needs: paths or published names."""
+    def weight_files(self) -> tuple[str | None, ...]:
+        """Files for `load_weights`: paths or names of published files."""
         if self.denoise == 1:
             return (self.weights,)
         return (self.weights, self.weights_denoise)
 
-    def load_weights(
-        self, path: str | Path, denoise_path: str | Path | None = None
-    ) -> None:
+    def load_weights(self, *paths: str | Path) -> None:
         """Load one file, or two and mix them.
 
         Args:
-            path: as for `NetworkBaseline`.
-            denoise_path: the second file; needed where `denoise` is not 1.
+            paths: a file as for `NetworkBaseline`, and the second one unless
+                `denoise` is 1.
 
         Raises:
             ValueError: a file cannot be read, is another network's, or is
                 missing.
         """
         if self.denoise == 1:
-            super().load_weights(path)
+            super().load_weights(*paths)
             return
-        if denoise_path is None:
+        if len(paths) != 2:
             raise ValueError(
-                f'`denoise` {self.denoise} mixes two files, got only {path}'
+                f'`denoise` {self.denoise} mixes two files, got {len(paths)}'
             )
-        one, two = self.read_state(path), self.read_state(denoise_path)
+        one, two = (self.read_state(path) for path in paths)
         # float32, whatever the files hold: the mix is not to be rounded
         state = {
             k: two[k].float().lerp(one[k].float(), self.denoise) for k in one

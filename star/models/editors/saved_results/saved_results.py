@@ -11,7 +11,6 @@ from torch import Tensor
 from star.models.editors.base import Baseline
 from star.models.editors.recipe import Recipe
 from star.registry import MODELS
-from star.structures import VideoSample
 from star.video.io import VideoError, VideoReader, list_images, probe
 
 
@@ -52,27 +51,26 @@ class SavedResults(Baseline):
         """
         raise ValueError('SavedResults restores clips of test sets only')
 
-    def predict(
-        self, inputs: list[Tensor], data_samples: list[VideoSample]
-    ) -> list[VideoSample]:
-        """Read the results of clips.
+    def read(
+        self, dataset: str, name: str, lq: Tensor, gt: Tensor | None
+    ) -> tuple[Tensor, str]:
+        """Read the result of a clip; `star test` calls it.
 
         Args:
-            inputs: low-quality clips, each (T, 3, h, w) uint8 RGB.
-            data_samples: with `dataset` and `name`.
+            dataset: name of the data set.
+            name: name of the clip.
+            lq: low-quality clip, (T, 3, h, w) uint8 RGB.
+            gt: ground truth, (T, 3, H, W), or None.
 
         Returns:
-            The samples with `pred` set, (T, 3, H, W) uint8, and its file.
+            The result, (T, 3, H, W) uint8, and the path of its file.
 
         Raises:
-            ValueError: a result is missing, cannot be read, or has another
-                size or number of frames than it must.
+            ValueError: the result is missing, cannot be read, or has another
+                size or number of frames than the ground truth.
         """
-        for lq, sample in zip(inputs, data_samples, strict=True):
-            path = self._find(sample.dataset)[sample.name]
-            sample.pred = self._read(path, lq, sample.gt)
-            sample.files = {**sample.files, 'pred': str(path.resolve())}
-        return data_samples
+        path = self._find(dataset)[name]
+        return self._read(path, lq, gt), str(path.resolve())
 
     def check(self, sets: Mapping[str, Collection[str]]) -> str:
         """Compare the names of results with those of the clips.

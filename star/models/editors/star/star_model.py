@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from star.models.editors.star.objective import (
     prepare_batch,
     trained_modules,
 )
+from star.models.layers.memory_format import use_channels_last
 from star.models.restoration.choose import check_fit
 from star.models.restoration.cost import restore_sample
 from star.models.restoration.events import EventRelay
@@ -29,6 +31,8 @@ from star.models.restoration.options import (
 from star.models.restoration.restoration import Restoration
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import read_state
 
 
 @MODELS.register_module()
@@ -98,6 +102,14 @@ class STARModel(BaseModel):
         self.frozen = tuple(frozen)
         self.trained = tuple(trained)
         freeze(self, self.frozen, self.trained)
+
+    default_dtype: torch.dtype | None = None
+    names_files = False
+
+    @property
+    def weight_files(self) -> tuple[str | None, ...]:
+        """No files: a config's `weights` names those of the parts."""
+        return ()
 
     @property
     def options_used(self) -> frozenset[str]:
@@ -233,6 +245,26 @@ class STARModel(BaseModel):
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
         """Return the options, to be written as JSON."""
         return asdict(options)
+
+    def load_weights(self, *paths: str | Path) -> None:
+        """Load files that hold all tensors of the model together."""
+        state: dict[str, Tensor] = {}
+        for path in paths:
+            state |= read_state(path)
+        load_strict(self, state, ', '.join(str(path) for path in paths))
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device; text encoder and schedule stay float32.
+
+        Args:
+            device: where to.
+            dtype: of the weights of backbone, ControlNet and autoencoder.
+        """
+        for network in (self.backbone, self.controlnet):
+            network.to(device, dtype)
+            use_channels_last(network)
+        self.autoencoder.to(dtype)
+        self.to(device)
 
     def restore(
         self,

@@ -213,7 +213,7 @@ def test_loads_the_published_names(state: dict[str, Tensor], tmp_path: Path):
     """Also those of the kernel's network, which is of no use."""
     path = save(with_kernel_network(state), tmp_path / 'model_dbvsr.pt')
     made = DBVSR(num_groups=1, num_blocks=1)
-    assert made.wanted == (None,)
+    assert made.weight_files == (None,)
     made.load_weights(path)
     assert made.loaded
     for name, tensor in made.network.state_dict().items():
@@ -232,7 +232,7 @@ def test_flow_network_from_its_own_file(
     }
     rest = {n: v for n, v in state.items() if not n.startswith(prefix)}
     made = DBVSR('a.pt', 'b.pytorch', num_groups=1, num_blocks=1)
-    assert made.wanted == ('a.pt', 'b.pytorch')
+    assert made.weight_files == ('a.pt', 'b.pytorch')
     made.load_weights(
         save(with_kernel_network(state if whole else rest), tmp_path / 'a'),
         save(flow, tmp_path / 'b'),

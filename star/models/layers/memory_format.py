@@ -1,0 +1,20 @@
+"""The memory layout of convolutions' weights."""
+
+import torch
+from torch import nn
+
+
+def use_channels_last(network: nn.Module) -> None:
+    """Lay out the weights of 2D convolutions with their channels last.
+
+    Activations are laid out so; convolutions with other weights would copy
+    them at every call.
+
+    Args:
+        network: changed in place; tensors that are not 4-D stay as they are.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(
+                memory_format=torch.channels_last
+            )
