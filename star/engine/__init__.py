@@ -1,8 +1,7 @@
-"""Runner extras."""
+"""Hooks and other parts for mmengine's Runner."""
 
 from star.engine.checkpoint_hook import SafeCheckpointHook
 from star.engine.checkpointing import resume_path, set_resume
-from star.engine.clip_record_hook import ClipRecordHook
 from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import TrainedEMAHook
 from star.engine.guards import NonFiniteGuardHook
@@ -16,7 +15,6 @@ from star.engine.vis_backends import TensorBoardBackend
 __all__ = [
     'BFloat16OptimWrapper',
     'CheckLatentCacheHook',
-    'ClipRecordHook',
     'DrawSampler',
     'MonitorHook',
     'NonFiniteGuardHook',

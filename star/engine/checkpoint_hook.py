@@ -1,4 +1,4 @@
-"""Saves a run as checkpoint folders, and continues it from one."""
+"""Saving of a run as checkpoint folders, and resuming from one."""
 
 import itertools
 import signal
@@ -18,14 +18,14 @@ from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import find_ema
 from star.registry import HOOKS
 
-# where files lie, how memory is spent, how clips are restored
+# paths of files, use of memory, options of the restoration
 _MAY_DIFFER = (
     '*.pretrained',
     '*.tokenizer',
     '*checkpointing*',
     'model.restore_options.*',
 )
-# of a schedule: they may follow from the length of the run, which can change
+# of a schedule: they may depend on the length of the run, which can change
 _FROM_MAX_ITERS = ('end', 'total_iters', 'total_steps', 'T_max')
 
 
@@ -35,15 +35,15 @@ class SafeCheckpointHook(Hook):
 
     A checkpoint holds the trained weights, optimiser, schedules, logged
     scalars, averaged weights, the random state of every rank and the position
-    in the data, so that the run continues with the same losses. It is written
-    by rank 0; see `checkpointing.save_checkpoint` for what a crash leaves. To
-    resume, pass the config through `checkpointing.set_resume`.
+    in the data, so that a resumed run has the same losses. Rank 0 writes it
+    with `checkpointing.save_checkpoint`. To resume, pass the config through
+    `checkpointing.set_resume`.
 
     Args:
         interval: iterations between two checkpoints.
-        max_keep: how many stay, >= 1.
-        save_all: save frozen weights as well; needed where the run itself
-            sets them, and read by whatever wants the whole model.
+        max_keep: number of checkpoints to keep, >= 1.
+        save_all: save frozen weights as well; needed if the run itself sets
+            them, or if the whole model is to be read from one file.
         may_differ: patterns of config entries that may change at resume.
         resume_from: checkpoint folder; set by `set_resume`.
 
@@ -70,7 +70,7 @@ class SafeCheckpointHook(Hook):
         self.may_differ = may_differ
         self.resume_from = Path(resume_from) if resume_from else None
         self._state: dict[str, Any] = {}  # read, not yet restored
-        self._begun = 0  # iterations of earlier processes
+        self._begun = 0  # iterations that earlier processes did
         self._saved = 0  # iterations in the newest checkpoint
         self._terminated = False
         self._handler: Any = None  # of SIGTERM, before the training
@@ -78,14 +78,14 @@ class SafeCheckpointHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Restore optimiser, schedules and iteration.
 
-        Other hooks and the optimiser wrapper read the iteration before the
-        training begins.
+        This comes before `before_train`, because other hooks and the
+        optimiser wrapper read the iteration there.
 
         Raises:
             ValueError: the run cannot be saved or resumed as configured.
         """
         if not isinstance(runner._train_loop, BaseLoop):
-            return  # it will only be tested
+            return  # no training
         _check_run(runner, self.interval)
         _check_work_dir(Path(runner.work_dir), self.resume_from)
         if self.resume_from is None:
@@ -109,7 +109,7 @@ class SafeCheckpointHook(Hook):
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Restore weights, logs, random states; begin at the right data.
+        """Restore weights, logs and random states; skip the data seen.
 
         Raises:
             ValueError: the checkpoint does not fit this run.
@@ -127,7 +127,7 @@ class SafeCheckpointHook(Hook):
         _restore_ema(runner, self.resume_from)
         run_state.set_histories(runner.message_hub, self._state['histories'])
         _skip_data(runner, self._state['draw'])
-        _restore_rng(runner, self._state['rng'])  # last: others draw, too
+        _restore_rng(runner, self._state['rng'])  # last, others draw numbers
         runner.logger.info(f'resumed {self.resume_from}')
         self._state = {}
 
@@ -138,10 +138,10 @@ class SafeCheckpointHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Save when it is time, or when the process is to end.
+        """Save every `interval` iterations and after SIGTERM.
 
         Raises:
-            SystemExit: after SIGTERM, with the shell's status for it.
+            SystemExit: after SIGTERM, with the exit status 143.
         """
         done = runner.iter + 1
         terminated = self._is_terminated(runner, done)
@@ -152,14 +152,14 @@ class SafeCheckpointHook(Hook):
             raise SystemExit(128 + signal.SIGTERM)
 
     def after_train(self, runner: Runner) -> None:
-        """Save the end of the run."""
+        """Save the end of the run, unless it has just been saved."""
         if self._saved < runner.iter:
             self._save(runner, runner.iter)
         if self._handler is not None:
             signal.signal(signal.SIGTERM, self._handler)
 
     def before_val(self, runner: Runner) -> None:
-        """Remember the random state: a resumed run may not validate here."""
+        """Save the random state: a resumed run may not validate here."""
         self._rng = run_state.get_rng_state()
 
     def after_val(self, runner: Runner) -> None:
@@ -199,10 +199,10 @@ class SafeCheckpointHook(Hook):
             self._handler = signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, signum: int, frame: Any) -> None:
-        self._terminated = True  # again and again: launchers repeat it
+        self._terminated = True
 
     def _is_terminated(self, runner: Runner, done: int) -> bool:
-        """Agree with all ranks; never amid the accumulation of gradients."""
+        """Agree with all ranks; False while gradients are accumulated."""
         terminated = torch.tensor(float(self._terminated))
         dist.all_reduce(terminated, 'max')
         return bool(terminated) and runner.optim_wrapper.should_update()
@@ -234,7 +234,7 @@ def _check_run(runner: Runner, interval: int) -> None:
 
 
 def _check_work_dir(work_dir: Path, resume_from: Path | None) -> None:
-    """Keep two runs from sharing a folder: one would overwrite the other."""
+    """Refuse the folder of another run, whose checkpoints would be lost."""
     if resume_from is None or not _is_within(resume_from, work_dir):
         last = checkpointing.find_last(work_dir)
         if last is not None:
@@ -295,9 +295,10 @@ def _restore_ema(runner: Runner, folder: Path) -> None:
 
 
 def _skip_data(runner: Runner, draw: int) -> None:
-    """Let the stock loop skip batches that nobody has to load.
+    """Let mmengine's loop skip batches without loading them.
 
-    It takes one batch for every iteration done; the sampler is past them.
+    The loop takes one batch for every finished iteration; the sampler already
+    starts after them.
     """
     start = runner.train_dataloader.sampler.start
     if start != draw:
@@ -318,5 +319,5 @@ def _restore_rng(runner: Runner, states: list[dict[str, Any]]) -> None:
     else:
         runner.logger.warning(
             f'the run had {len(states)} processes and has '
-            f'{dist.get_world_size()} now: random states begin anew'
+            f'{dist.get_world_size()} now: random states are not restored'
         )

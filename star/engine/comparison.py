@@ -1,4 +1,4 @@
-"""Low quality | restored | ground truth, side by side, as files."""
+"""Low-quality, restored and true frames side by side, as files."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from star.video.info import DEFAULT_RATE, VideoInfo
+from star.video.info import VideoInfo
 from star.video.io import VideoWriter
 
 
@@ -56,7 +56,7 @@ def write_comparison(
         path: without suffix; files of these names are replaced.
         frames: (H, W, 3) uint8 RGB, at least one.
         fps: frames per second; None for 25.
-        still: number of the frame that becomes the image.
+        still: index of the frame that becomes the image.
 
     Returns:
         That frame.
@@ -67,7 +67,7 @@ def write_comparison(
     first = next(frames)
     image = first
     height, width = first.shape[:2]
-    info = _clock(path.parent, width, height, fps)
+    info = VideoInfo.of_clip(path.parent, width, height, fps)
     duration = info.frame_duration
     video = path.with_name(f'{path.name}.mp4')
     with VideoWriter(video, width, height, info, overwrite=True) as writer:
@@ -82,11 +82,11 @@ def write_comparison(
 
 
 def file_name(index: int, name: str) -> str:
-    """Make a clip's file name: its number and what is harmless of its name.
+    """Make a clip's file name from its number and its name.
 
     Args:
         index: clip's number in its data set.
-        name: clip's name, any text.
+        name: clip's name, any text; `_` replaces unusual characters.
     """
     return f'{index:02d}_{re.sub("[^A-Za-z0-9._@=-]+", "_", name)}'[:100]
 
@@ -99,19 +99,3 @@ def _enlarge(frame: Tensor, like: Tensor) -> Tensor:
         frame[None].float(), size=size, mode='bicubic', align_corners=False
     )[0]
     return large.round().clamp(0, 255).to(torch.uint8)
-
-
-def _clock(
-    folder: Path, width: int, height: int, fps: float | None
-) -> VideoInfo:
-    """Tell the writer the frame rate, as if the frames came from images."""
-    rate = Fraction(fps).limit_denominator(1001) if fps else DEFAULT_RATE
-    return VideoInfo(
-        path=folder,
-        kind='folder',
-        width=width,
-        height=height,
-        fps=rate,
-        num_frames=None,
-        time_base=1 / rate,
-    )

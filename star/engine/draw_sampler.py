@@ -1,4 +1,4 @@
-"""Endless draw numbers for a training data set, shared out over ranks."""
+"""Endless indices for a training data set, distributed over ranks."""
 
 from collections.abc import Iterator, Sized
 from itertools import count
@@ -13,15 +13,15 @@ from star.registry import STOCK
 class DrawSampler(Sampler):
     """Yields the numbers start + r, start + r + W, ... on rank r of W.
 
-    The batches that all ranks take together at iteration k are then the draws
-    [k B W, (k + 1) B W) for B clips per rank, whatever B and W are. What a
-    draw means, the data set decides from its seed alone, so that a run that
-    begins at a later draw sees what an uninterrupted one sees.
+    For B clips per rank, all ranks together take the indices
+    [k B W, (k + 1) B W) at iteration k. The data set derives each clip from
+    the index and its own seed, so a resumed run that starts at a later index
+    gets the same clips as an uninterrupted one.
 
     Args:
-        dataset: its length is not used: draws never end.
-        seed: handed over by the Runner, not used: the data set has its own.
-        start: the first draw of all ranks, >= 0.
+        dataset: its length only defines an epoch; indices never end.
+        seed: given by the Runner and not used: the data set has its own.
+        start: the first index of all ranks, >= 0.
 
     Raises:
         ValueError: `start` is negative.
@@ -40,14 +40,14 @@ class DrawSampler(Sampler):
         return count(self.start + self.rank, self.world_size)
 
     def __len__(self) -> int:
-        """Length of one epoch on this rank: the stock loops ask for it."""
+        """Return the length of an epoch on this rank, for mmengine's loops."""
         return -(-len(self.dataset) // self.world_size)
 
     def position(self, num_batches: int, batch_size: int) -> int:
-        """Compute the first draw that no rank has taken yet.
+        """Return the first index that no rank has taken yet.
 
         Args:
-            num_batches: batches that each rank has taken.
-            batch_size: clips of a batch on one rank.
+            num_batches: number of batches that each rank has taken.
+            batch_size: number of clips in a batch on one rank.
         """
         return self.start + num_batches * batch_size * self.world_size

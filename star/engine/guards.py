@@ -1,4 +1,4 @@
-"""Guards of a run: numbers that are not finite change no weight."""
+"""Guard against losses and gradients that are not finite."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from star.registry import HOOKS
 
 @HOOKS.register_module()
 class NonFiniteGuardHook(Hook):
-    """Skips the steps of non-finite losses or gradients; stops the run.
+    """Skips steps with non-finite losses or gradients; stops after many.
 
-    Before a step the optimiser asks this hook; if the loss of one rank or a
-    gradient holds an infinity or NaN, all ranks drop their gradients, and a
-    parameter without a gradient is left alone, momentum and all. It works
-    with any optimiser wrapper, whose `step` is not to be touched.
+    Before a step the optimiser calls this hook. If the loss of one rank or a
+    gradient holds an infinity or NaN, all ranks drop their gradients, and the
+    step changes neither parameters nor momentum. It works with any optimiser
+    wrapper.
 
     Args:
-        patience: the run stops at this many skipped steps in a row, >= 1.
+        patience: the run stops after this many skipped steps in a row, >= 1.
 
     Raises:
         ValueError: `patience` is not positive.
@@ -37,12 +37,12 @@ class NonFiniteGuardHook(Hook):
         self.streak = 0
         self._good = True  # no bad loss since the last step
         self._suspicious = False  # a bad loss in this iteration
-        self._names: list[str] = []  # of the samples since then
-        self._suspects: list[str] = []  # those with a bad loss
+        self._names: list[str] = []  # of the samples since the last step
+        self._suspects: list[str] = []  # of those with a bad loss
         self._skipped: bool | None = None  # the last step; None before it
 
     def before_train(self, runner: Runner) -> None:
-        """Watch the model's losses and the optimiser's steps."""
+        """Register hooks on the model's losses and the optimiser's steps."""
         runner.model.register_forward_hook(self._see_losses)
         runner.optim_wrapper.optimizer.register_step_pre_hook(self._check)
 
@@ -56,7 +56,7 @@ class NonFiniteGuardHook(Hook):
         """Count the skipped steps in a row.
 
         Raises:
-            RuntimeError: there were `patience`; names iteration and samples.
+            RuntimeError: `patience` steps in a row were skipped.
         """
         names = [s.name or '(no name)' for s in data_batch['data_samples']]
         self._names += names
@@ -65,7 +65,7 @@ class NonFiniteGuardHook(Hook):
             self._suspicious = False
         if not runner.optim_wrapper.should_update():
             return  # gradients are being accumulated
-        # a gradient scaler leaves out the bad steps itself
+        # None: a gradient scaler has left out a bad step itself
         skipped = self._skipped is not False
         self.streak = self.streak + 1 if skipped else 0
         if skipped:
@@ -84,8 +84,8 @@ class NonFiniteGuardHook(Hook):
         )
         if self.streak >= self.patience:
             raise RuntimeError(
-                f'{message}; {self.streak} steps in a row were skipped, the '
-                'run stops; its last checkpoint is from before'
+                f'{message}; the run stops after {self.streak} skipped steps '
+                'in a row; its last checkpoint is from before them'
             )
         runner.logger.warning(f'{message}; the step is skipped')
 
@@ -110,13 +110,13 @@ class NonFiniteGuardHook(Hook):
 
 
 def all_finite(tensors: list[Tensor]) -> Tensor:
-    """Tell whether all values of all tensors are finite.
+    """Return whether all values of all tensors are finite.
 
     Args:
         tensors: on one device.
 
     Returns:
-        A boolean scalar on that device: nothing waits for it here.
+        A boolean scalar on that device, without waiting for it.
     """
     if not tensors:
         return torch.tensor(True)

@@ -1,4 +1,4 @@
-"""Before training from cached latents: did this model's encoders make them?"""
+"""Check that a latent cache was made by this model's encoders."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -9,16 +9,16 @@ from star.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckLatentCacheHook(Hook):
-    """Compares the model's weights with those that made the latent cache.
+    """Checks that the latent cache was made with the model's weights.
 
-    Does nothing for data sets without `check_model`.
+    It does nothing for data sets without `check_model`.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Check once, after the weights were loaded.
 
         Raises:
-            ValueError: autoencoder or text encoder have other weights.
+            ValueError: the autoencoder or text encoder has other weights.
         """
         check = getattr(runner.train_dataloader.dataset, 'check_model', None)
         if check is not None:

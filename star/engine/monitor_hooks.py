@@ -1,4 +1,4 @@
-"""What a run is watched by: gradient norm, speed and peak memory."""
+"""Logging of gradient norm, speed and peak memory."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,21 +20,21 @@ _MIB = 2**20
 
 @HOOKS.register_module()
 class MonitorHook(Hook):
-    """Logs what mmengine's own hooks leave out, of the rank that logs.
+    """Logs speed, gradient norm and memory of the rank that logs.
 
-    Beside the losses, `lr`, `time` and `data_time` (seconds of an iteration,
-    and those of them that it waited for data) the log gets
+    mmengine's own hooks log the losses, `lr`, `time` (seconds of an
+    iteration) and `data_time` (seconds of waiting for data). This hook adds
 
-    - `iterations_per_second`, the mean of the last `window` iterations;
-    - `grad_norm`, before clipping by norm, also where nothing is clipped;
-    - `grad_norm_clipped`, what the optimizer got, where something is;
-    - `peak_memory_mib`, of the training so far: allocated on a CUDA device,
-      else resident in the process (Linux, macOS).
+    - `iterations_per_second`, the mean over the last `window` iterations;
+    - `grad_norm`, before clipping, also if nothing is clipped;
+    - `grad_norm_clipped`, after clipping, only if gradients are clipped;
+    - `peak_memory_mib`, since the start of the training: allocated on a CUDA
+      device, else resident in the process (Linux, macOS).
 
-    Where the model is sharded, norms are of this rank's share.
+    For a sharded model, norms are those of this rank's share.
 
     Args:
-        window: iterations that the speed is averaged over.
+        window: number of iterations to average the speed over.
 
     Raises:
         ValueError: `window` is less than 1.
@@ -50,7 +50,7 @@ class MonitorHook(Hook):
         self._handles: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Watch the gradients that the optimizers get."""
+        """Register hooks on the steps of the optimizers."""
         wrapper = runner.optim_wrapper
         several = isinstance(wrapper, OptimWrapperDict)
         for part in wrapper.values() if several else [wrapper]:
@@ -70,7 +70,7 @@ class MonitorHook(Hook):
         hub = runner.message_hub
         if 'train/time' in hub.log_scalars:
             seconds = hub.get_scalar('train/time').mean(self.window)
-            speed = 1 / max(seconds, 1e-9)  # a coarse clock may stand still
+            speed = 1 / max(seconds, 1e-9)  # 0 on a coarse clock
             hub.update_scalar('train/iterations_per_second', speed)
         self._peak = max(self._peak, peak_memory(_device(runner.model)))
         if self._peak:
@@ -78,17 +78,17 @@ class MonitorHook(Hook):
             hub.update_scalar('train/peak_memory_mib', peak)
 
     def after_train(self, runner: Runner) -> None:
-        """Let go of the optimizers."""
+        """Remove the hooks from the optimizers."""
         while self._handles:
             self._handles.pop().remove()
 
 
 @contextmanager
 def unmonitored(runner: Runner) -> Iterator[None]:
-    """Keep what happens inside out of the training's times and peak memory.
+    """Exclude the body from the training's times and peak memory.
 
     Args:
-        runner: its timer goes on as if no time had passed.
+        runner: its timer continues as if no time had passed.
     """
     begin = time.time()
     try:
@@ -101,7 +101,7 @@ def unmonitored(runner: Runner) -> Iterator[None]:
 
 
 def _norm_recorder(wrapper: Any, hub: Any) -> Callable[..., None]:
-    """Make a hook that logs the norm of what an optimizer is about to use."""
+    """Make a hook that logs the norm of the gradients before a step."""
     clipped = bool(wrapper.clip_grad_kwargs)
     name = 'grad_norm_clipped' if clipped else 'grad_norm'
 

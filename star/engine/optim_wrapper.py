@@ -13,8 +13,8 @@ from torch import nn
 class BFloat16OptimWrapper(OptimWrapper):
     """Runs the forward pass under bfloat16 autocast.
 
-    bfloat16 has the exponent of float32, so no loss scaling is needed;
-    mmengine's own wrapper insists on an accelerator.
+    bfloat16 has the exponent of float32, so losses need no scaling. Unlike
+    mmengine's own wrapper this one also works on a CPU.
     """
 
     @contextmanager

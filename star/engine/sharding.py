@@ -1,4 +1,4 @@
-"""What is sharded as one piece when a model is shared out over GPUs."""
+"""Policy for the units of a model that is sharded over GPUs."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,17 @@ def wrap_by_class(
     nonwrapped_numel: int,
     names: Sequence[str] = (),
 ) -> bool:
-    """Tell whether a module is a piece of its own: gathered when it is called.
+    """Return whether a module is a unit that is gathered when it is called.
 
-    A piece's submodules must not be called from outside of it. Frozen and
-    trained parameters belong in different pieces: what is trained decides
-    for which of a piece's parameters gradients are kept.
+    The submodules of a unit must not be called from outside of it. Frozen and
+    trained parameters belong in different units, because gradients are kept
+    for a whole unit or not at all.
 
     Args:
         module: of the model.
-        recurse: asked whether to look into it, which is always so.
-        nonwrapped_numel: its parameters that are in no smaller piece.
-        names: classes of the pieces.
+        recurse: True to ask whether to look into the module; always True.
+        nonwrapped_numel: number of its parameters that are in no smaller
+            unit; not used.
+        names: names of the classes of the units.
     """
     return recurse or type(module).__name__ in names

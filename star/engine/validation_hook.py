@@ -1,4 +1,4 @@
-"""Restores fixed validation clips while a model trains, and logs them."""
+"""Validation during training: fixed clips are restored and logged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,58 +22,48 @@ from star.engine.comparison import (
 from star.engine.ema import TrainedEMAHook
 from star.engine.monitor_hooks import unmonitored
 from star.engine.run_state import get_rng_state, set_rng_state
-from star.engine.validation_log import (
-    ClipResult,
-    log_results,
-    reason,
-    warn,
-)
+from star.engine.validation_log import ClipResult, log_results, warn
 from star.registry import DATASETS, HOOKS, METRICS
-from star.structures import VideoSample
-
-# what a metric raises that lacks its extra, its weights or a download
-_MISSING = (ImportError, OSError, ValueError)
+from star.structures import Metric, VideoSample
+from star.utils.building import build_available
+from star.utils.errors import error_line
 
 
 @HOOKS.register_module()
 class ValidationClipsHook(Hook):
-    """Every so many iterations restores clips and logs how they look.
+    """Restores clips every few iterations and logs them side by side.
 
-    Each clip goes through the model's own `predict`. Low quality (enlarged),
-    restored and ground truth are put side by side: the clip as mp4 and its
-    middle frame as PNG in `work_dir/validation/iter_N`, with `scores.json`;
-    the frame also to the visualizer as `val/NAME`, and the means of the
-    metrics as `val/METRIC`.
+    Each clip goes through the model's `predict`. `work_dir/validation/iter_N`
+    gets a video of the low-quality (enlarged), restored and true frames side
+    by side, the middle frame as PNG, and `scores.json`. The visualizer gets
+    the frame as `val/NAME` and the means of the metrics as `val/METRIC`.
 
-    Training goes on as if nothing had happened: random states, modes of the
-    modules, and the training's times and peak memory are put back. Where the
-    run averages its weights, the averages are shown. A clip that fails gives
-    one warning line; the others, and the run, go on.
+    Validation does not change the training: random states, modes of the
+    modules, times and peak memory are restored. If the run averages its
+    weights, validation uses the averages. A clip that fails is logged as a
+    warning, and the run continues.
 
-    Ranks share the clips out, and meet to hand the results to the first one;
-    none waits for longer than another needs for its share. The rank that
-    restores a clip writes its files. A model that is sharded restores each
-    clip on all ranks, since its forward passes need them all.
+    Ranks share the clips; each writes the files of its own, and the first
+    one logs the results of all. A sharded model restores each clip on all
+    ranks, because its forward passes need all of them.
 
     Args:
-        dataset: config of the data set; its items are what training gets,
+        dataset: config of the data set; its items are those of training,
             `dict(inputs, data_samples)`, inputs (T, C, h, w) uint8.
-        interval: iterations from one validation to the next; the end of the
-            run has one too.
-        metrics: configs of metrics with `score(pred, gt) -> float`, clips
-            (T, C, H, W) uint8, a `name`, and `needs_gt` False where `gt` may
-            be None. One that cannot be made, because an extra or its weights
-            are missing, is left out with a warning.
-        num_clips: take the first so many clips; None for all.
-        before_first: validate a new run before its first iteration too.
+        interval: iterations between two validations; there is one more at
+            the end of the run.
+        metrics: configs of metrics. A metric whose package or weights are
+            missing is skipped with a warning.
+        num_clips: number of clips, from the first; None for all.
+        before_first: validate a new run also before its first iteration.
         autocast: restore under bfloat16 autocast.
 
     Raises:
-        ValueError: an argument is out of range, the data set is empty or
-            cannot be made.
+        ValueError: an argument is out of range, or the data set is empty or
+            cannot be built.
     """
 
-    priority = 'LOWEST'  # what it shows has been saved
+    priority = 'LOWEST'  # after the checkpoint of the same iteration
 
     def __init__(
         self,
@@ -94,7 +84,7 @@ class ValidationClipsHook(Hook):
         self.metrics = _build_metrics(metrics)
 
     def before_train(self, runner: Runner) -> None:
-        """Validate a new run, if asked to."""
+        """Validate a new run if `before_first` is set."""
         if self.before_first and runner.iter == 0:
             self.validate(runner, 0)
 
@@ -111,15 +101,15 @@ class ValidationClipsHook(Hook):
             self.validate(runner, iteration)
 
     def after_train(self, runner: Runner) -> None:
-        """Validate what was trained, now that it has been saved."""
+        """Validate the final model, which has been saved."""
         self.validate(runner, runner.iter)
 
     def validate(self, runner: Runner, iteration: int) -> None:
         """Restore the clips, write their files and log them.
 
         Args:
-            runner: where the model, the log and the folder come from.
-            iteration: how many iterations the model was trained for.
+            runner: with the model, the visualizer and the folder.
+            iteration: number of iterations that the model was trained for.
         """
         folder = Path(runner.work_dir) / 'validation' / f'iter_{iteration}'
         with unmonitored(runner), _kept_random_state():
@@ -132,10 +122,10 @@ class ValidationClipsHook(Hook):
                 try:
                     log_results(runner, iteration, results, folder)
                 except Exception as error:  # such as a full disk
-                    warn(f'validation is not logged: {reason(error)}')
+                    warn(f'validation is not logged: {error_line(error)}')
 
     def _restore_share(self, runner: Runner, folder: Path) -> list[ClipResult]:
-        """Restore this rank's clips; fails for none of them."""
+        """Restore this rank's clips; a failure becomes a note."""
         model = runner.model
         alone = _is_sharded(model)
         rank, world = (0, 1) if alone else (get_rank(), get_world_size())
@@ -143,20 +133,20 @@ class ValidationClipsHook(Hook):
         try:
             with _evaluating(runner), self._precision(model):
                 return [self._try_clip(model, i, folder) for i in indices]
-        except Exception as error:  # such as no memory for averaged weights
-            note = f'nothing restored: {reason(error)}'
+        except Exception as error:  # such as no memory for averages
+            note = f'nothing restored: {error_line(error)}'
             return [ClipResult(i, f'clip {i}', notes=[note]) for i in indices]
 
     def _try_clip(
         self, model: BaseModel, index: int, folder: Path
     ) -> ClipResult:
-        """Restore one clip; note what fails instead of ending the run."""
+        """Restore one clip; a failure becomes a note."""
         result = ClipResult(index, f'clip {index}')
         try:
             self._run_clip(model, result, folder)
-        except Exception as error:  # whatever it is, training matters more
+        except Exception as error:  # no failure here may end the training
             result.image = None
-            result.notes.append(f'{result.name}: {reason(error)}')
+            result.notes.append(f'{result.name}: {error_line(error)}')
         return result
 
     def _run_clip(
@@ -176,15 +166,16 @@ class ValidationClipsHook(Hook):
         result.image = write_comparison(path, frames, sample.fps, still)
 
     def _score(self, sample: VideoSample, result: ClipResult) -> None:
-        """Add the numbers of a clip, as far as it has ground truth."""
+        """Add a clip's scores, without `gt` only those that need none."""
+        assert sample.pred is not None
         for name, metric in self.metrics.items():
-            if sample.gt is None and getattr(metric, 'needs_gt', True):
+            if sample.gt is None and metric.needs_gt:
                 continue
             try:
-                score = metric.score(sample.pred, sample.gt)
-                result.scores[name] = float(score)
-            except _MISSING as error:
-                result.notes.append(f'{name} left out: {reason(error)}')
+                found = metric.measure(sample.pred, sample.gt)
+                result.scores[name] = found.score
+            except (ImportError, OSError, ValueError) as error:
+                result.notes.append(f'{name} left out: {error_line(error)}')
 
     def _precision(self, model: nn.Module) -> torch.autocast:
         device = next(model.parameters()).device.type
@@ -202,7 +193,7 @@ def _kept_random_state() -> Iterator[None]:
 
 @contextmanager
 def _evaluating(runner: Runner) -> Iterator[None]:
-    """Evaluate without gradients, with averaged weights if there are any."""
+    """Switch to evaluation, with averaged weights if there are any."""
     modes = [(part, part.training) for part in runner.model.modules()]
     averaging = (EMAHook, TrainedEMAHook)
     averages = [hook for hook in runner.hooks if isinstance(hook, averaging)]
@@ -220,7 +211,7 @@ def _evaluating(runner: Runner) -> Iterator[None]:
 
 
 def _is_sharded(model: nn.Module) -> bool:
-    """Tell whether a forward pass of the model needs all ranks."""
+    """Return whether a forward pass of the model needs all ranks."""
     replicated = isinstance(model, DistributedDataParallel)
     return is_model_wrapper(model) and not replicated
 
@@ -233,17 +224,10 @@ def _count(dataset: Any, num_clips: int | None) -> int:
     return min(len(dataset), num_clips or len(dataset))
 
 
-def _build_metrics(configs: list[dict] | tuple[dict, ...]) -> dict[str, Any]:
-    """Build metrics by name; one that lacks something is left out, aloud."""
-    metrics = {}
-    for config in configs:
-        try:
-            metric = METRICS.build(config)
-        except _MISSING as error:
-            warn(f'validation without {config["type"]}: {reason(error)}')
-            continue
-        name = getattr(metric, 'name', type(metric).__name__)
-        if name in metrics:
-            raise ValueError(f'`metrics` must be different, got {name} twice')
-        metrics[name] = metric
+def _build_metrics(
+    configs: list[dict] | tuple[dict, ...],
+) -> dict[str, Metric]:
+    metrics, problems = build_available(configs, METRICS.build)
+    for problem in problems:
+        warn(f'validation without {problem}')
     return metrics

@@ -1,6 +1,5 @@
-"""What a validation leaves behind: images, mean scores, notes in the log."""
+"""Logging of a validation: images, mean scores, warnings."""
 
-import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,18 +9,20 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.visualization import LocalVisBackend
 
+from star.utils.files import write_json
+
 
 @dataclass
 class ClipResult:
-    """What came of one validation clip.
+    """Result of one validation clip.
 
     Args:
-        index: clip's number in the data set.
-        name: name of its files and of its image in the log.
-        image: the comparison's middle frame, (H, W, 3) uint8 RGB; None where
+        index: of the clip in the data set.
+        name: of its files and of its image in the log.
+        image: the comparison's middle frame, (H, W, 3) uint8 RGB; None if
             the clip failed.
-        scores: number of each metric, empty without ground truth.
-        notes: what went wrong, a line each.
+        scores: by metric; those that need ground truth may be absent.
+        notes: one line for each problem.
     """
 
     index: int
@@ -34,12 +35,12 @@ class ClipResult:
 def log_results(
     runner: Runner, iteration: int, results: list[ClipResult], folder: Path
 ) -> None:
-    """Hand images and mean scores to the visualizer, notes to the log.
+    """Log images and mean scores to the visualizer, notes as warnings.
 
     Args:
-        runner: whose visualizer and log are meant.
-        iteration: how many iterations the model was trained for.
-        results: one of each clip.
+        runner: with the visualizer.
+        iteration: number of iterations that the model was trained for.
+        results: one for each clip.
         folder: gets `scores.json`.
     """
     for note in dict.fromkeys(n for r in results for n in r.notes):
@@ -49,8 +50,7 @@ def log_results(
         _add_image(runner, f'val/{result.name}', result.image, iteration)
     if restored:
         table = {result.name: result.scores for result in restored}
-        text = json.dumps(table, indent=2) + '\n'
-        (folder / 'scores.json').write_text(text, encoding='utf-8')
+        write_json(folder / 'scores.json', table)
     means = _means(restored)
     if means:
         runner.visualizer.add_scalars(
@@ -77,18 +77,10 @@ def _means(results: list[ClipResult]) -> dict[str, float]:
 def _add_image(
     runner: Runner, name: str, image: np.ndarray | None, step: int
 ) -> None:
-    """Log an image, except to the local backend: its file is there."""
+    """Log an image, except to the local backend: its file exists already."""
     for backend in runner.visualizer._vis_backends.values():
         if not isinstance(backend, LocalVisBackend):
             backend.add_image(name, image, step)
-
-
-def reason(error: Exception) -> str:
-    """Put into one line what an exception says."""
-    text = ' '.join(str(error).split())
-    if isinstance(error, ValueError | ImportError) and text:
-        return text
-    return f'{type(error).__name__}: {text}'.removesuffix(': ')
 
 
 def warn(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Where the numbers and images of a run go: TensorBoard."""
+"""TensorBoard as a backend of mmengine's visualizer."""
 
 import logging
 from typing import Any
@@ -13,14 +13,14 @@ from torch import Tensor
 
 @VISBACKENDS.register_module()
 class TensorBoardBackend(BaseVisBackend):
-    """Writes event files that are complete also where the run is killed.
+    """Writes event files that stay complete when the run is killed.
 
-    mmengine's own backend stops where TensorBoard is not installed, and keeps
-    up to two minutes of numbers in memory. Here one line says that it is
-    missing and the run goes on, and numbers are flushed each time.
+    mmengine's own backend raises an error if TensorBoard is not installed,
+    and keeps up to two minutes of numbers in memory. This one warns once and
+    lets the run continue, and it flushes the numbers each time.
 
     Args:
-        save_dir: folder of the event files, made at the first use.
+        save_dir: folder of the event files, created at the first use.
     """
 
     _env_initialized: bool  # set by mmengine
@@ -31,7 +31,7 @@ class TensorBoardBackend(BaseVisBackend):
 
     @property
     def experiment(self) -> Any:
-        """The `SummaryWriter`, or None where TensorBoard is missing."""
+        """The `SummaryWriter`, or None if TensorBoard is not installed."""
         if not self._env_initialized:  # on the first rank only
             self._init_env()
             self._env_initialized = True
@@ -65,7 +65,7 @@ class TensorBoardBackend(BaseVisBackend):
         step: int = 0,
         file_path: str | None = None,
     ) -> None:
-        """Write numbers; all that was written so far goes to the disk."""
+        """Write numbers and flush them to the disk."""
         if self.experiment is not None:
             for name, value in scalar_dict.items():
                 self.experiment.add_scalar(name, value, step)
@@ -83,7 +83,7 @@ def _open_writer(folder: str) -> Any:
     except ImportError:
         print_log(
             'TensorBoard is not installed (pip install tensorboard): numbers '
-            'only go to the log and to scalars.json',
+            'go only to the log and to scalars.json',
             logger='current',
             level=logging.WARNING,
         )

@@ -1,4 +1,4 @@
-"""What is known of a video, one of its frames, and the error of both ways."""
+"""`VideoInfo`, `Frame` and `VideoError`, which reading and writing share."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-DEFAULT_RATE = Fraction(25)  # frames a second where nothing says otherwise
+DEFAULT_RATE = Fraction(25)  # frames per second if the source has no rate
 IMAGE_SUFFIXES = (
     *('.png', '.jpg', '.jpeg', '.jpe', '.webp', '.tif', '.tiff', '.bmp'),
     *('.ppm', '.pgm', '.pbm', '.pnm', '.tga', '.jp2', '.exr', '.dpx'),
@@ -15,7 +15,7 @@ IMAGE_SUFFIXES = (
 
 
 class VideoError(ValueError):
-    """A file that cannot be read or written as asked; one line says why."""
+    """Raised for a file that cannot be read or written; a one-line message."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Frame:
 
     Args:
         image: pixels, (H, W, 3) uint8 RGB, upright.
-        time: seconds since the start of the file, rising from frame to frame.
-        duration: seconds that it stays on screen, > 0.
+        time: seconds since the start of the video, rising.
+        duration: seconds on screen, > 0.
     """
 
     image: np.ndarray
@@ -35,17 +35,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says of its video.
+    """Properties of a video, an image or a folder of images.
 
     Args:
         path: the file or the folder of images.
         kind: 'video', 'image' or 'folder'.
         width: of an upright frame, pixels.
         height: of an upright frame, pixels.
-        fps: average frames per second; None where the file has no rate.
-        num_frames: how many frames are expected; None where unknown.
-        time_base: seconds of one tick of the file's clock.
-        start: seconds on that clock which count as zero in `Frame.time`.
+        fps: average frames per second; None if the file has no rate.
+        num_frames: expected number of frames; None if unknown.
+        time_base: seconds per tick of the file's clock.
+        start: seconds on that clock at which `Frame.time` is zero.
         sample_aspect_ratio: pixel width over height of an upright frame.
         codec: name of the decoder.
         pix_fmt: FFmpeg's name of the stored pixel format.
@@ -53,12 +53,12 @@ class VideoInfo:
         color_primaries: of the RGB frames, H.273 code, 2 unknown.
         color_transfer: of the RGB frames, H.273 code, 2 unknown.
         color_matrix: H.273 code as stored, 2 unknown.
-        rotation: degrees clockwise by which frames were turned upright.
-        interlaced: the first frame is interlaced.
-        timed: the file has timestamps that can be used.
-        has_audio: the file has audio.
+        rotation: degrees clockwise by which frames are turned upright.
+        interlaced: whether the first frame is interlaced.
+        timed: whether the file has usable timestamps.
+        has_audio: whether the file has audio.
         num_subtitles: number of subtitle streams.
-        notes: one sentence for each conversion that reading involves.
+        notes: one sentence for each conversion that reading makes.
     """
 
     path: Path
@@ -85,12 +85,27 @@ class VideoInfo:
 
     @property
     def frame_duration(self) -> Fraction:
-        """Nominal seconds of one frame."""
+        """Return the nominal duration of one frame in seconds."""
         return 1 / (self.fps or DEFAULT_RATE)
+
+    @classmethod
+    def of_clip(
+        cls, folder: Path, width: int, height: int, fps: float | None
+    ) -> 'VideoInfo':
+        """Describe a clip in memory, as the source of a `VideoWriter`.
+
+        Args:
+            folder: where the clip is to be written.
+            width: of a frame, pixels.
+            height: of a frame, pixels.
+            fps: frames per second; None for `DEFAULT_RATE`.
+        """
+        rate = Fraction(fps or DEFAULT_RATE).limit_denominator(1001)
+        return cls(folder, 'folder', width, height, rate, None, 1 / rate)
 
 
 def explain(error: Exception) -> str:
-    """Say in a few words what FFmpeg, or the system, complains of."""
+    """Describe an error of FFmpeg or of the system in a few words."""
     if not isinstance(error, av.FFmpegError):
         return ' '.join(str(error).split()) or type(error).__name__
     reason = error.strerror or type(error).__name__

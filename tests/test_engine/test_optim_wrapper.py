@@ -28,9 +28,7 @@ def test_forward_runs_in_bfloat16():
 
 def test_trains_the_small_model(tmp_path):
     config = shrunk_config('tiny', tmp_path)
-    assert config.optim_wrapper.type == 'BFloat16OptimWrapper'
-    config.load_from = None
-    config.model.autoencoder.pretrained = None
+    config.optim_wrapper.type = 'BFloat16OptimWrapper'
     runner = train(config)
     assert isinstance(runner.optim_wrapper, BFloat16OptimWrapper)
     saved = load_weights(Path(runner.work_dir) / 'iter_2')

@@ -17,7 +17,7 @@ from star.engine.validation_hook import ValidationClipsHook
 from star.utils.paths import config_path
 from star.video.io import VideoReader
 from tests.paths import ROOT
-from tests.test_engine.configs import NETWORK, VAE
+from tests.test_engine.configs import NETWORK
 from tests.test_engine.watched import (
     WatchedModel,
     losses,
@@ -101,10 +101,9 @@ def test_training_is_not_disturbed(tmp_path):
 def star_config(folder, hooks):
     """A run of a STARModel so small that an iteration takes no time."""
     model = Config.fromfile(config_path('_base_/models/star_tiny.py')).model
-    model.autoencoder.update(VAE)
-    model.backbone.update(NETWORK, out_dim=4, dropout=0.1)
+    model.backbone.update(NETWORK, dropout=0.1)
     model.controlnet.update(NETWORK)
-    model.residual_std = model.residual_std[:4]
+    model.losses = {}
     model.data_preprocessor.scale = 2
     model.restore_options.update(scale=2)
     model.frozen = ('autoencoder', 'text_encoder')
@@ -195,8 +194,7 @@ def warnings_of(tmp_path, capsys, **options):
 def test_a_broken_clip_is_one_line(tmp_path, capsys):
     (line,), events = warnings_of(tmp_path, capsys, dataset={'broken': 1})
     assert line.endswith(
-        'validation at iteration 2: clip 1: OSError: cannot be read, it is '
-        'broken'
+        'validation at iteration 2: clip 1: cannot be read, it is broken'
     )
     # 5, 15 and 20
     found = scalars(events, 'val/MeanDifference')
@@ -214,7 +212,7 @@ def test_a_model_that_fails_does_not_end_the_run(tmp_path, capsys):
     runner, events = run(config)
     assert len(losses(runner)) == 3
     text = ''.join(capsys.readouterr())
-    assert text.count('00_a_b_0: RuntimeError: no memory') == 3
+    assert text.count('00_a_b_0: no memory') == 3
     assert not events.Tags()['images']
     assert runner.model.training
 
@@ -235,7 +233,7 @@ def test_averages_that_cannot_be_taken_do_not_end_the_run(
     )
     assert len(losses(run(config)[0])) == 2
     text = ''.join(capsys.readouterr())
-    assert text.count('nothing restored: OutOfMemoryError: no memory') == 1
+    assert text.count('nothing restored: no memory') == 1
 
 
 def test_a_log_that_cannot_be_written_does_not_end_the_run(
@@ -246,7 +244,7 @@ def test_a_log_that_cannot_be_written_does_not_end_the_run(
 
     monkeypatch.setattr('star.engine.validation_log._means', fail)
     (line,), _ = warnings_of(tmp_path, capsys)
-    assert line.endswith('validation is not logged: OSError: disk full')
+    assert line.endswith('validation is not logged: disk full')
 
 
 @pytest.mark.parametrize(
@@ -287,7 +285,7 @@ def test_clips_without_ground_truth(tmp_path, capsys):
         ({'num_clips': 0}, '`num_clips` must be at least 1, got 0'),
         ({'dataset': {'length': 0}}, '`dataset` must hold at least one clip'),
         ({'dataset': {'length': -1}}, '`length` must not be negative'),
-        ({'metrics': [METRIC, METRIC]}, 'got MeanDifference twice'),
+        ({'metrics': [METRIC, METRIC]}, 'have the name MeanDifference'),
     ],
 )
 def test_bad_options_end_before_the_run(tmp_path, options, message):

@@ -1,9 +1,8 @@
 import json
 
 import numpy as np
-import pytest
 
-from star.engine.validation_log import ClipResult, log_results, reason
+from star.engine.validation_log import ClipResult, log_results
 
 
 class Board:
@@ -43,17 +42,3 @@ def test_nothing_restored(tmp_path):
     log_results(board, 20, results, tmp_path)
     assert not board.images and not board.numbers
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ('error', 'text'),
-    [
-        (ValueError('`a` must\n  be b'), '`a` must be b'),
-        (ImportError('no c'), 'no c'),
-        (OSError('disk'), 'OSError: disk'),
-        (RuntimeError(), 'RuntimeError'),
-        (ValueError(), 'ValueError'),
-    ],
-)
-def test_a_reason_is_one_line(error, text):
-    assert reason(error) == text

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from star.registry import DATASETS, METRICS, MODELS
-from star.structures import VideoSample
+from star.structures import Measurement, VideoSample
 
 
 @MODELS.register_module(force=True)
@@ -105,7 +105,7 @@ class WatchedClips(Dataset):
 
 @METRICS.register_module(force=True)
 class MeanDifference:
-    """Mean absolute difference, which is easily worked out by hand.
+    """Mean absolute difference, which is easily computed by hand.
 
     Args:
         missing: module whose absence it complains of.
@@ -113,6 +113,7 @@ class MeanDifference:
     """
 
     def __init__(self, missing='', late=False):
+        self.name, self.needs_gt = 'MeanDifference', True
         self.missing = missing
         if not late:
             self._complain()
@@ -121,9 +122,9 @@ class MeanDifference:
         if self.missing:
             raise ImportError(f'`{self.missing}` is not installed')
 
-    def score(self, pred, gt):
+    def measure(self, pred, gt):
         self._complain()
-        return (pred.double() - gt.double()).abs().mean().item()
+        return Measurement((pred.double() - gt.double()).abs().mean().item())
 
 
 @METRICS.register_module(force=True)
@@ -133,8 +134,8 @@ class Brightness:
     name = 'Mean_value'
     needs_gt = False
 
-    def score(self, pred, gt=None):
-        return pred.double().mean().item()
+    def measure(self, pred, gt=None):
+        return Measurement(pred.double().mean().item())
 
 
 def watched_config(folder, max_iters=4, **options):

@@ -1,4 +1,4 @@
-"""The metrics of a test, as a config and a person name them."""
+"""Metrics of a test: choosing them from a config and building them."""
 
 import inspect
 import re
@@ -11,22 +11,22 @@ from typing import Any
 from mmengine.config import Config
 
 from star.registry import METRICS
+from star.structures import Metric
+from star.utils.building import build_available
 
-# what a metric raises that lacks its extra, its weights or a download
-_MISSING = (ImportError, OSError, RuntimeError, ValueError)
 _COMMA = re.compile(r',(?![^\[(]*[\])])')  # not within brackets
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics that could be built, and why others could not.
+    """The metrics that could be built, and the reasons for the others.
 
     Args:
-        built: with different `name`s.
-        problems: one line for each that could not be built.
+        built: with different names.
+        problems: one line for each metric that could not be built.
     """
 
-    built: list[Any]
+    built: list[Metric]
     problems: list[str]
 
 
@@ -37,16 +37,16 @@ def choose_metrics(
 
     Args:
         config: with `test_evaluator`.
-        words: `NAME` for the config's metrics of that type, or one with its
-            default options where the config has none; `NAME:KEY=VALUE,...`
-            for one with these options. Capitals do not count. None for all
-            of the config.
+        words: `NAME` for the config's metrics of that type, or for one with
+            default options if the config has none; `NAME:KEY=VALUE,...` for
+            one with these options. Upper and lower case are equal. None for
+            all metrics of the config.
 
     Returns:
         Configs of the metrics.
 
     Raises:
-        ValueError: there is no such metric, or the options cannot be read.
+        ValueError: unknown metric, or options that cannot be read.
     """
     own = config.test_evaluator
     own = [each.to_dict() for each in own if own] if own else []
@@ -68,28 +68,21 @@ def build_metrics(
     device: str,
     weights_dir: str | Path | None = None,
 ) -> Metrics:
-    """Build metrics; one that lacks something is left out, aloud.
+    """Build metrics; skip those whose package or weights are missing.
 
     Args:
         configs: of the metrics.
-        device: where those with a network run, unless they say so.
-        weights_dir: where files of weights are looked for first.
+        device: where networks run, unless the config of the metric states
+            another device.
+        weights_dir: folder that is searched first for files of weights.
 
     Raises:
         ValueError: two metrics have one name, or none could be built.
     """
-    built: dict[str, Any] = {}
-    problems = []
     extra = {'device': device, 'weights_dir': weights_dir}
-    for config in configs:
-        try:
-            metric = METRICS.build(_complete(config, extra))
-        except _MISSING as error:
-            problems.append(f'{config["type"]}: {_one_line(error)}')
-            continue
-        if metric.name in built:
-            raise ValueError(f'two metrics have the name {metric.name}')
-        built[metric.name] = metric
+    built, problems = build_available(
+        configs, lambda config: METRICS.build(_complete(config, extra))
+    )
     if not built:
         found = problems or ['the config names none']
         raise ValueError('there is no metric: ' + '; '.join(found))
@@ -99,7 +92,7 @@ def build_metrics(
 def _complete(
     config: Mapping[str, Any], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Add the options that the metric's type has."""
+    """Add those options that the metric's class has."""
     kind = METRICS.get(config['type'])
     names = inspect.signature(kind).parameters if kind else {}
     added = {
@@ -117,8 +110,8 @@ def _find_type(name: str) -> str:
         if kind.lower() == name.lower():
             return kind
     raise ValueError(
-        f'there is no metric {name!r}, only {", ".join(known)}; variants are '
-        'written as LPIPS:net=squeeze'
+        f'there is no metric {name!r}, only {", ".join(known)}; write '
+        'variants as LPIPS:net=squeeze'
     )
 
 
@@ -137,8 +130,3 @@ def _value(text: str) -> Any:
         return literal_eval(text)
     except (SyntaxError, ValueError):
         return text
-
-
-def _one_line(error: Exception) -> str:
-    text = ' '.join(str(error).split())
-    return text or type(error).__name__

@@ -1,9 +1,9 @@
-"""The results of a test: its records gathered, as JSON and as tables.
+"""The results of a test: its records gathered in JSON and in tables.
 
 results.json   everything
-sets.csv       a line for each set: means
-clips.csv      a line for each clip
-frames.csv     a line for each number: of a frame, or of a pair of frames
+sets.csv       the means of each set
+clips.csv      the scores of each clip
+frames.csv     the scores of each frame, or pair of frames
 """
 
 import csv
@@ -13,25 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from star.utils.files import read_json, write_json, write_text
+from star.utils.results_format import FORMAT, RESULTS
 
-FORMAT = 'star-results/1'
-RESULTS = 'results.json'
 _FIXED = ('dataset', 'name', 'num_frames', 'fps', 'seconds', 'peak_memory')
 
 
 def record_path(work_dir: str | Path, dataset: str, name: str) -> Path:
-    """Return where the record of a clip lies, or is to lie."""
+    """Return the path of a clip's record."""
     return Path(work_dir) / 'clips' / dataset / f'{name}.json'
 
 
 def is_finished(path: Path) -> bool:
-    """Tell whether a clip is done; one that failed is tried again.
+    """Return whether a clip has a record and did not fail.
 
     Args:
-        path: of its record.
+        path: of the record.
 
     Raises:
-        ValueError: there is a file, but no record.
+        ValueError: the file cannot be read.
     """
     return path.exists() and not read_json(path).get('failed')
 
@@ -48,11 +47,11 @@ def collect_results(
         work_dir: the test's folder.
         sets: names of the clips of each set.
         facts: `method` and `protocol`.
-        problems: lines for what went wrong before the first clip.
+        problems: one line for each problem before the first clip.
 
     Returns:
-        What is to be in `results.json`. The means do not depend on the order
-        in which clips were done.
+        The content of `results.json`. The means do not depend on the order
+        in which clips were restored.
     """
     lines = list(problems)
     clips: list[dict[str, Any]] = []
@@ -60,7 +59,7 @@ def collect_results(
         for name in names:
             path = record_path(work_dir, dataset, name)
             if not path.exists():
-                lines.append(f'{dataset}/{name}: it was not done')
+                lines.append(f'{dataset}/{name}: it was not tested')
                 continue
             record = read_json(path)
             lines += record.pop('problems')
@@ -85,7 +84,7 @@ def write_results(results: Mapping[str, Any], work_dir: str | Path) -> Path:
 
     Args:
         results: from `collect_results`.
-        work_dir: where to.
+        work_dir: the test's folder.
 
     Returns:
         The path of `results.json`.
@@ -106,7 +105,7 @@ def write_results(results: Mapping[str, Any], work_dir: str | Path) -> Path:
 
 
 def method_label(method: Mapping[str, Any]) -> str:
-    """Call a method by its name, and say where its weights are random."""
+    """Return a method's name, with a remark if its weights are random."""
     random = ' (random weights)' if method['random_init'] else ''
     return f'{method["name"]}{random}'
 
@@ -171,7 +170,7 @@ def _frame_rows(clips: Sequence[Mapping]) -> Iterable[Sequence]:
 def _write_table(path: Path, label: str, rows: Iterable[Sequence]) -> None:
     """Write a table with the method's name in the first column.
 
-    What is missing is an empty cell.
+    A missing value is an empty cell.
     """
     head, *lines = rows
     buffer = io.StringIO()

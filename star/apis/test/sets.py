@@ -1,20 +1,23 @@
-"""The sets that a method is tested on, as a config and a person name them."""
+"""Test sets: choosing them from a config, building and joining them."""
 
 import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mmengine.config import Config
 from torch import Tensor, empty, uint8
 from torch.utils.data import Dataset
 
 from star.apis.train.training import config_error
+from star.models.editors import SavedResults
 from star.registry import DATASETS
 from star.structures import VideoSample
+from star.utils.errors import error_line
 
-# a missing or damaged file, or one that does not fit into memory
+Item = dict[str, Tensor | VideoSample]
+# raised for a missing, damaged or too large file
 _UNREADABLE = (MemoryError, OSError, RuntimeError, ValueError)
 
 
@@ -29,16 +32,17 @@ def choose_sets(
     Args:
         config: `test_dataloader.dataset` is one set, or several in a
             ConcatDataset.
-        names: of the sets that are wanted; None for those of `folders`, or
-            all where there are none.
-        folders: take the place of the sets of these names, or are added.
-        num_frames: of each clip, the first; None for all.
+        names: of the sets to test on; None for those of `folders`, or without
+            `folders` for all sets of the config.
+        folders: by name of the set; each replaces a set of the config, or
+            adds one.
+        num_frames: test only the first frames of each clip; None for all.
 
     Returns:
         Configs of the sets by name, in the config's order.
 
     Raises:
-        ValueError: a name is no set's, or no file name, or stands twice.
+        ValueError: a name is unknown, no file name, or used twice.
     """
     found: dict[str, dict] = {}
     for entry in _entries(config):
@@ -66,20 +70,34 @@ def choose_sets(
     return {name: entry for name, entry in found.items() if name in wanted}
 
 
-def build_sets(configs: Mapping[str, dict]) -> dict[str, Any]:
+class ClipSet(Protocol):
+    """A data set to test on."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the clips, each usable as a file name."""
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+
+    def __getitem__(self, index: int) -> Item:
+        """Return `inputs`, (T, 3, h, w) uint8, and a clip's `data_samples`."""
+
+
+def build_sets(configs: Mapping[str, dict]) -> dict[str, ClipSet]:
     """Build test sets.
 
     Args:
         configs: by name, from `choose_sets`.
 
     Returns:
-        The data sets by name; each has `names`, those of its clips.
+        The data sets by name.
 
     Raises:
-        ValueError: some are missing or not as they should be; one line for
-            each, with its name.
+        ValueError: sets cannot be built; one line for each, with its name.
     """
-    sets, faults = {}, []
+    sets: dict[str, ClipSet] = {}
+    faults = []
     for name, config in configs.items():
         try:
             sets[name] = DATASETS.build(dict(config))
@@ -95,18 +113,19 @@ def build_sets(configs: Mapping[str, dict]) -> dict[str, Any]:
     return sets
 
 
-def describe_set(config: Mapping[str, Any], dataset: Any) -> dict[str, Any]:
-    """Tell what decides the scores of a set, to be written as JSON.
+def describe_set(
+    config: Mapping[str, Any], dataset: ClipSet
+) -> dict[str, Any]:
+    """Return what decides the scores of a set, as JSON can hold it.
 
     Args:
         config: of the set.
         dataset: built from it.
 
     Returns:
-        `clips`, their number; `frames`, the limit of a clip or None;
-        `manifest_sha256`, or `files_sha256` of names and sizes of the files
-        where there is no manifest, the other None; `options` of the data
-        set besides.
+        `clips`, their number; `frames`, the limit for each clip or None;
+        `manifest_sha256`, or without a manifest `files_sha256` of the names
+        and sizes of the files; `options`, the rest of the config.
     """
     manifest = getattr(dataset, 'manifest_sha256', None)
     root = Path(str(config['data_root']))
@@ -124,17 +143,21 @@ def describe_set(config: Mapping[str, Any], dataset: Any) -> dict[str, Any]:
     }
 
 
-class ClipSets(Dataset):
-    """Gives the clips of several sets; one that cannot be read is an item too.
+class JoinedSets(Dataset):
+    """Joins the clips of several sets.
+
+    A clip that cannot be read is an item as well; the `problem` of its sample
+    says why.
 
     Args:
-        sets: data sets by name, each with `names`.
+        sets: data sets by name.
+        saved: results to read as the samples' `pred`; None for none.
     """
 
-    metainfo = None
-
-    def __init__(self, sets: Mapping[str, Any]) -> None:
-        self.sets = dict(sets)
+    def __init__(
+        self, sets: Mapping[str, ClipSet], saved: SavedResults | None = None
+    ) -> None:
+        self.sets, self.saved = dict(sets), saved
         self.clips = [
             (name, i) for name, each in sets.items() for i in range(len(each))
         ]
@@ -142,25 +165,26 @@ class ClipSets(Dataset):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor | VideoSample]:
-        dataset, place = self.clips[index]
+    def __getitem__(self, index: int) -> Item:
+        """Read a clip; its sample has the names of `key`."""
+        dataset, number = self.clips[index]
+        lq, sample = empty(0, 3, 1, 1, dtype=uint8), VideoSample()
+        name = self.key(index)[1]
         try:
-            item = self.sets[dataset][place]
+            item: Any = self.sets[dataset][number]
+            lq, sample = item['inputs'], item['data_samples']
+            if self.saved is not None:
+                result = self.saved.read(dataset, name, lq, sample.gt)
+                sample.pred, sample.files['pred'] = result
         except _UNREADABLE as error:
-            problem = _first_line(error)
-            sample = VideoSample(problem=problem)
-            item = {'inputs': empty(0, 3, 1, 1, dtype=uint8)}
-            item['data_samples'] = sample
-        # as the files of the results are named
-        item['data_samples'].dataset, item['data_samples'].name = self.key(
-            index
-        )
-        return item
+            sample.problem = error_line(error)
+        sample.dataset, sample.name = dataset, name
+        return {'inputs': lq, 'data_samples': sample}
 
     def key(self, index: int) -> tuple[str, str]:
         """Return the names of a clip's set and of the clip."""
-        dataset, place = self.clips[index]
-        return dataset, self.sets[dataset].names[place]
+        dataset, number = self.clips[index]
+        return dataset, self.sets[dataset].names[number]
 
 
 def _entries(config: Config) -> list[dict]:
@@ -172,13 +196,13 @@ def _entries(config: Config) -> list[dict]:
 
 def _check_name(name: str) -> None:
     if name != Path(name).name or name.startswith('.'):
-        raise ValueError(f'the name of a set must do for a folder: {name!r}')
+        raise ValueError(f'the name of a set must name a folder, got {name!r}')
 
 
-def _check_clips(dataset: Any) -> None:
+def _check_clips(dataset: object) -> None:
     if not hasattr(dataset, 'names'):
         raise ValueError(
-            f'{type(dataset).__name__} does not tell the `names` of its clips'
+            f'{type(dataset).__name__} lacks `names`, those of its clips'
         )
 
 
@@ -195,8 +219,3 @@ def _digest_names(root: Path) -> str:
         for path in paths
     ]
     return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

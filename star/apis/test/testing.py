@@ -1,12 +1,14 @@
 """Test a method: restore clips, score them, gather the results.
 
 Each clip is read, restored, scored by all metrics, recorded in a file and
-dropped before the next. A run that was killed goes on from the records.
+dropped before the next one. A test that was killed continues from the
+records.
 """
 
-import copy
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,120 +16,90 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config, ConfigDict
-from mmengine.dataset import pseudo_collate
+from mmengine.config import Config
 from mmengine.dist import get_dist_info, init_dist, is_main_process
-from mmengine.evaluator import Evaluator
-from mmengine.hooks import Hook
-from mmengine.model import BaseModel
-from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from star.apis.inference.devices import find_device
-from star.apis.test.method import Method
 from star.apis.test.protocol import claim_folder
+from star.apis.test.recording import (
+    FAILURES,
+    ClipRecorder,
+    describe_record,
+    restore_clip,
+)
 from star.apis.test.results import (
     collect_results,
     is_finished,
     record_path,
     write_results,
 )
-from star.apis.test.sets import ClipSets
+from star.apis.test.sets import ClipSet, JoinedSets
 from star.apis.train.training import start_processes
-from star.registry import HOOKS
-from star.structures import VideoSample
+from star.models.contracts import Restorer
+from star.models.editors import SavedResults
+from star.structures import Metric, VideoSample
+from star.utils.errors import error_line
 from star.utils.files import remove_temporary
 
-_FAILURES = (MemoryError, OSError, RuntimeError, ValueError)
-# nothing of a training takes part
-_NO_HOOKS = (
-    'checkpoint',
-    'logger',
-    'param_scheduler',
-    'sampler_seed',
-    'timer',
-)
+_LOG = logging.getLogger('star.test')
 
 
 @dataclass(frozen=True)
 class TestRun:
-    """All that a test needs.
+    """Everything that a test needs.
 
     Args:
         work_dir: where records and results go.
-        sets: data sets by name, each with `names`.
-        method: what restores.
-        metrics: built, with `name`, `needs_gt` and `measure`.
-        facts: `method` and `protocol`, as the results are to have them.
-        problems: lines for what is left out.
+        sets: data sets by name.
+        restorer: restores the clips, on its device already.
+        metrics: with different names.
+        facts: `method` and `protocol`, copied to the results.
+        saved: results to score, instead of restoring clips; None to restore.
+        problems: one line for each metric that is left out.
         save: 'png' or 'mkv' to keep restored clips.
-        shift: see ClipRecordHook.
+        shift: see `ClipRecorder`.
+        num_workers: 1 to read the next clip in another process while one is
+            restored, 0 to read it afterwards.
     """
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # not a test of pytest
 
     work_dir: Path
-    sets: Mapping[str, Any]
-    method: Method
-    metrics: Sequence[Any]
+    sets: Mapping[str, ClipSet]
+    restorer: Restorer
+    metrics: Sequence[Metric]
     facts: Mapping[str, Any]
+    saved: SavedResults | None = None
     problems: Sequence[str] = ()
     save: str | None = None
     shift: Callable[[Tensor, Tensor], Any] | None = None
-
-
-class Attempts(BaseModel):
-    """Lets a clip that cannot be restored be one, and not the end of a test.
-
-    Args:
-        model: what restores.
-    """
-
-    def __init__(self, model: BaseModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *_: Any) -> None:
-        """Refuse: only `test_step` is called."""
-        raise NotImplementedError
-
-    def test_step(self, data: Any) -> list[VideoSample]:
-        """Restore clips that could be read; note what fails."""
-        samples = data['data_samples']
-        if any(sample.problem for sample in samples):
-            return samples
-        try:
-            return self.model.test_step(data)
-        except _FAILURES as error:
-            for sample in samples:
-                sample.problem = _one_line(error)
-            return samples
+    num_workers: int = 0
 
 
 def check_testing(config: Config) -> None:
-    """Refuse a config that tests nothing.
+    """Refuse a config without test sets or metrics.
 
     Raises:
-        ValueError: naming what is absent.
+        ValueError: `test_dataloader` or `test_evaluator` is missing.
     """
-    parts = ('test_dataloader', 'test_evaluator', 'test_cfg')
+    parts = ('test_dataloader', 'test_evaluator')
     absent = [part for part in parts if config.get(part) is None]
     if absent:
         raise ValueError(
-            f'config {config.filename} lacks {", ".join(absent)}: what to '
-            'test on, and by which metrics'
+            f'config {config.filename} lacks {", ".join(absent)}: the test '
+            'sets and the metrics'
         )
 
 
 def connect(config: Config) -> None:
-    """Connect the processes of a test before its Runner is made.
+    """Connect the processes of a test.
 
     Args:
         config: with `launcher`.
 
     Raises:
-        ValueError: this is no process of the launcher.
+        ValueError: the launcher has not started this process.
     """
     start_processes(config)
     if config.launcher != 'none' and not dist.is_initialized():
@@ -135,43 +107,53 @@ def connect(config: Config) -> None:
         init_dist(config.launcher, **settings)
 
 
-def run_test(config: Config, run: TestRun, device: torch.device) -> dict:
-    """Restore and score what is not yet done, and write the results.
+def run_test(run: TestRun) -> dict[str, Any]:
+    """Restore and score the unfinished clips, and write the results.
 
     Args:
-        config: for the Runner; its sets and metrics are not looked at.
-        run: what to do.
-        device: where to restore.
+        run: describes the test.
 
     Returns:
-        The results, on all ranks.
+        The results, in all processes.
 
     Raises:
-        ValueError: the folder is of another test.
+        ValueError: the folder holds another test.
     """
     group = _patient_group()
     facts = _share(group, lambda: _claim(run))
-    runner = _build_runner(config, run)
-    if dist.is_initialized():
-        assert device == find_device(), 'the launcher has chosen it'
-    else:
-        runner.model.to(device)
-    _let_speak(runner)
-    runner.test()
+    clips = JoinedSets(run.sets, run.saved)
+    indices = unfinished(clips, run.work_dir, *get_dist_info())
+    loader: DataLoader = DataLoader(
+        clips,
+        batch_size=None,
+        sampler=indices,
+        num_workers=run.num_workers,
+        prefetch_factor=1 if run.num_workers else None,  # bounds the memory
+    )
+    recorder = ClipRecorder(run.work_dir, run.metrics, run.save, run.shift)
+    with _logging_to(run.work_dir / 'test.log'), torch.no_grad():
+        for number, item in enumerate(loader, 1):
+            record = _test_clip(run.restorer, recorder, **item)
+            item.clear()  # or it stays in memory while the next one is read
+            _LOG.info(
+                '[%d/%d] %s', number, len(indices), describe_record(record)
+            )
+            for problem in record['problems']:
+                _LOG.warning(problem)
     if group is not None:
         dist.barrier(group)
     return _share(group, lambda: _finish(run, facts))
 
 
-def remaining(
-    clips: ClipSets, work_dir: str | Path, rank: int = 0, world: int = 1
+def unfinished(
+    clips: JoinedSets, work_dir: str | Path, rank: int = 0, world: int = 1
 ) -> list[int]:
-    """List the clips that a rank has to do and that are not done.
+    """List a process's clips that have no record yet, or failed.
 
     Args:
         clips: all clips.
         work_dir: of the test.
-        rank: number of this process.
+        rank: index of this process.
         world: number of processes.
     """
     return [
@@ -181,8 +163,23 @@ def remaining(
     ]
 
 
-def _claim(run: TestRun) -> dict:
-    """Make the folder this run's; remove what killed processes left."""
+def _test_clip(
+    restorer: Restorer,
+    recorder: ClipRecorder,
+    inputs: Tensor,
+    data_samples: VideoSample,
+) -> dict[str, Any]:
+    """Restore, score and record one clip; record why it fails."""
+    if data_samples.problem is None and data_samples.pred is None:
+        try:
+            restore_clip(restorer, inputs, data_samples)
+        except FAILURES as error:
+            data_samples.problem = error_line(error)
+    return recorder.record(inputs, data_samples)
+
+
+def _claim(run: TestRun) -> dict[str, Any]:
+    """Claim the folder for this run; remove what killed processes left."""
     facts = claim_folder(run.work_dir, {**run.facts, 'save': run.save})
     for pattern in 'clips/*', 'restored/*':
         for folder in run.work_dir.glob(pattern):
@@ -190,82 +187,45 @@ def _claim(run: TestRun) -> dict:
     return facts
 
 
-def _finish(run: TestRun, facts: Mapping[str, Any]) -> dict:
+def _finish(run: TestRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     names = {name: each.names for name, each in run.sets.items()}
     results = collect_results(run.work_dir, names, facts, run.problems)
     write_results(results, run.work_dir)
     return results
 
 
-def _build_runner(config: Config, run: TestRun) -> Runner:
-    clips = ClipSets(run.sets)
-    workers = min(1, config.test_dataloader.get('num_workers', 0))
-    loader = DataLoader(
-        clips,
-        sampler=remaining(clips, run.work_dir, *get_dist_info()),
-        num_workers=workers,
-        prefetch_factor=1 if workers else None,  # two clips in memory
-        collate_fn=pseudo_collate,
-    )
-    return Runner(
-        model=Attempts(run.method.model),
-        work_dir=str(run.work_dir),
-        # with the time it names the log, which two runs must not share
-        experiment_name=run.work_dir.name,
-        test_dataloader=loader,
-        test_evaluator=Evaluator([]),  # the hook scores
-        test_cfg=dict(config.test_cfg),
-        default_hooks=dict.fromkeys(_NO_HOOKS),
-        custom_hooks=[_record_hook(run)],
-        launcher=config.launcher,
-        env_cfg=config.get('env_cfg', {}),
-        log_level='WARNING',  # not of the machine and of all hooks
-        visualizer={'type': 'Visualizer', 'vis_backends': []},
-        randomness=config.get('randomness', {}),
-        default_scope='star',
-        cfg=_runner_config(config),
-    )
-
-
-def _runner_config(config: Config) -> Config:
-    """Copy what the Runner looks up besides its arguments."""
-    config = copy.deepcopy(config)
-    # unlike the others it takes a model without anything to train
-    wrapper = {'type': 'MMSeparateDistributedDataParallel'}
-    config.model_wrapper_cfg = ConfigDict(wrapper)
-    return config
-
-
-def _let_speak(runner: Runner) -> None:
-    """Let the log have a line for each clip, whichever rank does it."""
-    runner.logger.setLevel(logging.INFO)
-    for handler in runner.logger.handlers:
-        handler.setLevel(logging.INFO)
-
-
-def _record_hook(run: TestRun) -> Hook:
-    hook = {
-        'type': 'ClipRecordHook',
-        'work_dir': run.work_dir,
-        'metrics': run.metrics,
-        'save': run.save,
-        'shift': run.shift,
-    }
-    return HOOKS.build(hook)
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Write the log to a file, for all processes, and to standard error."""
+    form = logging.Formatter('%(asctime)s %(message)s', '%m/%d %H:%M:%S')
+    handlers: list[logging.Handler] = [
+        logging.FileHandler(path, encoding='utf-8'),
+        logging.StreamHandler(sys.stderr),
+    ]
+    for handler in handlers:
+        handler.setFormatter(form)
+        _LOG.addHandler(handler)
+    _LOG.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            _LOG.removeHandler(handler)
+            handler.close()
 
 
 def _patient_group() -> Any:
-    """Make a group for waiting: some ranks have much less to do."""
+    """Make a group that waits long: some processes have much less to do."""
     if not dist.is_initialized():
         return None
     return dist.new_group(timeout=timedelta(days=30), backend='gloo')
 
 
-def _share(group: Any, work: Callable[[], dict]) -> dict:
-    """Do something in the first process and give all its outcome.
+def _share(group: Any, work: Callable[[], dict]) -> dict[str, Any]:
+    """Call a function in the first process; return its result in all.
 
     Raises:
-        ValueError: on all ranks, what the work raised.
+        ValueError: in all processes, if it raised OSError or ValueError.
     """
     outcome: list[Any] = [None, None]
     if is_main_process():
@@ -278,7 +238,3 @@ def _share(group: Any, work: Callable[[], dict]) -> dict:
     if outcome[1] is not None:
         raise ValueError(outcome[1])
     return outcome[0]
-
-
-def _one_line(error: BaseException) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

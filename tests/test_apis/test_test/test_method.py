@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 from mmengine.config import Config
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from star.apis.test.method import load_method, load_trained
 from star.models.editors import RealESRGANCompact
@@ -20,6 +20,10 @@ class Scales(torch.nn.Module):
         super().__init__()
         self.a = torch.nn.Parameter(torch.zeros(2))
         self.b = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+
+    def load_weights(self, *paths):
+        for path in paths:
+            self.load_state_dict(load_file(path))
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_what_lacks_its_weights_is_left_out(tmp_path):
 
 
 def test_two_of_one_name():
-    with pytest.raises(ValueError, match='two metrics have the name PSNR'):
+    with pytest.raises(ValueError, match='two parts have the name PSNR'):
         build_metrics([OWN[0], {'type': 'PSNR', 'border': 2}], 'cpu')
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from star.apis.test.sets import ClipSets, build_sets, choose_sets, describe_set
+from star.apis.test.sets import JoinedSets, build_sets, choose_sets, describe_set
 from tests.test_apis.folders import write_folder
 
 
@@ -47,8 +47,8 @@ def test_other_folders():
     ('names', 'folders', 'line'),
     [
         (['D'], {}, "no set 'D', only A, B; add it with --set D=FOLDER"),
-        (None, {'../x': 'y'}, "must do for a folder: '../x'"),
-        (None, {'.x': 'y'}, "must do for a folder: '.x'"),
+        (None, {'../x': 'y'}, "must name a folder, got '../x'"),
+        (None, {'.x': 'y'}, "must name a folder, got '.x'"),
     ],
 )
 def test_wrong_names(names, folders, line):
@@ -111,7 +111,7 @@ def test_clips_of_several_sets(tmp_path):
     one = write_folder(tmp_path / 'one', 'ab')
     two = write_folder(tmp_path / 'two', 'a', gt=False)
     sets = build_sets({'A': entry('A', one), 'B': entry('B', two)})
-    clips = ClipSets(sets)
+    clips = JoinedSets(sets)
     keys = [('A', 'a'), ('A', 'b'), ('B', 'a')]
     assert [clips.key(i) for i in range(len(clips))] == keys
     for index, key in enumerate(keys):
@@ -128,7 +128,7 @@ def test_clips_of_several_sets(tmp_path):
 def test_a_clip_that_cannot_be_read_is_an_item(tmp_path):
     root = write_folder(tmp_path / 'x', 'ab')
     (root / 'lq' / 'a' / '1.png').write_bytes(b'no image')
-    clips = ClipSets(build_sets({'A': entry('A', root)}))
+    clips = JoinedSets(build_sets({'A': entry('A', root)}))
     sample = clips[0]['data_samples']
     assert (sample.dataset, sample.name) == ('A', 'a')
     assert '1.png' in sample.problem

@@ -13,19 +13,23 @@ from star.apis.inference.build import load_config
 from star.apis.test.method import load_method
 from star.apis.test.metrics import build_metrics
 from star.apis.test.protocol import describe_method, describe_protocol
-from star.apis.test.sets import ClipSets, build_sets, choose_sets, describe_set
-from star.apis.test.testing import TestRun, check_testing, remaining, run_test
+from star.apis.test.sets import (
+    JoinedSets,
+    build_sets,
+    choose_sets,
+    describe_set,
+)
+from star.apis.test.testing import (
+    TestRun,
+    check_testing,
+    run_test,
+    unfinished,
+)
 from star.evaluation.functional.shift import measure_shift
 from star.utils.files import read_json, write_json
 from star.utils.paths import config_path
 
 CPU = torch.device('cpu')
-
-
-@pytest.fixture(autouse=True)
-def _quick_runner(monkeypatch):
-    """Spare each Runner the programs by which it describes the machine."""
-    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
 
 
 @pytest.fixture
@@ -40,8 +44,6 @@ def places(tmp_path):
 def plan(work_dir, places, metrics=('PSNR',), num_frames=None, **model):
     """Put a run together as tools/test.py does."""
     config = load_config(config_path('interpolation/bicubic.py'))
-    config.launcher = 'none'
-    config.test_dataloader.num_workers = 0
     if model:
         config.model = {'type': 'Repeater', **model}
     method = load_method(config)
@@ -57,12 +59,12 @@ def plan(work_dir, places, metrics=('PSNR',), num_frames=None, **model):
         'method': describe_method('m', config, method),
         'protocol': protocol,
     }
-    return config, TestRun(work_dir, sets, method, built, facts)
+    return TestRun(work_dir, sets, method.model, built, facts)
 
 
 def run(work_dir, places, save=None, shift=None, **options):
-    config, planned = plan(work_dir, places, **options)
-    return run_test(config, replace(planned, save=save, shift=shift), CPU)
+    planned = plan(work_dir, places, **options)
+    return run_test(replace(planned, save=save, shift=shift))
 
 
 def scores(results):
@@ -116,13 +118,12 @@ def test_finished_clips_are_not_repeated(tmp_path, places):
 
 
 def test_ranks_share_the_clips_out(tmp_path, places):
-    _, planned = plan(tmp_path / 'w', places)
-    clips = ClipSets(planned.sets)
-    assert remaining(clips, tmp_path / 'w') == [0, 1, 2, 3, 4]
+    clips = JoinedSets(plan(tmp_path / 'w', places).sets)
+    assert unfinished(clips, tmp_path / 'w') == [0, 1, 2, 3, 4]
     for name, content in (('b', {}), ('c', {'failed': True})):
         write_json(tmp_path / 'w' / 'clips' / 'A' / f'{name}.json', content)
-    assert remaining(clips, tmp_path / 'w', 0, 2) == [0, 2, 4]
-    assert remaining(clips, tmp_path / 'w', 1, 2) == [3]
+    assert unfinished(clips, tmp_path / 'w', 0, 2) == [0, 2, 4]
+    assert unfinished(clips, tmp_path / 'w', 1, 2) == [3]
 
 
 def test_a_clip_that_fails_is_named_and_tried_again(tmp_path, places):
@@ -159,16 +160,16 @@ def test_saved_clips_score_the_same(tmp_path, places, kind):
     expected = {'png': 'restored/A/a', 'mkv': 'restored/A/a.mkv'}
     assert pred == expected[kind]
     saved = load_config(config_path('saved_results/saved_results.py'))
-    saved.launcher = 'none'
-    saved.test_dataloader.num_workers = 0
     saved.model.folder = str(tmp_path / 'w' / 'restored')
-    _, planned = plan(tmp_path / 'again', places)
+    planned = plan(tmp_path / 'again', places)
     method = load_method(saved)
+    model = method.model
     facts = {
         **planned.facts,
         'method': describe_method('saved', saved, method),
     }
-    second = run_test(saved, replace(planned, method=method, facts=facts), CPU)
+    planned = replace(planned, restorer=model, saved=model, facts=facts)
+    second = run_test(planned)
     assert scores(second) == scores(first)
     clip = second['clips'][0]
     assert clip['seconds'] is None and clip['peak_memory'] is None
@@ -246,27 +247,56 @@ def test_killed_before_each_change_of_a_file(tmp_path, places):
 
 def test_another_tests_folder_is_refused(tmp_path, places):
     run(tmp_path / 'w', places)
-    with pytest.raises(ValueError, match='holds a test by other rules'):
+    with pytest.raises(ValueError, match='holds a test with another protocol'):
         run(tmp_path / 'w', places, num_frames=1)
     frame = tmp_path / 'A' / 'gt' / 'b' / '1.png'
     frame.write_bytes(frame.read_bytes() + b'x')
     with pytest.raises(ValueError, match=r'sets\.A\.files_sha256'):
         run(tmp_path / 'w', places)
     (tmp_path / 'w' / 'run.json').unlink()
-    with pytest.raises(ValueError, match='records by unknown rules'):
+    with pytest.raises(ValueError, match='records of an unknown protocol'):
         run(tmp_path / 'w', places)
 
 
+def test_the_next_clip_is_read_in_another_process(tmp_path, places):
+    expected = run(tmp_path / 'w', places)
+    planned = plan(tmp_path / 'again', places)
+    again = run_test(replace(planned, num_workers=1))
+    assert scores(again) == scores(expected)
+
+
+def test_a_clip_has_its_own_prompt(tmp_path, places):
+    class Reader(folders.Repeater):
+        """Notes the prompts it restores with."""
+
+        options_used = frozenset({'prompt', 'scale'})
+
+        def restore_stream(self, frames, options=None, events=None):
+            prompts.append(options.prompt)
+            return super().restore_stream(frames, options, events)
+
+    prompts = []
+    for name, text in (('a', 'a cat'), ('c', 'a house')):
+        path = tmp_path / 'A' / 'text' / f'{name}.txt'
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    places.pop('B')
+    (tmp_path / 'A' / 'text' / 'b.txt').write_text('')
+    planned = plan(tmp_path / 'w', places)
+    run_test(replace(planned, restorer=Reader()))
+    assert prompts == ['a cat', None, 'a house']
+
+
 def test_config_without_tests():
-    config = Config({'model': {}, 'test_cfg': {'type': 'TestLoop'}})
+    config = Config({'model': {}})
     line = 'lacks test_dataloader, test_evaluator'
     with pytest.raises(ValueError, match=line):
         check_testing(config)
 
 
 def test_each_clip_is_a_line_of_the_log(tmp_path, places, caplog):
-    with caplog.at_level(logging.INFO, 'mmengine'):
+    with caplog.at_level(logging.INFO, 'star.test'):
         run(tmp_path / 'logged', {'B': places['B']})
-    logs = [p.read_text() for p in (tmp_path / 'logged').glob('*/*.log')]
-    text = caplog.text + ''.join(logs)
-    assert 'B/a: ' in text and 's/frame' in text
+    assert 's/frame' in caplog.text
+    lines = (tmp_path / 'logged' / 'test.log').read_text().splitlines()
+    assert ['[1/2] B/a: ' in lines[0], '[2/2] B/b: ' in lines[1]] == [1, 1]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from star.apis.train import plan as training_plan
 from star.apis.inference.build import load_config
+from star.apis.train import plan as training_plan
 from star.apis.train.plan import (
     ClipSize,
     Memory,
@@ -17,7 +17,7 @@ from star.apis.train.plan import (
     plan_training,
 )
 from star.apis.train.training import RunOptions, run_config
-from tests.test_engine.configs import NETWORK, VAE, write_clips
+from tests.test_engine.configs import NETWORK, write_clips
 
 
 def test_counts_parts():
@@ -49,10 +49,8 @@ def config(tmp_path):
     changes = {
         'train_dataloader.dataset.data_root': str(tmp_path / 'clips'),
         'train_cfg.max_iters': 1500,
-        'model.autoencoder': VAE,
-        'model.backbone': {**NETWORK, 'out_dim': 4},
+        'model.backbone': NETWORK,
         'model.controlnet': NETWORK,
-        'model.residual_std': None,
         'model.losses': None,
     }
     options = RunOptions(work_dir='somewhere', changes=changes)
@@ -65,7 +63,6 @@ def test_plans_and_describes(config):
     assert torch.equal(before, torch.get_rng_state())
     trained = sum(part.trained for part in plan.parts)
     assert {p.name: p.trained > 0 for p in plan.parts} == {
-        'autoencoder': False,
         'backbone': True,
         'controlnet': True,
     }
@@ -76,9 +73,9 @@ def test_plans_and_describes(config):
     assert memory.activations > 0
     text = describe_plan(plan)
     assert f'{trained:,}' in text
-    assert re.search('data .*ClipArrays.*clips: 1 videos', text)
-    assert 'batch       4 per GPU x 1 = 4 clips' in text
-    assert '1,500: 6,000 clips' in text
+    assert re.search('data .*CaptionedFolder.*clips: 1 videos', text)
+    assert 'batch       2 per GPU x 1 = 2 clips' in text
+    assert '1,500: 3,000 clips' in text
     assert 'somewhere' in text
     assert 'estimate' in text
 
@@ -99,7 +96,7 @@ def test_averages_take_memory(config, quick):
 def test_missing_data_is_told(config, quick):
     config.train_dataloader.dataset.data_root = '/no/such/folder'
     plan = plan_training(config)
-    assert plan.data.startswith('ClipArrays, /no/such/folder: MISSING: ')
+    assert plan.data.startswith('CaptionedFolder, /no/such/folder: MISSING: ')
     assert len(plan.data.splitlines()) == 1
 
 

@@ -4,7 +4,7 @@ import torch
 from star.apis.inference.build import build_model, load_config
 from star.apis.train.step_memory import ClipSize, MemoryCounter, step_memory
 from star.structures import VideoSample
-from tests.test_engine.configs import NETWORK, VAE
+from tests.test_engine.configs import NETWORK
 
 MIB = 2**20
 
@@ -12,10 +12,15 @@ MIB = 2**20
 @pytest.fixture
 def config():
     config = load_config('tiny')
-    config.model.autoencoder.update(VAE)
-    config.model.backbone.update(NETWORK, out_dim=4)
-    config.model.controlnet.update(NETWORK)
-    config.model.residual_std = None
+    config.model.autoencoder = {
+        'type': 'TemporalVAE',
+        'block_out_channels': (32,),
+        'latent_channels': 4,
+        'norm_groups': 8,
+        'patch_size': 4,
+    }
+    config.model.backbone.update(NETWORK, in_dim=4, out_dim=4)
+    config.model.controlnet.update(NETWORK, in_dim=4)
     config.model.losses = None
     return config
 
@@ -74,7 +79,7 @@ def test_agrees_with_a_real_step(config):
     model = build_model(config).train()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    z = torch.randn(4, 2, 32 // 8, 48 // 8)
+    z = torch.randn(4, 2, 32 // 4, 48 // 4)
     sample = VideoSample(
         gt=torch.zeros(2, 3, 32, 48, dtype=torch.uint8),
         z0=z,

@@ -1,22 +1,21 @@
-"""Restored clips as files, without loss."""
+"""Lossless files of restored clips."""
 
 import os
-from fractions import Fraction
 from pathlib import Path
 
 from torch import Tensor
 
-from star.video.info import DEFAULT_RATE, VideoInfo
+from star.video.info import VideoInfo
 from star.video.io import VideoWriter
 
 KINDS = ('png', 'mkv')
 
 
 def write_clip(path: Path, kind: str, clip: Tensor, fps: float | None) -> Path:
-    """Write a clip; an earlier result of that name is replaced.
+    """Write a clip, replacing an earlier result of that name.
 
     Args:
-        path: folder to be, or file to be but for its suffix.
+        path: folder to write, or the file without its suffix.
         kind: 'png' for a folder of images, 'mkv' for a video in FFV1.
         clip: (T, 3, H, W) uint8 RGB.
         fps: frames per second; None for 25.
@@ -27,27 +26,17 @@ def write_clip(path: Path, kind: str, clip: Tensor, fps: float | None) -> Path:
     Raises:
         ValueError: it cannot be written.
     """
-    rate = Fraction(fps or DEFAULT_RATE).limit_denominator(1001)
-    height, width = clip.shape[-2:]
     if kind == 'mkv':
         path = path.with_name(f'{path.name}.mkv')
     path.parent.mkdir(parents=True, exist_ok=True)
-    info = VideoInfo(
-        path=path.parent,  # as if the frames came from images
-        kind='folder',
-        width=width,
-        height=height,
-        fps=rate,
-        num_frames=len(clip),
-        time_base=1 / rate,
-        timed=False,
-    )
+    height, width = clip.shape[-2:]
+    info = VideoInfo.of_clip(path.parent, width, height, fps)
+    duration = info.frame_duration
     name = os.fspath(path) + ('/' if kind == 'png' else '')
-    writer = VideoWriter(
+    with VideoWriter(
         name, width, height, info, 'ffv1', pix_fmt='bgr0', overwrite=True
-    )
-    with writer:
+    ) as writer:
         for index, frame in enumerate(clip):
             image = frame.permute(1, 2, 0).contiguous().numpy()
-            writer.write(image, index / rate, 1 / rate)
+            writer.write(image, index * duration, duration)
     return path

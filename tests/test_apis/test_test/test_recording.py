@@ -1,26 +1,12 @@
-import logging
 import math
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 import torch
 
-from star.engine.clip_record_hook import ClipRecordHook, describe
-from star.structures import VideoSample
+from star.apis.test.recording import ClipRecorder, describe_record
+from star.structures import Measurement, VideoSample
 from star.utils.files import read_json
-
-RUNNER = SimpleNamespace(
-    logger=logging.getLogger('test'), test_dataloader=range(3)
-)
-
-
-@dataclass
-class Found:
-    score: float
-    parts: list = field(default_factory=list)
-    frames: list = field(default_factory=list)
-    extras: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -36,7 +22,9 @@ class Brightness:
         if self.error is not None:
             raise self.error
         means = pred.double().mean((1, 2, 3)).tolist()
-        return Found(sum(means) / len(means), means, [0, 1], {'least': 3.0})
+        return Measurement(
+            sum(means) / len(means), means, [0, 1], {'least': 3.0}
+        )
 
 
 @dataclass
@@ -53,13 +41,12 @@ def sample(name='a', **values):
 
 
 def record(tmp_path, item, *metrics, **options):
-    """Let the hook see a clip of two frames; read what it has written."""
-    hook = ClipRecordHook(tmp_path, metrics, **options)
-    lq = torch.zeros(2, 3, 2, 3, dtype=torch.uint8)
-    batch = {'inputs': [lq], 'data_samples': [item]}
-    hook.after_test_iter(RUNNER, 0, batch, [item])
-    assert item.pred is None and item.gt is None and batch == {}
-    return read_json(tmp_path / 'clips' / 'A' / f'{item.name}.json')
+    """Record a clip of two frames; read what was written."""
+    recorder = ClipRecorder(tmp_path, metrics, **options)
+    found = recorder.record(torch.zeros(2, 3, 2, 3, dtype=torch.uint8), item)
+    saved = read_json(tmp_path / 'clips' / 'A' / f'{item.name}.json')
+    assert list(saved) == list(found)
+    return saved
 
 
 def test_a_record_has_all(tmp_path):
@@ -139,7 +126,7 @@ def test_displacement(tmp_path):
 def test_infinite_scores_are_kept(tmp_path):
     class Perfect(Brightness):
         def measure(self, pred, gt):
-            return Found(math.inf, [math.inf], [0])
+            return Measurement(math.inf, [math.inf], [0])
 
     found = record(tmp_path, sample(), Perfect())
     assert float(found['scores']['Brightness']) == math.inf
@@ -152,19 +139,12 @@ def test_saved_clips(tmp_path):
     found = record(tmp_path, sample(), save='mkv')
     assert (tmp_path / found['files']['pred']).suffix == '.mkv'
     with pytest.raises(ValueError, match='`save` must be one of png, mkv'):
-        ClipRecordHook(tmp_path, [], save='mp4')
+        ClipRecorder(tmp_path, [], save='mp4')
 
 
-def test_a_line_for_each_clip(tmp_path, caplog):
-    with caplog.at_level(logging.INFO, 'test'):
-        record(tmp_path, sample('b', seconds=3.0), Brightness())
-        record(tmp_path, sample(pred=None, problem='no file'))
-    assert caplog.messages == [
-        '[1/3] A/b: Brightness 20, 1.5 s/frame',
-        '[1/3] A/a: failed',
-        'A/a: no file',
-    ]
+def test_a_line_for_each_clip(tmp_path):
     found = record(tmp_path, sample(seconds=3.0), Brightness())
-    assert describe(found) == 'A/a: Brightness 20, 1.5 s/frame'
+    assert describe_record(found) == 'A/a: Brightness 20, 1.5 s/frame'
+    assert describe_record(record(tmp_path, sample())) == 'A/a: not scored'
     item = sample(pred=None, problem='no file')
-    assert describe(record(tmp_path, item)) == 'A/a: failed'
+    assert describe_record(record(tmp_path, item)) == 'A/a: failed'

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from star.engine.clip_files import write_clip
+from star.apis.test.clip_files import write_clip
 from star.video.io import VideoError, VideoReader
 
 

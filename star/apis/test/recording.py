@@ -1,0 +1,177 @@
+"""Restoring, scoring and recording of one clip after the other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from star.apis.test.clip_files import KINDS, write_clip
+from star.apis.test.results import record_path
+from star.models.contracts import Restorer
+from star.structures import Metric, VideoSample
+from star.utils.errors import error_line
+from star.utils.files import write_json
+from star.utils.memory import measured
+
+# what clips, files and packages raise that are not as they should be; any
+# other exception is a defect and ends the test
+FAILURES = (ImportError, MemoryError, OSError, RuntimeError, ValueError)
+
+
+class ClipRecorder:
+    """Scores clips and writes the record of each, `clips/SET/NAME.json`.
+
+    A record is written in one piece, so a test that was killed continues
+    from the records that it finds. A failed clip has a record that says why.
+    Where a metric fails for a clip, the record lists it among the `problems`
+    and has the scores of the others.
+
+    Args:
+        work_dir: the test's folder.
+        metrics: with different names.
+        save: 'png' or 'mkv' (FFV1) to keep restored clips without loss as
+            `restored/SET/NAME`; None keeps none.
+        shift: measures the displacement of `pred` against `gt` and returns a
+            dataclass; None leaves it out.
+
+    Raises:
+        ValueError: unknown `save`.
+    """
+
+    def __init__(
+        self,
+        work_dir: str | Path,
+        metrics: Sequence[Metric],
+        save: str | None = None,
+        shift: Callable[[Tensor, Tensor], Any] | None = None,
+    ) -> None:
+        if save is not None and save not in KINDS:
+            raise ValueError(
+                f'`save` must be one of {", ".join(KINDS)} or None, got '
+                f'{save!r}'
+            )
+        self.work_dir = Path(work_dir)
+        self.metrics, self.save, self.shift = list(metrics), save, shift
+
+    def record(self, lq: Tensor, sample: VideoSample) -> dict[str, Any]:
+        """Score a clip and write its record.
+
+        Args:
+            lq: low-quality clip, (T, 3, h, w) uint8 RGB.
+            sample: with `pred`, or with `problem` where the clip failed.
+
+        Returns:
+            The record.
+        """
+        record: dict[str, Any] = {
+            'dataset': sample.dataset,
+            'name': sample.name,
+        }
+        try:
+            if sample.problem is None:
+                record |= self._describe(lq, sample) | self._score(sample)
+        except FAILURES as error:
+            sample.problem = error_line(error)
+        if sample.problem is not None:
+            line = f'{sample.dataset}/{sample.name}: {sample.problem}'
+            record |= {'failed': True, 'problems': [line]}
+        path = record_path(self.work_dir, sample.dataset, sample.name)
+        write_json(path, record)
+        return record
+
+    def _describe(self, lq: Tensor, sample: VideoSample) -> dict[str, Any]:
+        pred = sample.pred
+        assert pred is not None, 'no clip was restored'
+        if len(pred) != len(lq):
+            raise ValueError(
+                f'{len(pred)} frames were restored from {len(lq)}'
+            )
+        return {
+            'num_frames': len(pred),
+            'fps': sample.fps,
+            'lq_size': list(lq.shape[-2:]),
+            'size': list(pred.shape[-2:]),
+            'seconds': sample.seconds,
+            'peak_memory': sample.peak_memory,
+            'files': self._files(sample, pred),
+        }
+
+    def _files(self, sample: VideoSample, pred: Tensor) -> dict[str, str]:
+        # absolute: reports may be made in another working directory
+        files = {k: str(Path(v).absolute()) for k, v in sample.files.items()}
+        if self.save is not None:
+            path = self.work_dir / 'restored' / sample.dataset / sample.name
+            path = write_clip(path, self.save, pred, sample.fps)
+            files['pred'] = path.relative_to(self.work_dir).as_posix()
+        return files
+
+    def _score(self, sample: VideoSample) -> dict[str, Any]:
+        pred, gt, where = sample.pred, sample.gt, sample.dataset
+        assert pred is not None
+        scores: dict[str, float | None] = {}
+        parts, extras, problems = {}, {}, []
+        for metric in self.metrics:
+            name = metric.name
+            scores[name] = None
+            wanted = metric.datasets is None or where in metric.datasets
+            if not wanted or (metric.needs_gt and gt is None):
+                continue
+            try:
+                found = metric.measure(pred, gt)
+            except FAILURES as error:
+                problems.append(_problem(name, sample, error))
+                continue
+            scores[name] = found.score
+            parts[name] = {'frames': found.frames, 'values': found.parts}
+            extras[name] = found.extras
+        shift = None
+        if self.shift is not None and gt is not None:
+            try:
+                shift = asdict(self.shift(pred, gt))
+            except FAILURES as error:
+                problems.append(_problem('shift', sample, error))
+        return {
+            **{'scores': scores, 'parts': parts, 'extras': extras},
+            **{'shift': shift, 'problems': problems},
+        }
+
+
+def restore_clip(restorer: Restorer, lq: Tensor, sample: VideoSample) -> None:
+    """Restore a clip as `star restore` does; record what it costs.
+
+    Args:
+        restorer: restores with its own options.
+        lq: low-quality clip, (T, 3, h, w) uint8 RGB.
+        sample: gets `pred`, `seconds` and `peak_memory`; its `prompt`, where
+            it has one, replaces that of the options.
+    """
+    options = restorer.restore_options
+    if sample.prompt and 'prompt' in restorer.options_used:
+        options = replace(options, prompt=sample.prompt)
+    weight = next(restorer.parameters(), torch.empty(0))
+    with measured(weight.device) as cost:
+        sample.pred = torch.cat(list(restorer.restore_stream(lq, options)))
+    sample.seconds = cost.seconds
+    sample.peak_memory = cost.peak_memory or None
+
+
+def describe_record(record: dict[str, Any]) -> str:
+    """Return one line with a clip's name, scores and speed."""
+    name = f'{record["dataset"]}/{record["name"]}'
+    if record.get('failed'):
+        return f'{name}: failed'
+    words = [
+        f'{metric} {score:.4g}'
+        for metric, score in record['scores'].items()
+        if score is not None
+    ]
+    if record['seconds'] is not None:
+        words.append(f'{record["seconds"] / record["num_frames"]:.3g} s/frame')
+    return f'{name}: {", ".join(words) or "not scored"}'
+
+
+def _problem(what: str, sample: VideoSample, error: Exception) -> str:
+    return f'{what} of {sample.dataset}/{sample.name}: {error_line(error)}'
