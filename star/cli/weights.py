@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from star.evaluation import weight_files as metric_files
 from star.models.editors import weight_files as baseline_files
+from star.perceptual import weight_files as lpips_files
 from star.utils.paths import config_root
 from star.utils.weight_files import WeightFile, find_local
 
@@ -17,8 +18,8 @@ Row = tuple[str, Path | None, str]  # name, place, how to get it
 def list_weights() -> Iterator[Row]:
     """List every weight file; nothing is downloaded."""
     yield from _configs()
-    for table in (baseline_files.FILES, metric_files.FILES):
-        yield from _published(table)
+    for files in (baseline_files, lpips_files, metric_files):
+        yield from _published(files.FILES)
 
 
 def _configs() -> Iterator[Row]:

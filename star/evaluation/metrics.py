@@ -17,7 +17,7 @@ from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
 from star.evaluation.functional.ssim import ssim_frames
 from star.evaluation.networks.flow import RAFT, find_raft
-from star.evaluation.networks.lpips import build_lpips, read_lpips
+from star.perceptual.lpips import build_lpips, read_lpips
 from star.registry import METRICS
 from star.structures import Measurement
 

@@ -14,9 +14,10 @@ from star.evaluation.functional.ilniqe import ilniqe_frames, load_ilniqe
 from star.evaluation.functional.niqe import CHANNELS as NIQE_CHANNELS
 from star.evaluation.functional.niqe import load_niqe, niqe_frames
 from star.evaluation.networks.dover import load_dover
-from star.evaluation.weights import find_weights
+from star.evaluation.weight_files import FILES
 from star.registry import METRICS
 from star.structures import Measurement
+from star.utils.weight_files import choose_file
 
 
 @METRICS.register_module()
@@ -60,7 +61,9 @@ class NIQE(VideoMetric):
         name = 'NIQE' if channel == 'gray' else 'NIQE_Y'
         super().__init__(name, frames, every, datasets)
         self.channel, self.border = channel, check_border(border)
-        path = find_weights('niqe_pris_params.npz', weights, weights_dir)
+        path = choose_file(
+            [FILES['niqe_pris_params.npz']], weights, weights_dir
+        )
         self.record_weights(path)
         self.model = load_niqe(path).to(device)
 
@@ -110,7 +113,9 @@ class ILNIQE(VideoMetric):
         name = preset_name('ILNIQE', preset, ILNIQE_PRESETS)
         super().__init__(name, frames, every, datasets)
         self.preset, self.border = preset, check_border(border)
-        path = find_weights('ILNIQE_templateModel.mat', weights, weights_dir)
+        path = choose_file(
+            [FILES['ILNIQE_templateModel.mat']], weights, weights_dir
+        )
         self.record_weights(path)
         self.model = load_ilniqe(path).to(device)
 
@@ -165,7 +170,7 @@ class DOVER(VideoMetric):
             raise ValueError(f'`repeats` must be at least 1, got {repeats}')
         self.preset, self.seed = preset, seed
         self.repeats, self.antialias = repeats, antialias
-        path = find_weights('DOVER.pth', weights, weights_dir)
+        path = choose_file([FILES['DOVER.pth']], weights, weights_dir)
         self.record_weights(path)
         self.network = load_dover(path).to(torch.device(device))
 

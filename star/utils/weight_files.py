@@ -20,7 +20,7 @@ from star.utils.paths import asset_folder
 
 _TIMEOUT = 30  # seconds without an answer
 _BLOCK = 1 << 20
-_HINT = 'put it into a folder and name that with `weights_dir`'
+_HINT = 'name the file with `weights`, or its folder with `weights_dir`'
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,28 @@ class WeightFile:
     def name(self) -> str:
         """The last part of `file`."""
         return PurePath(self.file).name
+
+
+def choose_file(
+    files: Sequence[WeightFile],
+    path: str | Path | None = None,
+    folder: str | Path | None = None,
+) -> Path:
+    """Take the file that a user names, else find a published one.
+
+    Args:
+        files: as for `find_file`.
+        path: the user's file, of any name.
+        folder: as for `find_file`.
+
+    Raises:
+        ValueError: there is no file `path`, or as for `find_file`.
+    """
+    if path is None:
+        return find_file(files, folder)
+    if not Path(path).is_file():
+        raise ValueError(f'`weights`: there is no file {path}')
+    return Path(path)
 
 
 def find_file(

@@ -11,12 +11,12 @@ from star.evaluation.functional.ewarp import ewarp_details
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr
 from star.evaluation.functional.ssim import ssim
-from star.evaluation.networks.lpips import load_lpips
 from star.evaluation.weight_files import FILES
+from star.perceptual.lpips import load_lpips
 from star.registry import METRICS
 from tests.paths import WEIGHTS
 from tests.test_evaluation.test_functional.test_psnr import clips
-from tests.test_evaluation.test_networks.test_lpips import saved
+from tests.test_perceptual.test_lpips import saved
 
 needs_raft = pytest.mark.skipif(
     WEIGHTS is None or not (WEIGHTS / 'raft-small.pth').is_file(),

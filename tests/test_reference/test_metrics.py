@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from star.cli.convert.lpips import convert
 from star.evaluation.functional.lpips import lpips
 from star.evaluation.functional.psnr import psnr
 from star.evaluation.functional.ssim import ssim
-from star.evaluation.networks.lpips import load_lpips
+from star.perceptual.lpips import load_lpips
 from tests.paths import VECTORS, WEIGHTS, needs_vectors
-from tests.test_tools.test_restore import load_tool
 
 pytestmark = needs_vectors
 FOLDER = VECTORS / 'metrics' if VECTORS else None
@@ -47,7 +47,7 @@ def squeeze(tmp_path_factory) -> nn.Module:
     if ONNX is None or not ONNX.is_file():
         pytest.skip('no lpips-squeeze.onnx (set STAR_WEIGHTS)')
     path = tmp_path_factory.mktemp('lpips') / 'squeeze.safetensors'
-    load_tool('model_converters/convert_lpips.py').convert(ONNX, path)
+    convert(ONNX, path)
     return load_lpips(path, 'squeeze')
 
 

@@ -11,7 +11,13 @@ from threading import Thread
 import pytest
 
 from star.utils.paths import asset_path
-from star.utils.weight_files import WeightFile, fetch, find_file, find_local
+from star.utils.weight_files import (
+    WeightFile,
+    choose_file,
+    fetch,
+    find_file,
+    find_local,
+)
 
 CONTENT = b'weights' * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -72,7 +78,7 @@ def test_tells_what_to_do_where_nothing_is_served(server: str):
     assert 'net.pth is not in the cache and cannot be downloaded' in text
     assert f'{server}/there.pth (' in text
     assert '404' in text
-    assert text.endswith('name that with `weights_dir`')
+    assert text.endswith('or its folder with `weights_dir`')
     assert '\n' not in text
 
 
@@ -123,6 +129,17 @@ def test_takes_the_first_that_is_there(tmp_path: Path):
     assert find_file(files, tmp_path).name == 'net.pth'
     (tmp_path / 'better.pth').write_bytes(b'any')
     assert find_file(files, tmp_path).name == 'better.pth'
+
+
+def test_a_named_file_goes_before_the_published_one(tmp_path: Path):
+    (tmp_path / 'net.pth').write_bytes(CONTENT)
+    named = tmp_path / 'anything.bin'
+    named.write_bytes(b'not the published one')
+    assert choose_file([known('')], named, tmp_path) == named
+    found = choose_file([known('')], None, tmp_path)
+    assert found == tmp_path / 'net.pth'
+    with pytest.raises(ValueError, match=r'there is no file none\.pth'):
+        choose_file([known('')], 'none.pth', tmp_path)
 
 
 def test_looking_without_verifying(tmp_path: Path):

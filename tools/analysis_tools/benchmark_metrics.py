@@ -30,7 +30,7 @@ from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
 from star.evaluation.functional.ssim import ssim_frames
 from star.evaluation.networks.flow import RAFT
-from star.evaluation.networks.lpips import LPIPSNetwork, build_lpips
+from star.perceptual.lpips import LPIPSNetwork, build_lpips
 from star.utils import compat
 
 Run = Callable[[], object]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from star.evaluation.functional.clips import check_pair, crop_border
-from star.evaluation.networks.lpips import LPIPSNetwork
+from star.perceptual.lpips import LPIPSNetwork
 
 
 def lpips(

@@ -18,10 +18,11 @@ from star.evaluation.networks.raft_steps import (
     pixel_grid,
     upsample_flow,
 )
-from star.evaluation.weights import find_any
+from star.evaluation.weight_files import FILES
 from star.utils import compat
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
+from star.utils.weight_files import choose_file
 
 # files trained on FlyingChairs and FlyingThings alone, the original's first;
 # torchvision ported the first version of the large network from it
@@ -224,7 +225,8 @@ def find_raft(
         ValueError: unknown `network`, or weights that cannot be found.
     """
     check_network(network)
-    return find_any(NETWORKS[network], weights, weights_dir)
+    files = [FILES[name] for name in NETWORKS[network]]
+    return choose_file(files, weights, weights_dir)
 
 
 def to_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,17 +1,11 @@
 """Perceptual, pixel and flicker losses on decoded clips."""
 
-import warnings
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from star.perceptual.lpips import check_net, load_lpips
 from star.registry import MODELS
-from star.utils import compat
-from star.utils.state_dicts import load_strict
-
-NETWORKS = ('squeeze', 'alex', 'vgg')
-_HEADS = 'lins'  # codespell:ignore lins
 
 
 @MODELS.register_module()
@@ -27,10 +21,9 @@ class PerceptualLoss(nn.Module):
 
     Args:
         net: trunk of LPIPS, 'squeeze', 'alex' or 'vgg'.
-        weights: safetensors file with the state dict of the `lpips`
-            package's network, trunk included; None lets the package download
-            the trunk.
-        lpips: weight of LPIPS; with 0 the package is not needed.
+        weights: file with the state dict of the `lpips` package's network,
+            trunk included; None finds or downloads the published files.
+        lpips: weight of LPIPS; with 0 its network is not loaded.
         l1: weight of the mean absolute difference of pixels.
         temporal: weight of the mean absolute difference between the two
             clips' changes from frame to frame: flicker.
@@ -54,8 +47,7 @@ class PerceptualLoss(nn.Module):
         num_timesteps: int = 1000,
     ) -> None:
         super().__init__()
-        if net not in NETWORKS:
-            raise ValueError(f'`net` must be one of {NETWORKS}, got {net!r}')
+        check_net(net)
         numbers = {
             'lpips': lpips,
             'l1': l1,
@@ -87,7 +79,6 @@ class PerceptualLoss(nn.Module):
             t: the timestep of each clip, (N,).
 
         Raises:
-            ImportError: the extra 'metrics' is missing.
             ValueError: the network's weights cannot be loaded.
         """
         return self.terms(pred, gt, t)['loss_perceptual']
@@ -133,7 +124,7 @@ class PerceptualLoss(nn.Module):
     def network(self, device: torch.device) -> nn.Module:
         """Return LPIPS's network on a device; load it if it is not yet."""
         if not self._network:
-            self._network.append(load_lpips(self.net, self.weights))
+            self._network.append(load_lpips(self.weights, self.net))
         self._network[0] = self._network[0].to(device)
         return self._network[0]
 
@@ -141,67 +132,6 @@ class PerceptualLoss(nn.Module):
         frames = [rearrange(x, 'n c t h w -> (n t) c h w') for x in (pred, gt)]
         values = self.network(pred.device)(*frames)
         return values.reshape(len(pred), -1).mean(1)
-
-
-def load_lpips(net: str, weights: str | None) -> nn.Module:
-    """Build LPIPS, frozen, in evaluation mode.
-
-    Args:
-        net: its trunk.
-        weights: see `PerceptualLoss`.
-
-    Raises:
-        ImportError: the extra 'metrics' is missing.
-        ValueError: the weights are missing or do not fit.
-    """
-    compat.allow_missing_torchvision_operators()
-    lpips = compat.require('lpips', 'metrics')
-    random = weights is not None
-    try:
-        with warnings.catch_warnings():
-            # lpips names the trunk's weights as torchvision did until 0.13
-            warnings.simplefilter('ignore', UserWarning)
-            network = lpips.LPIPS(
-                pretrained=not random, pnet_rand=random, net=net, verbose=False
-            )
-    except OSError as error:
-        raise ValueError(
-            f'the trunk of LPIPS could not be downloaded ({error}); name a '
-            'file with `weights`'
-        ) from error
-    if weights is not None:
-        load_strict(network, _read_weights(weights, network), weights)
-    return network.requires_grad_(False)
-
-
-def _read_weights(path: str, network: nn.Module) -> dict[str, Tensor]:
-    """Read a state dict; constants and doubles of heads may be absent."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(
-            f'`weights` of LPIPS cannot be read from {path} ({error}); '
-            'tools/model_converters/convert_lpips.py makes such a file'
-        ) from error
-    for key, value in network.state_dict().items():
-        if key.startswith('scaling_layer.'):
-            state.setdefault(key, value)
-        elif key in state or not key.startswith('lin'):
-            continue
-        elif (twin := _twin(key)) in state:
-            state[key] = state[twin]
-    return state
-
-
-def _twin(key: str) -> str:
-    """Name a head's other entry: it is both `lin0.` and item 0 of a list."""
-    head, _, rest = key.partition('.')
-    if head == _HEADS:
-        return f'lin{rest}'
-    return f'{_HEADS}.{head.removeprefix("lin")}.{rest}'
 
 
 def _absolute(x: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from star.evaluation.functional.lpips import lpips, lpips_frames
-from star.evaluation.networks.lpips import LPIPSNetwork, load_lpips
+from star.perceptual.lpips import LPIPSNetwork, load_lpips
 from tests.test_evaluation.test_functional.test_psnr import clips
-from tests.test_evaluation.test_networks.test_lpips import reference, saved
+from tests.test_perceptual.test_lpips import reference, saved
 
 pytest.importorskip('lpips', reason='the extra `metrics`')
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from star.evaluation.networks.lpips import (
+from star.perceptual.lpips import (
     TRUNKS,
     LPIPSNetwork,
     build_lpips,

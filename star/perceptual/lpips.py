@@ -11,12 +11,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from star.evaluation.networks.trunks import BUILDERS
-from star.evaluation.weight_files import FILES
-from star.evaluation.weights import find_weights
+from star.perceptual.trunks import BUILDERS
+from star.perceptual.weight_files import FILES
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
-from star.utils.weight_files import check_folder, find_local
+from star.utils.weight_files import (
+    check_folder,
+    choose_file,
+    find_file,
+    find_local,
+)
 
 # file of the trunk, as torchvision publishes it
 TRUNKS = {
@@ -136,7 +140,7 @@ def check_net(net: str) -> None:
     """Refuse an unknown trunk.
 
     Raises:
-        ValueError: naming it and those there are.
+        ValueError: `net` is none of `TRUNKS`.
     """
     if net not in TRUNKS:
         raise ValueError(
@@ -153,11 +157,11 @@ def load_lpips(
 
     Args:
         weights: as for `read_lpips`.
-        net: likewise.
-        weights_dir: likewise.
+        net: as for `read_lpips`.
+        weights_dir: as for `read_lpips`.
 
     Returns:
-        In evaluation mode, without gradients for its parameters.
+        The network in evaluation mode; its parameters take no gradients.
 
     Raises:
         ValueError: as for `read_lpips`, or the files do not fit.
@@ -206,22 +210,22 @@ def read_lpips(
         ValueError: unknown `net`, or weights that cannot be had.
     """
     check_net(net)
-    path = _whole(net, weights_dir) if weights is None else Path(weights)
-    path = find_weights(TRUNKS[net], path, weights_dir)
+    named = _whole(net, weights_dir) if weights is None else weights
+    path = choose_file([FILES[TRUNKS[net]]], named, weights_dir)
     state, files = rename(read_state(path), net), [path]
     if not any(name.startswith('heads.') for name in state):
-        files.append(find_weights(f'lpips_{net}.pth', None, weights_dir))
+        files.append(find_file([FILES[f'lpips_{net}.pth']], weights_dir))
         state |= rename(read_state(files[1]), net)
     return state, files
 
 
 def rename(state: dict[str, Tensor], net: str) -> dict[str, Tensor]:
-    """Name a published state dict's tensors as `LPIPSNetwork` does.
+    """Rename a published state dict's tensors to those of `LPIPSNetwork`.
 
     Args:
         state: of the lpips package's network or heads, or of torchvision's
             classifier.
-        net: trunk; layers behind the last that is compared are left out.
+        net: trunk; layers after the last compared one are dropped.
     """
     rules = [
         (r'^net\.slice\d+\.', 'features.'),

@@ -1,0 +1,1 @@
+"""The network of LPIPS, for metrics and for losses."""
