@@ -1,4 +1,4 @@
-"""Data sets: clips in."""
+"""Data sets: where clips come from."""
 
 from star.datasets.cached_latents import CachedLatents
 from star.datasets.captioned_folder import CaptionedFolder

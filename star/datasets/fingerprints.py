@@ -1,4 +1,4 @@
-"""What made a cache: configs reduced to plain values, weights to a hash."""
+"""What decides about a cache: plain configs, and hashes of weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from torch import nn
 
 from star.utils.config import describe_differences, flatten
 
-# Where weights lie (they have a hash of their own), and what changes speed
-# and the way back only.
-_NO_MATTER = frozenset(
+# options that change no latent: paths of weights, which are hashed, speed, and
+# decoding
+_IGNORED = frozenset(
     {
         'pretrained',
         'tokenizer',
@@ -23,17 +23,17 @@ _NO_MATTER = frozenset(
 
 
 def plain(config: Any, top: bool = True) -> Any:
-    """Reduce a config to what decides on its result, as JSON gives it back.
+    """Reduce a config to JSON's types and to options that change a latent.
 
     Args:
-        config: dicts, lists, numbers, strings; classes by their names.
-        top: whether keys such as `pretrained` are left out.
+        config: dicts, lists, numbers, strings; classes become their names.
+        top: leave out keys such as `pretrained`.
     """
     if isinstance(config, Mapping):
         return {
             str(key): plain(value, top=False)
             for key, value in config.items()
-            if not (top and key in _NO_MATTER)
+            if not (top and key in _IGNORED)
         }
     if isinstance(config, list | tuple):
         return [plain(value, top=False) for value in config]
@@ -43,10 +43,10 @@ def plain(config: Any, top: bool = True) -> Any:
 
 
 def hash_weights(module: nn.Module) -> str:
-    """Hash the weights that decide on an encoding.
+    """Hash the weights that an encoding depends on.
 
-    A decoder inside has no part in it. Values are rounded to bfloat16, so
-    that the dtype in which a run keeps them does not matter.
+    A decoder in the module is ignored. Values are rounded to bfloat16, so the
+    dtype of the module does not matter.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
@@ -59,11 +59,11 @@ def hash_weights(module: nn.Module) -> str:
 
 
 def difference(there: Any, here: Any, name: str = '') -> str:
-    """Describe where two plain configs differ; empty where they do not.
+    """Describe where two plain configs differ; empty if they do not.
 
     Args:
-        there: a cache's.
-        here: the run's. None counts as not set.
+        there: config of a cache.
+        here: config of this run. None counts as not set.
         name: of both, for the description.
     """
     flat = [

@@ -1,7 +1,7 @@
 """Files of a latent cache: `index.json`, shards `latents-00000.safetensors`.
 
-Shards are written whole or not at all, each names the index it belongs to,
-and each can be read without the others.
+A shard is written in one piece, names the index that it belongs to, and can
+be read without the others.
 """
 
 import hashlib
@@ -31,19 +31,19 @@ TOOL = 'tools/dataset_converters/cache_latents.py'
 
 @dataclass(frozen=True)
 class CacheIndex:
-    """What a cache holds and what made it.
+    """The contents of a cache, and what made it.
 
     Args:
-        num_items: draws 0 to `num_items` - 1 of the data set.
-        shard_size: items of a shard; the last may have fewer.
+        num_items: items 0 to `num_items` - 1 of the data set are cached.
+        shard_size: items of a shard; the last one may have fewer.
         dtype: of latents and embeddings in the files, a key of `DTYPES`.
-        keep_gt: whether the ground truth's pixels are there too.
+        keep_gt: whether the files hold the pixels of the ground truth too.
         num_clips: length of the data set.
-        configs: of the data set, the data preprocessor, the autoencoder and
-            the text encoder, as `plain` gives them.
-        weights: hashes of the autoencoder's and the text encoder's weights,
-            as `hash_weights` gives them.
-        format: of the files.
+        configs: results of `plain` for the data set, the data preprocessor,
+            the autoencoder and the text encoder.
+        weights: results of `hash_weights` for the autoencoder and the text
+            encoder.
+        format: version of the files.
 
     Raises:
         ValueError: a value is out of range.
@@ -71,16 +71,16 @@ class CacheIndex:
 
     @property
     def num_shards(self) -> int:
-        """Shards of the complete cache."""
+        """Return the number of shards of the complete cache."""
         return -(-self.num_items // self.shard_size)
 
     def items(self, shard: int) -> range:
-        """List the draws of a shard."""
+        """Return the item numbers of a shard."""
         start = shard * self.shard_size
         return range(start, min(start + self.shard_size, self.num_items))
 
     def key(self) -> str:
-        """Hash all but the number of items, which may grow."""
+        """Hash everything but the number of items, which may grow."""
         content = asdict(self)
         del content['num_items']
         text = json.dumps(content, sort_keys=True)
@@ -91,7 +91,7 @@ def read_index(root: str | Path) -> CacheIndex:
     """Read the index of a cache.
 
     Raises:
-        ValueError: there is none, or it is broken or of another format.
+        ValueError: it is missing, broken or of another format.
     """
     path = Path(root) / 'index.json'
     if not path.is_file():
@@ -113,11 +113,12 @@ def read_index(root: str | Path) -> CacheIndex:
 
 
 def start_cache(root: str | Path, index: CacheIndex) -> None:
-    """Write the index of a new cache, or check the one that is there.
+    """Write the index of a new cache, or check the existing one.
 
     Args:
-        root: the cache's folder; made if missing.
-        index: of the cache to be; may have more items than the one there.
+        root: folder of the cache; created if missing.
+        index: of the wanted cache; it may have more items than the existing
+            one.
 
     Raises:
         ValueError: the folder holds another cache, or more items.
@@ -144,10 +145,9 @@ def start_cache(root: str | Path, index: CacheIndex) -> None:
 
 
 def missing_shards(root: str | Path, index: CacheIndex) -> list[int]:
-    """List the shards that have still to be written.
+    """List the shards that have to be written.
 
-    A shard with fewer items than it should have counts: the last one of a
-    cache that grows.
+    In a growing cache this includes the last one, if it has too few items.
 
     Raises:
         ValueError: a shard is broken or belongs to another cache.
@@ -162,7 +162,7 @@ def missing_shards(root: str | Path, index: CacheIndex) -> list[int]:
 
 
 def shard_path(root: str | Path, number: int) -> Path:
-    """Name the file of a shard."""
+    """Return the path of a shard."""
     return Path(root) / f'latents-{number:05d}.safetensors'
 
 
@@ -172,17 +172,17 @@ def write_shard(
     samples: list[VideoSample],
     encode_text: Callable[[str], Tensor],
 ) -> None:
-    """Write the items of one shard; every prompt's embedding once.
+    """Write the items of one shard, and the embedding of each prompt once.
 
     Args:
         path: of the shard.
         index: of the cache.
-        samples: with `z0` and `z_lq`, and `gt` where it is kept.
+        samples: with `z0` and `z_lq`, and with `gt` if it is kept.
         encode_text: maps a prompt to its embedding, (L, D).
 
     Raises:
-        ValueError: a latent cannot be written: it is not finite, or too
-            large for the index's dtype.
+        ValueError: a latent is not finite, or too large for the dtype of the
+            index.
     """
     prompts = sorted({sample.prompt for sample in samples})
     dtype = DTYPES[index.dtype]
@@ -197,17 +197,17 @@ def write_shard(
             assert sample.gt is not None
             tensors[f'gt.{i}'] = sample.gt.cpu().contiguous()
         items.append(_facts(sample, prompts.index(sample.prompt)))
-    # one entry: of several the order, and so the file, would be random
+    # one entry, because the order of several entries would be random
     cache = json.dumps({'key': index.key(), 'items': items})
     write_bytes(path, save(tensors, {'cache': cache}))
 
 
 class Shard:
-    """Reads one shard; tensors are read when they are asked for.
+    """Reads the items of one shard; `sample` reads only their tensors.
 
     Args:
         path: of the file.
-        key: of the index it must belong to.
+        key: of the index that the shard must belong to.
 
     Raises:
         ValueError: the file is broken or belongs to another cache.
@@ -238,7 +238,7 @@ class Shard:
 
         Args:
             position: within the shard.
-            keep_gt: whether there is ground truth to read.
+            keep_gt: read the ground truth, which must be there.
         """
         facts = dict(self._items[position])
         text = facts.pop('text')
@@ -266,11 +266,11 @@ def _settings(index: CacheIndex) -> dict[str, Any]:
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype, name: str) -> Tensor:
-    """Round a tensor to the cache's dtype, on the CPU."""
+    """Round a tensor to the dtype of the cache, on the CPU."""
     rounded = tensor.detach().to('cpu', dtype).contiguous()
     if not rounded.isfinite().all():
         raise ValueError(
             f'{name!r} gives values that are not finite in {dtype}: choose '
-            'bfloat16 or float32, or look into the clip'
+            'bfloat16 or float32, or check the clip'
         )
     return rounded.clone()  # safetensors refuses shared memory

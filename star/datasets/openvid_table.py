@@ -1,4 +1,4 @@
-"""OpenVid-1M's table of clips: reading, splitting and filtering it."""
+"""OpenVid-1M's table of clips: reading, splitting and filtering."""
 
 import csv
 import hashlib
@@ -17,23 +17,23 @@ COLUMNS = (
 )
 SIZE_COLUMNS = ('width', 'height')  # only of a verified annotation
 SPLITS = ('train', 'test')
-HELD_OUT = 1000  # one source in so many is kept out of training
+HELD_OUT = 1000  # one source in this number is kept out of training
 _SCENE = re.compile(r'_\d+_\d+to\d+$')
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip of the table; a score is NaN where its cell is empty.
+    """One clip of the table; a score is NaN if its cell is empty.
 
     Args:
         video: its file, relative to the folder of videos.
-        caption: what is seen.
+        caption: description of the clip.
         aesthetic: aesthetic score.
         motion: motion score.
         consistency: temporal consistency score.
         num_frames: frames of the clip.
-        width: pixels; None where the table does not tell.
-        height: likewise.
+        width: pixels; None if the table has no sizes.
+        height: pixels; None if the table has no sizes.
     """
 
     video: str
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class ClipFilter:
-    """Which clips of a table are used; None for no bound.
+    """Conditions for the clips of a table; None for no bound.
 
     Args:
         min_width: pixels.
@@ -58,8 +58,8 @@ class ClipFilter:
         min_motion: motion score.
         max_motion: motion score.
         min_consistency: temporal consistency score.
-        exclude: text file with a video's name in each line; none of these
-            is used, nor any other clip of the same source.
+        exclude: text file with the name of a video in each line; all clips
+            of their sources are excluded.
     """
 
     min_width: int = 0
@@ -72,7 +72,7 @@ class ClipFilter:
     exclude: str | None = None
 
     def reason(self, entry: Entry) -> str:
-        """Say why a clip is not used, by its table; empty if it is."""
+        """Return why a clip of the table is not used, or ''."""
         if entry.num_frames < self.min_frames:
             return f'of fewer than {self.min_frames} frames'
         if not self.fits(entry.width, entry.height):
@@ -95,14 +95,14 @@ class ClipFilter:
         return ''
 
     def fits(self, width: int | None, height: int | None) -> bool:
-        """Tell whether frames are large enough, as far as is known."""
+        """Return whether frames are large enough; unknown sizes are."""
         if width is None or height is None:
             return True
         return width >= self.min_width and height >= self.min_height
 
 
 def make_filter(options: dict) -> ClipFilter:
-    """Make a filter of a config's options.
+    """Make a filter from a config's options.
 
     Raises:
         ValueError: an option is unknown.
@@ -117,21 +117,21 @@ def make_filter(options: dict) -> ClipFilter:
 
 
 def source_of(video: str) -> str:
-    """Name the source of a clip: OpenVid cuts several from one.
+    """Return the source of a clip; OpenVid cuts several clips from one.
 
     `part1/KX8s-_q_12_30to121.mp4` is frames 30 to 121 of scene 12 of the
-    source `KX8s-_q`; any other name is a source of its own.
+    source `KX8s-_q`; a clip with any other name is its own source.
     """
-    # as pathlib's stem; a table has a million rows
+    # the stem; pathlib is too slow for a million rows
     name = video.rpartition('/')[2]
     return _SCENE.sub('', name.rpartition('.')[0] or name)
 
 
 def split_of(video: str) -> str:
-    """Tell the split of a clip, 'train' or 'test', by its name alone.
+    """Return the split of a clip, 'train' or 'test', from its name.
 
-    The SHA-256 of the source's name decides: one source in a thousand is
-    held out, whatever else the table holds.
+    The SHA-256 of the source's name holds out one source in a thousand; it
+    does not depend on the rest of the table.
     """
     digest = hashlib.sha256(source_of(video).encode()).digest()
     number = int.from_bytes(digest[:8], 'big')
@@ -139,15 +139,15 @@ def split_of(video: str) -> str:
 
 
 def read_rows(path: str | Path) -> Iterator[dict[str, str]]:
-    """Read the rows of a table, as they are.
+    """Read the rows of a table.
 
     Raises:
-        ValueError: it is missing, or lacks columns.
+        ValueError: the table or one of its columns is missing.
     """
     csv.field_size_limit(2**24)
     if not Path(path).is_file():
         raise ValueError(f'{path}: no such table of clips')
-    # utf-8-sig: with a byte order mark or without
+    # utf-8-sig reads files with and without a byte order mark
     with open(path, newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file, restval='')
         there = reader.fieldnames or []
@@ -169,7 +169,7 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
     """Read the clips of a table, OpenVid-1M's own or a verified one.
 
     Raises:
-        ValueError: as `read_rows`, or a cell holds no number.
+        ValueError: as for `read_rows`, or a cell is not a number.
     """
     for number, row in enumerate(read_rows(path), 1):
         try:
@@ -213,8 +213,8 @@ def find_files(folder: str | Path) -> dict[str, str]:
     """Find all files below a folder.
 
     Returns:
-        The path of each, relative to the folder, by that path and by the
-        name alone; of several files of one name the first path counts.
+        The path of each file, relative to the folder, by that path and by its
+        name; the first path counts if several files have one name.
 
     Raises:
         ValueError: there is no such folder.
@@ -232,7 +232,7 @@ def find_files(folder: str | Path) -> dict[str, str]:
 
 
 def locate(video: str, files: Mapping[str, str]) -> str | None:
-    """Find a table's video among `find_files`; None where it is missing."""
+    """Find a video of the table in `find_files`; None if it is missing."""
     return files.get(video) or files.get(video.rpartition('/')[2])
 
 
@@ -261,15 +261,15 @@ def select(
 
     Args:
         entries: clips of a table.
-        rules: what is asked of them.
+        rules: conditions for the clips.
         split: 'train' or 'test'.
-        files: of `find_files`.
+        files: result of `find_files`.
 
     Returns:
-        The clips, `video` being the path of their file, and the counts.
+        The clips, whose `video` is the path of the file, and the counts.
 
     Raises:
-        ValueError: unknown `split`, or the list to exclude is missing.
+        ValueError: `split` is unknown, or the list to exclude is missing.
     """
     if split not in SPLITS:
         raise ValueError(f'`split` must be in {SPLITS}, got {split!r}')
@@ -292,5 +292,5 @@ def select(
 
 def describe(removed: Counter[str]) -> str:
     """List how many clips were removed for which reason."""
-    parts = [f'{count:,} {reason}' for reason, count in removed.most_common()]
-    return ', '.join(parts) or 'none removed'
+    counts = [f'{count:,} {why}' for why, count in removed.most_common()]
+    return ', '.join(counts) or 'none removed'

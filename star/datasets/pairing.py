@@ -1,4 +1,4 @@
-"""Clips in folders side by side, matched by their names."""
+"""Clips of several folders, paired by their names."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,12 +9,12 @@ _MOST_NAMED = 5  # names in an error message
 def list_clips(folder: Path) -> dict[str, Path]:
     """List a folder's clips by name, in order of their names.
 
-    Each entry that is not hidden is one: a video, an image, or a folder of
-    images. A file's name counts without its suffix.
+    Each entry that is not hidden is a clip: a video, an image, or a folder of
+    images. The name of a file is used without its suffix.
 
     Raises:
-        ValueError: there is no such folder, it is empty, or two clips have
-            one name.
+        ValueError: the folder is missing or empty, or two clips have one
+            name.
     """
     if not folder.is_dir():
         raise ValueError(f'no such folder: {folder}')
@@ -41,12 +41,12 @@ def check_paired(
 
     Args:
         root: where the folders are.
-        folders: names of the clips in each.
+        folders: names of the clips in each folder.
         wanted: the folder whose names the others must have.
 
     Raises:
-        ValueError: a name is missing or without its counterpart; all
-            differences are told at once.
+        ValueError: a name is missing or has no counterpart; the message
+            lists all differences.
     """
     names = set(folders[wanted])
     faults = []
@@ -67,16 +67,18 @@ def read_caption(path: Path) -> str:
     """Read a text file as one line.
 
     Raises:
-        ValueError: it is no UTF-8 text.
+        ValueError: the file is not UTF-8 text.
     """
     try:
         return ' '.join(path.read_text(encoding='utf-8').split())
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: no readable UTF-8 text ({error})') from None
+        raise ValueError(
+            f'{path}: not readable as UTF-8 text ({error})'
+        ) from None
 
 
 def name_some(names: Collection[str]) -> str:
-    """Name a few, and count the others."""
+    """List the first few names, and count the others."""
     first = ', '.join(sorted(names)[:_MOST_NAMED])
     more = len(names) - _MOST_NAMED
     return f'{first} and {more} more' if more > 0 else first

@@ -1,4 +1,4 @@
-"""What a prepared test set holds: its manifest `set.json`, and its checks."""
+"""The manifest `set.json` of a prepared test set, and its checks."""
 
 import hashlib
 import json
@@ -14,21 +14,21 @@ from star.video.io import VideoError, VideoReader, probe
 
 FORMAT = 'star-test-set/1'
 MANIFEST, RECORDS = 'set.json', 'records'
-PARTS = ('gt', 'lq')
+KEYS = ('gt', 'lq')
 TOOL = 'tools/dataset_converters/prepare_test_sets.py'
 _PNG = b'\x89PNG\r\n\x1a\n'
 
 
 @dataclass(frozen=True)
-class ClipPart:
-    """A clip's ground truth or its low-quality input.
+class StoredClip:
+    """The files of a ground truth or of a low-quality input.
 
     Args:
         path: relative to the set's folder, with slashes.
         size: height and width.
-        sha256: of all frames' pixels, as `hash_frames` computes it.
-        files: names of the frames of a folder, as '%08d.png', counted from
-            0; None for a video or an image.
+        sha256: of the pixels of all frames, see `hash_frames`.
+        files: pattern of the names of a folder's frames, such as '%08d.png',
+            counted from 0; None for a video or an image.
     """
 
     path: str
@@ -39,35 +39,35 @@ class ClipPart:
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """What a manifest says of one clip.
+    """A manifest's entry of one clip.
 
     Args:
-        frames: how many it has.
-        fps: frames per second; None where unknown.
-        gt: ground truth, if there is one.
-        lq: low-quality input, if it is made already.
+        frames: number of frames.
+        fps: frames per second; None if unknown.
+        gt: ground truth, or None.
+        lq: low-quality input, or None.
     """
 
     frames: int
     fps: float | None = None
-    gt: ClipPart | None = None
-    lq: ClipPart | None = None
+    gt: StoredClip | None = None
+    lq: StoredClip | None = None
 
-    def parts(self) -> Iterator[tuple[str, ClipPart]]:
-        """Yield 'gt' and 'lq' with their parts, as far as they are there."""
-        for key, part in (('gt', self.gt), ('lq', self.lq)):
-            if part is not None:
-                yield key, part
+    def stored(self) -> Iterator[tuple[str, StoredClip]]:
+        """Yield those of 'gt' and 'lq' that exist, with their files."""
+        for key, clip in (('gt', self.gt), ('lq', self.lq)):
+            if clip is not None:
+                yield key, clip
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A test set in JSON's terms.
+    """The contents of a test set.
 
     Args:
         name: of the set.
         source: what it was made from.
-        degradation: what made its inputs; None where they are real.
+        degradation: config that made the inputs; None if they are real.
         clips: by name.
     """
 
@@ -81,7 +81,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-        ValueError: it cannot be read, or is not one of this format.
+        ValueError: the file cannot be read, or has another format.
     """
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
@@ -91,152 +91,156 @@ def read_manifest(path: Path) -> Manifest:
         degradation = data['degradation']
         return Manifest(data['name'], data['source'], degradation, clips)
     except OSError as error:
-        raise ValueError(f'{path}: no test set ({error.strerror})') from None
+        raise ValueError(
+            f'{path}: not a test set ({error.strerror})'
+        ) from None
     except ValueError as error:
-        raise ValueError(f'{path}: no test set ({error})') from None
+        raise ValueError(f'{path}: not a test set ({error})') from None
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f'{path}: no test set, a value is missing or of the wrong kind '
-            f'({error})'
+            f'{path}: not a test set, a value is missing or of the wrong '
+            f'type ({error})'
         ) from None
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest in one piece; the same set gives the same bytes."""
+    """Write a manifest; equal sets give equal bytes."""
     clips = {k: entry_to_json(v) for k, v in sorted(manifest.clips.items())}
     write_json(path, {'format': FORMAT, **asdict(manifest), 'clips': clips})
 
 
 def entry_to_json(entry: ClipEntry) -> dict:
-    """Turn an entry into what JSON can hold, without what is not there."""
+    """Turn an entry into a dict that JSON can store, without what is None."""
     data: dict[str, Any] = {'frames': entry.frames, 'fps': entry.fps}
-    for key, part in entry.parts():
-        values = {k: v for k, v in asdict(part).items() if v is not None}
-        data[key] = {**values, 'size': list(part.size)}
+    for key, clip in entry.stored():
+        values = {k: v for k, v in asdict(clip).items() if v is not None}
+        data[key] = {**values, 'size': list(clip.size)}
     return data
 
 
 def entry_from_json(name: str, data: dict) -> ClipEntry:
-    """Read an entry back.
+    """Turn the result of `entry_to_json` back into an entry.
 
     Args:
-        name: of the clip; its files must bear it.
-        data: of `entry_to_json`.
+        name: of the clip, which its files must have too.
+        data: result of `entry_to_json`.
 
     Raises:
         ValueError: a value is out of range.
-        KeyError, TypeError: one is missing or of the wrong kind.
+        KeyError, TypeError: a value is missing or of the wrong type.
     """
-    parts = {key: _part(name, key, data[key]) for key in PARTS if key in data}
-    if not parts or data['frames'] < 1:
+    clips = {key: _stored(name, key, data[key]) for key in KEYS if key in data}
+    if not clips or data['frames'] < 1:
         raise ValueError(f'{name} needs `gt` or `lq`, and `frames` >= 1')
-    return ClipEntry(data['frames'], data.get('fps'), **parts)
+    return ClipEntry(data['frames'], data.get('fps'), **clips)
 
 
-def _part(name: str, key: str, data: dict) -> ClipPart:
+def _stored(name: str, key: str, data: dict) -> StoredClip:
     height, width = data['size']
-    part = ClipPart(
+    clip = StoredClip(
         data['path'], (height, width), data['sha256'], data.get('files')
     )
-    folder, _, file = part.path.partition('/')
+    folder, _, file = clip.path.partition('/')
     if folder != key or name not in (file, Path(file).stem) or '/' in file:
-        raise ValueError(f'`path` must be {key}/{name}, got {part.path!r}')
-    if part.files is not None and part.files % 0 == part.files % 1:
-        raise ValueError(f'`files` must number frames, got {part.files!r}')
-    return part
+        raise ValueError(f'`path` must be {key}/{name}, got {clip.path!r}')
+    if clip.files is not None and clip.files % 0 == clip.files % 1:
+        raise ValueError(f'`files` must number frames, got {clip.files!r}')
+    return clip
 
 
 def check_test_set(root: Path, manifest: Manifest) -> None:
-    """Compare a folder with its manifest, by names, counts and sizes.
+    """Compare a folder with its manifest by names, counts and sizes.
 
-    Pixels are not looked at; `check_pixels` does that.
+    `check_pixels` compares the pixels.
 
     Raises:
-        ValueError: naming the first difference, and counting the others.
+        ValueError: they differ; the message names the first difference.
     """
     found = list(differences(root, manifest))
     if found:
         more = f' ({len(found) - 1} more)' if len(found) > 1 else ''
         raise ValueError(
-            f'{root} is not what {MANIFEST} says: {found[0]}{more}'
+            f'{root} differs from its {MANIFEST}: {found[0]}{more}'
         )
 
 
 def differences(root: Path, manifest: Manifest) -> Iterator[str]:
-    """Tell in what a folder differs from its manifest, a line for each."""
-    for key in PARTS:
-        listed = {
-            name: (entry.frames, part)
-            for name, entry in manifest.clips.items()
-            for part_key, part in entry.parts()
-            if part_key == key
-        }
+    """List how a folder differs from its manifest, one line each."""
+    for key in KEYS:
+        listed = [
+            (entry.frames, clip)
+            for entry in manifest.clips.values()
+            for clip_key, clip in entry.stored()
+            if clip_key == key
+        ]
         there = _entries(root / key)
-        names = {part.path.partition('/')[2] for _, part in listed.values()}
+        names = {clip.path.partition('/')[2] for _, clip in listed}
         if names - there:
             yield f'{key}/ lacks {name_some(names - there)}'
         if there - names:
             yield f'{key}/ has {name_some(there - names)}, not listed'
-        for frames, part in listed.values():
-            if part.path.partition('/')[2] in there:
-                yield from part_differences(root, frames, part)
+        for frames, clip in listed:
+            if clip.path.partition('/')[2] in there:
+                yield from clip_differences(root, frames, clip)
 
 
 def _entries(folder: Path) -> set[str]:
-    """Name what is in a folder, if it is there and not empty."""
+    """List the names in a folder; none if it is missing or empty."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return set()
     return {path.name for path in list_clips(folder).values()}
 
 
-def part_differences(root: Path, frames: int, part: ClipPart) -> Iterator[str]:
-    """Tell in what a clip's files differ from what is said of them.
+def clip_differences(
+    root: Path, frames: int, clip: StoredClip
+) -> Iterator[str]:
+    """List how a clip's files differ from its entry, one line each.
 
     Args:
         root: folder of the set.
-        frames: that it should have.
-        part: its entry.
+        frames: expected number of frames.
+        clip: its entry.
     """
-    path = root / part.path
+    path = root / clip.path
     try:
-        if part.files is None:
-            yield from _video_differences(path, frames, part)
+        if clip.files is None:
+            yield from _video_differences(path, frames, clip)
         else:
-            yield from _folder_differences(path, frames, part)
+            yield from _folder_differences(path, frames, clip)
     except (OSError, VideoError) as error:
-        yield f'{part.path} cannot be read ({error})'
+        yield f'{clip.path} cannot be read ({error})'
 
 
 def _video_differences(
-    path: Path, frames: int, part: ClipPart
+    path: Path, frames: int, clip: StoredClip
 ) -> Iterator[str]:
     video = IndexedVideo(path, 'pyav')
     size = video.info.height, video.info.width
     if video.num_frames != frames:
-        yield f'{part.path} has {video.num_frames} frames, not {frames}'
-    elif size != part.size:
-        yield f'{part.path} is {_text(size)}, not {_text(part.size)}'
+        yield f'{clip.path} has {video.num_frames} frames, not {frames}'
+    elif size != clip.size:
+        yield f'{clip.path} is {_text(size)}, not {_text(clip.size)}'
 
 
 def _folder_differences(
-    path: Path, frames: int, part: ClipPart
+    path: Path, frames: int, clip: StoredClip
 ) -> Iterator[str]:
-    assert part.files is not None
-    wanted = {part.files % i for i in range(frames)}
+    assert clip.files is not None
+    wanted = {clip.files % i for i in range(frames)}
     there = {p.name for p in path.iterdir() if not p.name.startswith('.')}
     if wanted - there:
-        yield f'{part.path} lacks {name_some(wanted - there)}'
+        yield f'{clip.path} lacks {name_some(wanted - there)}'
     if there - wanted:
-        yield f'{part.path} has {name_some(there - wanted)}, not listed'
+        yield f'{clip.path} has {name_some(there - wanted)}, not listed'
     for name in sorted(wanted & there):
         size = _image_size(path / name)
-        if size != part.size:
-            wrong = f'{_text(size)}, not {_text(part.size)}'
-            yield f'{part.path}/{name} is {wrong}'
+        if size != clip.size:
+            wrong = f'{_text(size)}, not {_text(clip.size)}'
+            yield f'{clip.path}/{name} is {wrong}'
 
 
 def _image_size(path: Path) -> tuple[int, int]:
-    """Read an image's height and width, of a PNG from its header alone."""
+    """Read an image's height and width; of a PNG only the header is read."""
     with open(path, 'rb') as file:
         head = file.read(24)
     if head.startswith(_PNG) and len(head) == 24:
@@ -253,28 +257,28 @@ def _text(size: tuple[int, int]) -> str:
 
 
 def check_pixels(root: Path, entry: ClipEntry) -> list[str]:
-    """Decode a clip's files and compare their hashes with its entry's.
+    """Decode a clip's files and compare the hashes of their pixels.
 
     Returns:
-        A line for each difference.
+        One line for each difference.
     """
     found = []
-    for _, part in entry.parts():
+    for _, clip in entry.stored():
         try:
-            digest = hash_frames(root / part.path)
+            digest = hash_frames(root / clip.path)
         except (OSError, VideoError) as error:
-            found.append(f'{part.path} cannot be read ({error})')
+            found.append(f'{clip.path} cannot be read ({error})')
             continue
-        if digest != part.sha256:
-            found.append(f'{part.path} has other pixels')
+        if digest != clip.sha256:
+            found.append(f'{clip.path} has other pixels')
     return found
 
 
 def hash_frames(path: Path) -> str:
-    """Hash the RGB bytes of all frames, one after the other: SHA-256.
+    """Compute the SHA-256 of the RGB bytes of all frames in order.
 
-    What a model sees is hashed, not the file: copies that another library
-    has compressed are the same, and a decoder that gives other pixels shows.
+    It depends on the pixels that a model sees, not on the file: copies with
+    another lossless compression are equal, a decoder with other pixels shows.
 
     Raises:
         VideoError: a frame cannot be decoded.

@@ -1,4 +1,4 @@
-"""One clip of a test set: read from its source, cut, degraded, written."""
+"""One clip of a test set: reading, cropping, degrading, writing."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ from star.video.io import VideoReader, VideoWriter
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """How the clips of a set are prepared.
+    """Options for the preparation of a set's clips.
 
     Args:
-        num_frames: at most, the first ones of each clip; None for all.
+        num_frames: largest number of frames, from the first one; None for
+            all.
         size: height and width of a centre crop of the ground truth, or of
-            the input where there is no ground truth; None for no crop.
-        preset: degradation that makes the inputs where there are none.
-        seed: of its draws.
+            the input if there is no ground truth; None for no crop.
+        preset: degradation that makes missing inputs.
+        seed: of the degradation.
         scale: factor between ground truth and input.
         ffv1: write lossless videos instead of folders of PNGs.
-        link: make symbolic links to files that are taken as they are.
+        link: link files that need no change instead of copying them.
 
     Raises:
         ValueError: a number is out of range, or `scale` does not divide
@@ -56,7 +57,7 @@ class PrepareOptions:
             )
 
     def degradation(self) -> dict:
-        """Name all that decides about inputs that are made."""
+        """Return the config of the degradation, as a manifest keeps it."""
         return {
             'type': 'RealESRGANVideoDegradation',
             'version': VERSION,
@@ -67,14 +68,14 @@ class PrepareOptions:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What was read of a source.
+class SourceClip:
+    """A clip read from its source.
 
     Args:
         clip: its frames, (T, H, W, 3) uint8 RGB.
-        fps: frames per second; None where it does not tell.
-        file: video or folder with these frames and no others; None where
-            something was cut off.
+        fps: frames per second; None if unknown.
+        file: video or folder with just these frames; None if frames or
+            borders were cut off.
     """
 
     clip: np.ndarray
@@ -82,13 +83,15 @@ class Source:
     file: Path | None
 
 
-def read_source(path: Path, options: PrepareOptions, ratio: int = 1) -> Source:
-    """Read a clip as far as it is wanted.
+def read_source(
+    path: Path, options: PrepareOptions, ratio: int = 1
+) -> SourceClip:
+    """Read a clip and crop it.
 
     Args:
         path: video, image or folder of images.
-        options: which frames and which part of them.
-        ratio: by which the clip is smaller than `options.size` says.
+        options: number of frames and size of the crop.
+        ratio: factor by which the clip is smaller than `options.size`.
 
     Raises:
         ValueError: it cannot be read, or its frames are too small.
@@ -106,46 +109,47 @@ def read_source(path: Path, options: PrepareOptions, ratio: int = 1) -> Source:
     uncut = count is None or len(frames) <= count
     fps = float(info.fps) if info.fps and info.kind == 'video' else None
     clip = np.stack(frames[:count])
-    return Source(clip, fps, path if whole and uncut else None)
+    return SourceClip(clip, fps, path if whole and uncut else None)
 
 
 def _centre(
     path: Path, size: tuple[int, int], options: PrepareOptions, ratio: int
 ) -> tuple[slice, slice]:
-    """Find the centre of a frame, on the grid of the smaller clip's pixels."""
+    """Return the centre of a frame, aligned to the pixels of the input."""
     if options.size is None:
         return slice(None), slice(None)
     box = []
     height, width = (side // ratio for side in options.size)
     grid = options.scale // ratio
-    for side, part in zip(size, (height, width), strict=True):
-        if part > side:
+    for side, crop in zip(size, (height, width), strict=True):
+        if crop > side:
             raise ValueError(
                 f'{path}: frames of {size[1]}x{size[0]} are smaller than '
                 f'the crop {width}x{height}'
             )
-        start = (side - part) // 2 // grid * grid
-        box.append(slice(start, start + part))
+        start = (side - crop) // 2 // grid * grid
+        box.append(slice(start, start + crop))
     return box[0], box[1]
 
 
 def degrade_clip(
     name: str, gt: np.ndarray, options: PrepareOptions
 ) -> tuple[np.ndarray, dict]:
-    """Make a clip's input.
+    """Make the low-quality input of a clip.
 
     Args:
-        name: of the clip: draws depend on it and on the seed, not on what
-            else is in the set.
+        name: of the clip; with the seed it decides the random numbers, so
+            that they do not depend on the other clips of the set.
         gt: ground truth, (T, H, W, 3) uint8 RGB.
         options: preset, scale and seed.
 
     Returns:
-        The input, (T, H / scale, W / scale, 3) uint8 RGB, and the record of
-        all draws, which `replay` takes.
+        The input, (T, H / scale, W / scale, 3) uint8 RGB, and the record
+        that `replay` takes.
 
     Raises:
-        ValueError: unknown preset, or the scale does not divide the frames.
+        ValueError: the preset is unknown, or the scale does not divide the
+            frames.
     """
     degradation = RealESRGANVideoDegradation(options.preset, options.scale)
     results: dict = {'gt': gt, 'rng': clip_rng(options.seed, name)}
@@ -154,16 +158,17 @@ def degrade_clip(
 
 
 def clip_rng(seed: int, name: str) -> np.random.Generator:
-    """Make the generator of a clip's draws, from a seed and its name."""
+    """Make the random generator of a clip from a seed and its name."""
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.default_rng((seed, int.from_bytes(digest, 'big')))
 
 
 def check_pair(gt: np.ndarray | None, lq: np.ndarray, scale: int) -> None:
-    """Check that two clips (T, H, W, 3) fit.
+    """Check that ground truth and input, (T, H, W, 3), belong together.
 
     Raises:
-        ValueError: they differ in length, or not by `scale` in size.
+        ValueError: the numbers of frames differ, or the sizes do not differ
+            by `scale`.
     """
     if gt is None:
         return
@@ -171,28 +176,28 @@ def check_pair(gt: np.ndarray | None, lq: np.ndarray, scale: int) -> None:
     if gt.shape[:3] != (frames, height * scale, width * scale):
         raise ValueError(
             f'{len(gt)} frames of {gt.shape[2]}x{gt.shape[1]} in gt/ and '
-            f'{frames} of {width}x{height} in lq/ do not fit: there must be '
-            f'as many, larger by `scale` {scale}'
+            f'{frames} of {width}x{height} in lq/ do not match: gt/ must have '
+            f'as many frames, larger by `scale` {scale}'
         )
 
 
 def write_lossless(path: Path, clip: np.ndarray, ffv1: bool) -> None:
-    """Write a clip so that reading gives the same pixels.
+    """Write a clip without loss.
 
     Args:
-        path: folder of PNGs, or video (.mkv).
-        clip: (T, H, W, 3) uint8 RGB.
+        path: folder of PNGs, or a video (.mkv).
+        clip: frames, (T, H, W, 3) uint8 RGB.
         ffv1: write a video.
 
     Raises:
         VideoError: it cannot be written.
     """
     height, width = clip.shape[1:3]
-    place = str(path) if ffv1 else f'{path}/'  # not by a dot in the name
+    target = str(path) if ffv1 else f'{path}/'  # the name may hold a dot
     codec, pix_fmt = ('ffv1', 'bgr0') if ffv1 else ('libx264', None)
     step = Fraction(1, 25)
     with VideoWriter(
-        place, width, height, codec=codec, pix_fmt=pix_fmt
+        target, width, height, codec=codec, pix_fmt=pix_fmt
     ) as writer:
         for i, image in enumerate(clip):
             writer.write(image, i * step, step)

@@ -1,4 +1,4 @@
-"""The published test sets: what they hold, and how their owners lay it out."""
+"""The published test sets: contents, and layouts of their owners."""
 
 import hashlib
 from collections.abc import Collection
@@ -22,21 +22,21 @@ _VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm', '.y4m')
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A set that papers report.
+    """A test set that papers report.
 
     Args:
-        name: under which it is reported.
-        part: what its owner gives: 'gt', or 'lq' for real videos.
-        num_clips: how many there are.
-        num_frames: of each.
-        size: height and width of all frames; None where they differ.
-        layouts: patterns of its clips, below the folder that is given; the
-            first one that fits counts. `*` alone stands for a clip's name.
-        source: where it comes from, for the manifest.
+        name: its name in papers.
+        key: what its owner gives: 'gt', or 'lq' for real videos.
+        num_clips: number of clips.
+        num_frames: number of frames of each clip.
+        size: height and width of all frames; None if they differ.
+        layouts: patterns of its clips below the given folder; the first one
+            with a match is used. `*` alone stands for the name of a clip.
+        source: origin, for the manifest.
     """
 
     name: str
-    part: str
+    key: str
     num_clips: int
     num_frames: int
     size: tuple[int, int] | None
@@ -46,7 +46,7 @@ class PublishedSet:
 
 UDM10 = PublishedSet(
     name='UDM10',
-    part='gt',
+    key='gt',
     num_clips=10,
     num_frames=32,
     size=(720, 1272),
@@ -58,7 +58,7 @@ UDM10 = PublishedSet(
 )
 REDS30 = PublishedSet(
     name='REDS30',
-    part='gt',
+    key='gt',
     num_clips=30,
     num_frames=100,
     size=(720, 1280),
@@ -71,7 +71,7 @@ REDS30 = PublishedSet(
 )
 VIDEOLQ = PublishedSet(
     name='VideoLQ',
-    part='lq',
+    key='lq',
     num_clips=50,
     num_frames=100,
     size=None,
@@ -87,15 +87,15 @@ PUBLISHED = {'udm10': UDM10, 'reds30': REDS30, 'videolq': VIDEOLQ}
 def find_clips(root: Path, published: PublishedSet) -> dict[str, Path]:
     """Find a set's clips by name.
 
-    REDS's validation clips are 000 to 029; where they were moved behind the
-    240 of training, as 240 to 269, they get these names back.
+    REDS's validation clips are 000 to 029. Some copies append them to the 240
+    training clips as 240 to 269; these get their first names back.
 
     Args:
-        root: folder with the set as its owner gives it.
+        root: folder with the set in a layout of its owner.
         published: the set.
 
     Raises:
-        ValueError: there is no such folder, or no clip in it.
+        ValueError: the folder is missing or holds no clip.
     """
     if not root.is_dir():
         raise ValueError(f'no such folder: {root}')
@@ -114,23 +114,23 @@ def find_clips(root: Path, published: PublishedSet) -> dict[str, Path]:
 
 
 def _match(root: Path, layout: str) -> dict[str, Path]:
-    place = next(i for i, p in enumerate(layout.split('/')) if p[-1] in '*]')
+    depth = next(i for i, p in enumerate(layout.split('/')) if p[-1] in '*]')
     clips = {}
     for path in sorted(root.glob(layout)):
-        part = path.relative_to(root).parts[place]
-        if part.startswith('.'):
+        name = path.relative_to(root).parts[depth]
+        if name.startswith('.'):
             continue
         if path.is_dir() and list_images(path):
-            clips[part] = path
+            clips[name] = path
         elif path.suffix.lower() in _VIDEOS:
-            clips[Path(part).stem] = path
+            clips[Path(name).stem] = path
     return clips
 
 
 def choose(
     clips: dict[str, Path], names: Collection[str] | None
 ) -> dict[str, Path]:
-    """Choose clips by name; None for all.
+    """Choose clips by name; all if `names` is None.
 
     Raises:
         ValueError: a name is unknown.
@@ -147,61 +147,61 @@ def choose(
 
 
 def check_published(clips: dict[str, Path], published: PublishedSet) -> None:
-    """Compare clips with what was published, without decoding them.
+    """Compare clips with a published set without decoding them.
 
     Args:
-        clips: by name; all of the set, or some.
+        clips: all or some clips of the set, by name.
         published: the set.
 
     Raises:
-        ValueError: a clip has another length or size.
+        ValueError: a clip has another number of frames or another size.
     """
     for name, path in clips.items():
         video = IndexedVideo(path, 'pyav')
         if video.num_frames != published.num_frames:
             raise ValueError(
                 f'{path}: {published.name} has {published.num_frames} frames '
-                f'in each clip, {name} has {video.num_frames}; --as-is takes '
-                'it nevertheless'
+                f'in each clip, {name} has {video.num_frames}; --as-is '
+                'accepts it'
             )
         size = video.info.height, video.info.width
         if published.size is not None and size != published.size:
             height, width = published.size
             raise ValueError(
                 f'{path}: {published.name} is {width}x{height}, {name} is '
-                f'{size[1]}x{size[0]}; --as-is takes it nevertheless'
+                f'{size[1]}x{size[0]}; --as-is accepts it'
             )
 
 
 def check_complete(clips: dict[str, Path], published: PublishedSet) -> None:
-    """Check that all clips of a set are there.
+    """Check that a set has the published number of clips.
 
     Raises:
-        ValueError: there are more or fewer.
+        ValueError: there are more or fewer clips.
     """
     if len(clips) != published.num_clips:
         raise ValueError(
             f'{published.name} has {published.num_clips} clips, but there '
             f'are {len(clips)}: {name_some(clips)}; --clips chooses some, '
-            '--as-is takes what is there'
+            '--as-is accepts them'
         )
 
 
 def find_folder(root: Path, real: bool) -> dict[str, dict[str, Path]]:
-    """Find the clips of a folder of any kind.
+    """Find the clips of a folder that is no published set.
 
     Args:
-        root: has `gt/`, `lq/` and `text/`, or some of them; or holds clips
-            itself.
-        real: clips that it holds itself are low-quality inputs, not ground
+        root: folder with `gt/`, `lq/` and `text/`, or some of them, or with
+            the clips themselves.
+        real: treat the clips themselves as low-quality inputs, not as ground
             truth.
 
     Returns:
-        Clips by name, by 'gt', 'lq' and 'text'.
+        For 'gt', 'lq' and 'text', as far as they exist, the clips by name.
 
     Raises:
-        ValueError: there is no such folder or no clip in it, or clips are
-            not paired.
+        ValueError: the folder is missing or holds no clip, or clips are not
+            paired.
     """
     there = [key for key in ('gt', 'lq', 'text') if (root / key).is_dir()]
     if {'gt', 'lq'} & set(there):
@@ -217,7 +217,7 @@ def find_folder(root: Path, real: bool) -> dict[str, dict[str, Path]]:
 
 
 def find_listed(root: Path, listing: Path) -> dict[str, Path]:
-    """Find the videos that a text file names, one in each line.
+    """Find the videos that a text file lists, one in each line.
 
     Raises:
         ValueError: the file cannot be read, or a video is missing.
@@ -240,18 +240,19 @@ def choose_held_out(
 ) -> dict[str, Path]:
     """Choose clips of OpenVid that training never sees.
 
-    Of those held out that are long and large enough, the ones whose name
-    has the smallest SHA-256: nobody's choice, and the same everywhere.
+    It takes the held-out clips that are long and large enough and whose names
+    have the smallest SHA-256, which is an arbitrary choice and the same
+    everywhere.
 
     Args:
         root: folder of the videos.
-        table: OpenVid-1M's, or the verified one.
-        count: how many clips.
-        num_frames: that a clip has at least.
-        size: height and width that it has at least.
+        table: OpenVid-1M's table, or the verified one.
+        count: number of clips.
+        num_frames: least number of frames of a clip.
+        size: least height and width of a clip.
 
     Raises:
-        ValueError: fewer clips are there.
+        ValueError: there are fewer clips.
     """
     height, width = size
     rules = make_filter(
@@ -263,8 +264,8 @@ def choose_held_out(
     paths = sorted((root / e.video for e in entries), key=_rank)
     if len(paths) < count:
         raise ValueError(
-            f'{table}: {count} held-out clips are wanted, {len(paths)} are '
-            f'there ({describe(removed)})'
+            f'{table}: needs {count} held-out clips, found {len(paths)} '
+            f'({describe(removed)})'
         )
     return {path.stem: path for path in sorted(paths[:count])}
 

@@ -1,4 +1,4 @@
-"""Prepares a test set, clip by clip; interrupted at any moment, it goes on."""
+"""`SetWriter`: prepares a test set clip by clip; it can be resumed."""
 
 import glob
 import hashlib
@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from star.datasets.test_set import (
+    KEYS,
     MANIFEST,
-    PARTS,
     RECORDS,
     ClipEntry,
-    ClipPart,
     Manifest,
+    StoredClip,
+    clip_differences,
     entry_from_json,
     entry_to_json,
     hash_frames,
-    part_differences,
     write_manifest,
 )
 from star.datasets.test_set_clips import (
@@ -39,13 +39,13 @@ _NUMBER = '%08d'
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A clip that is on the disk.
+class PreparedClip:
+    """A clip of a set that is on the disk.
 
     Args:
         name: of the clip.
-        entry: its part of the manifest.
-        seconds: that it took; None where it was there already.
+        entry: its entry in the manifest.
+        seconds: time of the preparation; None if it was done already.
     """
 
     name: str
@@ -56,14 +56,13 @@ class Prepared:
 class SetWriter:
     """Writes a test set.
 
-    A clip counts as done once its record is there, which is written last
-    and in one piece; what is left of any other is removed and made anew.
-    The manifest comes at the end: without it `VideoFolder` refuses the
-    folder.
+    The record of a clip is written last; a clip without a record is removed
+    and made again. `finish` writes the manifest, without which `VideoFolder`
+    refuses the folder.
 
     Args:
-        root: folder of the set: a new one, or one begun before.
-        options: how clips are prepared.
+        root: folder of the set, a new one or an unfinished one.
+        options: options of the preparation.
 
     Attributes:
         done: the clips that are on the disk, by name.
@@ -79,41 +78,41 @@ class SetWriter:
         begun = self.records.is_dir()
         if not begun and root.exists() and any(root.iterdir()):
             raise ValueError(
-                f'{root} holds other things: name a new folder, or remove it'
+                f'{root} holds other files: name a new folder, or remove it'
             )
         self.records.mkdir(parents=True, exist_ok=True)
         self.done: dict[str, ClipEntry] = {}
         self._degraded: set[str] = set()
         self._read_records()
 
-    def prepare(self, name: str, sources: Mapping[str, Path]) -> Prepared:
-        """Prepare one clip, unless it is done.
+    def prepare(self, name: str, sources: Mapping[str, Path]) -> PreparedClip:
+        """Prepare one clip unless it is done.
 
         Args:
             name: of the clip.
-            sources: its 'gt', its 'lq', or both, and perhaps its 'text';
-                from 'gt' alone the input is made.
+            sources: paths of its 'gt', its 'lq' or both, and of its 'text' if
+                there is one. Without 'lq' the input is made.
 
         Raises:
-            ValueError: a source does not fit what is asked for.
+            ValueError: a source cannot be read or does not match the options.
         """
         done = self.done.get(name)
         if done is not None and not _is_damaged(self.root, done):
-            return Prepared(name, done, None)
+            return PreparedClip(name, done, None)
         record = self.records / f'{name}.json'
         for path in (self.root / MANIFEST, record):
             path.unlink(missing_ok=True)
         begin = time.monotonic()
-        for key in (*PARTS, 'text'):
+        for key in (*KEYS, 'text'):
             remove_clip(self.root / key, name)
         entry, degradation = self._make(name, sources)
         data = {'options': self._key(), 'clip': entry_to_json(entry)}
         write_json(record, {**data, 'degradation': degradation})
         self._note(name, entry, degradation)
-        return Prepared(name, entry, time.monotonic() - begin)
+        return PreparedClip(name, entry, time.monotonic() - begin)
 
     def finish(self, name: str, source: str) -> Manifest:
-        """Write the manifest of all clips that are done.
+        """Write the manifest of all clips that are on the disk.
 
         Args:
             name: of the set.
@@ -142,7 +141,7 @@ class SetWriter:
             self._degraded.add(name)
 
     def _key(self) -> dict:
-        """Give what all clips must share, as JSON reads it back."""
+        """Return the settings that all clips share, in JSON's types."""
         key = {**asdict(self.options), 'version': VERSION}
         return json.loads(json.dumps(key))
 
@@ -151,56 +150,55 @@ class SetWriter:
     ) -> tuple[ClipEntry, dict | None]:
         """Write a clip's files; return its entry and its degradation."""
         options, record = self.options, None
-        clips, parts, fps = {}, {}, None
-        for key in (key for key in PARTS if key in sources):
+        clips, stored, fps = {}, {}, None
+        for key in (key for key in KEYS if key in sources):
             ratio = options.scale if key == 'lq' and 'gt' in sources else 1
             source = read_source(sources[key], options, ratio)
             clips[key], fps = source.clip, fps or source.fps
-            parts[key] = self._keep(f'{key}/{name}', source.clip, source.file)
+            stored[key] = self._keep(f'{key}/{name}', source.clip, source.file)
         if 'lq' not in sources:
             clips['lq'], record = degrade_clip(name, clips['gt'], options)
-            parts['lq'] = self._write(f'lq/{name}', clips['lq'])
+            stored['lq'] = self._write(f'lq/{name}', clips['lq'])
         check_pair(clips.get('gt'), clips['lq'], options.scale)
         if 'text' in sources:
             (self.root / 'text').mkdir(exist_ok=True)
             shutil.copy(sources['text'], self.root / 'text' / f'{name}.txt')
-        return ClipEntry(len(clips['lq']), fps, **parts), record
+        return ClipEntry(len(clips['lq']), fps, **stored), record
 
     def _keep(
         self, path: str, clip: np.ndarray, file: Path | None
-    ) -> ClipPart:
-        """Take a source's files as they are, or write its pixels anew.
+    ) -> StoredClip:
+        """Copy or link a source's files, or write its frames.
 
-        The latter too where count and size of the frames do not show
-        without decoding them.
+        Frames are also written if their number and size cannot be read from
+        the files without decoding.
 
         Args:
             path: of the result, relative to the set's folder.
             clip: its frames.
-            file: video or folder that holds just these; None where there
-                is none.
+            file: video or folder with just these frames, or None.
         """
         if file is not None:
             path_there, files = take_files(
                 file, self.root / path, self.options.link
             )
             relative = path_there.relative_to(self.root).as_posix()
-            part = ClipPart(relative, _size(clip), _hash(clip), files)
-            if not any(part_differences(self.root, len(clip), part)):
-                return part
+            stored = StoredClip(relative, _size(clip), _hash(clip), files)
+            if not any(clip_differences(self.root, len(clip), stored)):
+                return stored
             remove_clip(path_there.parent, Path(path).name)
         return self._write(path, clip)
 
-    def _write(self, path: str, clip: np.ndarray) -> ClipPart:
-        """Write frames without loss, and read them again to be sure."""
+    def _write(self, path: str, clip: np.ndarray) -> StoredClip:
+        """Write frames without loss, and read them again to check."""
         ffv1 = self.options.ffv1
         suffix, files = ('.mkv', None) if ffv1 else ('', f'{_NUMBER}.png')
         target = self.root / f'{path}{suffix}'
         target.parent.mkdir(exist_ok=True)
         write_lossless(target, clip, ffv1)
         if hash_frames(target) != _hash(clip):
-            raise ValueError(f'{target}: its pixels were not kept')
-        return ClipPart(f'{path}{suffix}', _size(clip), _hash(clip), files)
+            raise ValueError(f'{target}: the written pixels differ')
+        return StoredClip(f'{path}{suffix}', _size(clip), _hash(clip), files)
 
 
 def take_files(
@@ -210,11 +208,11 @@ def take_files(
 
     Args:
         source: video, image or folder of images.
-        target: where to, without a suffix.
+        target: path of the result without a suffix.
         link: make symbolic links.
 
     Returns:
-        Where it is now, and how the frames of a folder are named.
+        The path of the result, and the pattern of a folder's frames.
     """
     target.parent.mkdir(exist_ok=True)
     if not source.is_dir():
@@ -239,7 +237,7 @@ def _take_file(source: Path, target: Path, link: bool) -> None:
 
 
 def remove_clip(folder: Path, name: str) -> None:
-    """Remove a clip from a folder of clips, with what is left unfinished."""
+    """Remove a clip from a folder of clips, with its temporary files."""
     if not folder.is_dir():
         return
     remove_temporary(folder, glob.escape(name))
@@ -254,8 +252,8 @@ def remove_clip(folder: Path, name: str) -> None:
 def _is_damaged(root: Path, entry: ClipEntry) -> bool:
     return any(
         True
-        for _, part in entry.parts()
-        for _ in part_differences(root, entry.frames, part)
+        for _, clip in entry.stored()
+        for _ in clip_differences(root, entry.frames, clip)
     )
 
 

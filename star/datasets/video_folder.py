@@ -1,6 +1,5 @@
-"""A test set: videos or folders of frames, with or without ground truth."""
+"""`VideoFolder`: a test set of videos, with or without ground truth."""
 
-import hashlib
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +18,7 @@ from star.datasets.test_set import (
 )
 from star.datasets.transforms import compose
 from star.registry import DATASETS
+from star.utils.files import sha256_of
 from star.video.io import VideoError, VideoReader
 
 
@@ -26,40 +26,39 @@ from star.video.io import VideoError, VideoReader
 class VideoFolder(Dataset):
     """Reads whole clips of a test set, in order of their names.
 
-    `lq/` holds the inputs, `gt/` the ground truth, `text/` prompts NAME.txt,
-    paired by name; each may be missing, but not both of the first two. A
-    clip is a video, a folder of frames, or one image. Without `lq/` the
-    pipeline makes the inputs, always the same: its `rng` depends on `seed`
-    and the clip's place.
+    `lq/` holds the inputs, `gt/` the ground truth and `text/` prompts
+    NAME.txt, paired by name; `lq/` or `gt/` must exist. A clip is a video, a
+    folder of frames, or one image. Without `lq/` the pipeline makes the
+    inputs, always the same: its `rng` depends on `seed` and the index of the
+    clip.
 
-    A set with a manifest, as `tools/dataset_converters/prepare_test_sets.py`
-    writes it, is compared with it when it is opened: by names, counts and
-    sizes.
+    A manifest, which `tools/dataset_converters/prepare_test_sets.py` writes,
+    is compared with the files at construction: names, counts and sizes.
 
     Args:
         data_root: folder that holds `lq/` or `gt/`.
         name: of the set, in each sample; None takes the manifest's or the
             folder's.
-        num_frames: only the first so many frames; None for all.
+        num_frames: number of frames to read, from the first; None for all.
         pipeline: transforms applied to `dict(gt, lq, prompt, name, dataset,
-            fps, files, rng)`, clips (T, H, W, C) uint8, `gt` or `lq` only if
-            there.
+            fps, files, rng)`, clips (T, H, W, C) uint8, without `gt` or `lq`
+            if it does not exist.
         seed: of a degradation in the pipeline.
-        manifest: file in `data_root` that must be there; None takes set.json
-            if it is there.
+        manifest: name of the manifest in `data_root`, which must exist; None
+            for set.json, which may be missing.
 
     Attributes:
-        manifest: what it says; None without it.
-        manifest_sha256: of the file; None without it.
+        manifest: contents of the manifest, or None.
+        manifest_sha256: SHA-256 of the file, or None.
 
     Raises:
-        ValueError: there is no such folder, both folders are missing, one is
-            empty, clips are not paired, or the set is not what its manifest
-            says; on reading, a clip that cannot be decoded or is no multiple
-            of its input.
+        ValueError: the folder or both `lq/` and `gt/` are missing, one of
+            them is empty, clips are not paired, or the files differ from the
+            manifest; on reading, a clip cannot be decoded, or its size is not
+            a multiple of its input's.
     """
 
-    metainfo: ClassVar[dict] = {}  # mmengine's ConcatDataset asks for it
+    metainfo: ClassVar[dict] = {}  # mmengine's ConcatDataset reads it
 
     def __init__(
         self,
@@ -89,7 +88,7 @@ class VideoFolder(Dataset):
         return len(self.names)
 
     def full_init(self) -> None:
-        """Have nothing left to do: mmengine's ConcatDataset calls it."""
+        """Do nothing; mmengine's ConcatDataset calls it."""
 
     def __getitem__(self, index: int) -> dict:
         name = self.names[index]
@@ -122,7 +121,7 @@ class VideoFolder(Dataset):
             raise ValueError(
                 f'{self.root}: {results["name"]} has {frames} frames of '
                 f'{columns}x{rows} in gt/, {lq[0]} of {lq[2]}x{lq[1]} in lq/; '
-                'gt/ must have as many, larger by a whole factor'
+                'gt/ must have as many frames, larger by a whole factor'
             )
 
 
@@ -133,18 +132,20 @@ def find_manifest(
 
     Args:
         root: folder of the set.
-        file: that must be there; None takes set.json if it is there.
+        file: name of the manifest, which must exist; None for set.json,
+            which may be missing.
 
     Returns:
         The manifest and the SHA-256 of its file; None and None without one.
 
     Raises:
-        ValueError: there is no such folder or file, the set is not what the
-            manifest says, or its preparation was not finished.
+        ValueError: the folder or the file is missing, the files differ from
+            the manifest, or the preparation was not finished.
     """
     if not root.is_dir():
         raise ValueError(
-            f'there is no test set {root}; data/README.md says how to get it'
+            f'there is no test set {root}; data/README.md describes how to '
+            'get it'
         )
     path = root / (file or MANIFEST)
     if not path.exists() and file is None:
@@ -156,14 +157,14 @@ def find_manifest(
         return None, None
     manifest = read_manifest(path)
     check_test_set(root, manifest)
-    return manifest, hashlib.sha256(path.read_bytes()).hexdigest()
+    return manifest, sha256_of(path)
 
 
 def find_folders(root: Path) -> dict[str, dict[str, Path]]:
     """Find the clips of `lq/` and `gt/` and the prompts of `text/`.
 
     Raises:
-        ValueError: as `VideoFolder` when it is made.
+        ValueError: as for `VideoFolder`.
     """
     there = [key for key in ('lq', 'gt', 'text') if (root / key).is_dir()]
     if not {'lq', 'gt'} & set(there):
@@ -182,17 +183,17 @@ def read_clip(
 
     Args:
         path: video, image, or folder of images.
-        num_frames: at most; None for all.
+        num_frames: largest number of frames; None for all.
 
     Returns:
-        Frames (T, H, W, 3) uint8 RGB, and frames per second if known.
+        Frames, (T, H, W, 3) uint8 RGB, and frames per second or None.
 
     Raises:
-        VideoError: it cannot be read.
+        VideoError: the clip cannot be read.
     """
     with VideoReader(path, num_frames) as reader:
         frames = [frame.image for frame in islice(reader, num_frames)]
         fps = reader.info.fps
     if not frames:
-        raise VideoError(f'{path}: it holds no frames')
+        raise VideoError(f'{path}: no frames')
     return np.stack(frames), None if fps is None else float(fps)

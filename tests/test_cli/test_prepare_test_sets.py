@@ -171,7 +171,7 @@ def test_verifying(run, small, clips):
     assert lines[1].endswith(lines[1][lines[1].index('1 differences') :])
     assert err.splitlines() == ['1/2 archpeople: good', '2/2 lake: differs']
     code, _, err = run('verify', clips)
-    assert code == 2 and err.startswith('error: ') and 'no test set' in err
+    assert code == 2 and err.startswith('error: ') and 'not a test set' in err
 
 
 def test_openvid10_is_cropped(run, small, clips):

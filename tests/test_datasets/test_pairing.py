@@ -54,5 +54,5 @@ def test_captions(tmp_path):
     path.write_text('Ein Bär\n  läuft.\n', encoding='utf-8')
     assert read_caption(path) == 'Ein Bär läuft.'
     path.write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(ValueError, match=r'a\.txt: no readable UTF-8'):
+    with pytest.raises(ValueError, match=r'a\.txt: not readable'):
         read_caption(path)

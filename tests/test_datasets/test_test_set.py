@@ -10,8 +10,8 @@ import pytest
 
 from star.datasets.test_set import (
     ClipEntry,
-    ClipPart,
     Manifest,
+    StoredClip,
     check_pixels,
     check_test_set,
     differences,
@@ -35,10 +35,10 @@ def found(root):
 
 def test_manifest_in_json(tmp_path):
     """The format that other programs read, word for word."""
-    gt = ClipPart('gt/x.mkv', (48, 64), 'aa')
-    lq = ClipPart('lq/x', (12, 16), 'bb', '%08d.png')
+    gt = StoredClip('gt/x.mkv', (48, 64), 'aa')
+    lq = StoredClip('lq/x', (12, 16), 'bb', '%08d.png')
     entries = {'x': ClipEntry(8, 25.0, gt, lq), 'w': ClipEntry(2, None, gt=gt)}
-    entries['w'] = ClipEntry(2, None, lq=ClipPart('lq/w.mp4', (2, 4), 'cc'))
+    entries['w'] = ClipEntry(2, None, lq=StoredClip('lq/w.mp4', (2, 4), 'cc'))
     manifest = Manifest('mini', 'nowhere', {'preset': 'star'}, entries)
     write_manifest(tmp_path / 'set.json', manifest)
     assert json.loads((tmp_path / 'set.json').read_text()) == {
@@ -73,11 +73,11 @@ def test_manifest_in_json(tmp_path):
     ('change', 'message'),
     [
         ({'format': 'star-test-set/2'}, "`format` must be 'star-test-set/1'"),
-        ({'clips': None}, 'a value is missing or of the wrong kind'),
+        ({'clips': None}, 'a value is missing or of the wrong type'),
         ({'clips': {'x': {'frames': 1}}}, 'x needs `gt` or `lq`'),
         (
             {'clips': {'x': {'frames': 1, 'lq': {'size': [1, 1]}}}},
-            "missing or of the wrong kind .*'path'",
+            "missing or of the wrong type .*'path'",
         ),
         ('lq/../../y', '`path` must be lq/x'),
         ('gt/x', '`path` must be lq/x'),
@@ -97,10 +97,10 @@ def test_no_manifest(tmp_path, change, message):
 
 
 def test_unreadable_manifest(tmp_path):
-    with pytest.raises(ValueError, match=r'set\.json: no test set \(No such'):
+    with pytest.raises(ValueError, match=r'not a test set \(No such'):
         read_manifest(tmp_path / 'set.json')
     (tmp_path / 'set.json').write_text('{')
-    with pytest.raises(ValueError, match=r'set\.json: no test set \(Expect'):
+    with pytest.raises(ValueError, match=r'not a test set \(Expect'):
         read_manifest(tmp_path / 'set.json')
 
 
@@ -110,7 +110,7 @@ def test_frames_must_be_numbered(tmp_path):
     clips = {'x': {'frames': 1, 'lq': part}}
     data = {**data, 'degradation': None, 'clips': clips}
     (tmp_path / 'set.json').write_text(json.dumps(data))
-    with pytest.raises(ValueError, match='no test set'):
+    with pytest.raises(ValueError, match='not a test set'):
         read_manifest(tmp_path / 'set.json')
 
 
@@ -129,7 +129,7 @@ def test_missing_and_stray_frames(root):
     (root / 'lq' / 'b' / '.hidden').write_text('of no concern')
     with pytest.raises(
         ValueError,
-        match=r'set is not what set.json says: lq/b lacks 00000005.png \(1 ',
+        match=r'set differs from its set.json: lq/b lacks 00000005.png \(1 ',
     ):
         check_test_set(root, read_manifest(root / 'set.json'))
 

@@ -96,7 +96,7 @@ def test_pairs():
     check_pair(gt, lq, 4)
     check_pair(None, lq, 4)
     for bad, scale in ((pictures(3), 4), (gt, 2), (pictures(4, 64, 52), 4)):
-        with pytest.raises(ValueError, match='4 of 16x12 in lq/ do not fit'):
+        with pytest.raises(ValueError, match='4 of 16x12 in lq/ do not match'):
             check_pair(bad, lq, scale)
 
 

@@ -178,5 +178,5 @@ def test_held_out_videos(tmp_path):
     arguments = tmp_path / 'video', table
     found = choose_held_out(*arguments, 2, 100, (360, 640))
     assert set(found) == set(ranked[:2])
-    with pytest.raises(ValueError, match='4 held-out clips are wanted, 3 are'):
+    with pytest.raises(ValueError, match='needs 4 held-out clips, found 3'):
         choose_held_out(*arguments, 4, 100, (360, 640))

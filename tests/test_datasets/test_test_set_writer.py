@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from star.datasets.test_set import ClipPart, read_manifest
+from star.datasets.test_set import StoredClip, read_manifest
 from star.datasets.test_set_clips import PrepareOptions, degrade_clip
 from star.datasets.test_set_writer import SetWriter, remove_clip
 from star.datasets.video_folder import read_clip
@@ -107,7 +107,9 @@ def test_files_that_do_not_tell_their_frames(tmp_path):
     write_frames(tmp_path / 'z', pictures(1), '{}.bmp')
     (tmp_path / 'z' / '0.bmp').rename(folder / '3.bmp')
     entry = prepare(tmp_path / 'set', 'v', {'lq': folder})
-    assert entry.lq == ClipPart('lq/v', (48, 64), entry.lq.sha256, '%08d.png')
+    assert entry.lq == StoredClip(
+        'lq/v', (48, 64), entry.lq.sha256, '%08d.png'
+    )
     assert sorted(os.listdir(tmp_path / 'set' / 'lq' / 'v')) == [
         f'{i:08d}.png' for i in range(4)
     ]
@@ -122,7 +124,7 @@ def test_given_pairs_and_prompts(tmp_path):
     assert (entry.gt.size, entry.lq.size) == ((40, 32), (10, 8))
     text = tmp_path / 'set' / 'text' / 'v.txt'
     assert text.read_text() == 'a picture'
-    with pytest.raises(ValueError, match='do not fit'):
+    with pytest.raises(ValueError, match='do not match'):
         prepare(tmp_path / 'other', 'v', {'gt': lq, 'lq': lq})
 
 
@@ -169,7 +171,7 @@ def test_other_folders_and_options_are_refused(tmp_path):
     SetWriter(tmp_path / 'mine', PrepareOptions())  # empty, so it may
     (tmp_path / 'yours').mkdir()
     (tmp_path / 'yours' / 'letter').write_text('dear')
-    with pytest.raises(ValueError, match='yours holds other things'):
+    with pytest.raises(ValueError, match='yours holds other files'):
         SetWriter(tmp_path / 'yours', PrepareOptions())
 
 

@@ -152,10 +152,10 @@ def test_set_with_a_manifest(tmp_path):
 
 def test_sets_that_are_refused(tmp_path):
     root = tmp_path / 'udm'
-    with pytest.raises(ValueError, match=r'there is no test set .*udm; data/'):
+    with pytest.raises(ValueError, match=r'no test set .*udm; data/'):
         build(root)
     write_set(root)
-    with pytest.raises(ValueError, match=r'none\.json: no test set'):
+    with pytest.raises(ValueError, match=r'none\.json: not a test set'):
         build(root, manifest='none.json')
     frame = root / 'gt' / 'b' / '00000004.png'
     frame.rename(tmp_path / 'frame.png')

@@ -25,7 +25,7 @@ from star.datasets.test_set_sources import (
     find_folder,
     find_listed,
 )
-from star.datasets.test_set_writer import Prepared, SetWriter
+from star.datasets.test_set_writer import PreparedClip, SetWriter
 
 _LEAST = (720, 1280)  # of OpenVid's frames, where they are not cropped
 Sources = dict[str, dict[str, Path]]
@@ -82,7 +82,7 @@ def find_sources(
     clips = choose(clips, args.clips)
     if not args.as_is:
         check_published(clips, published)
-    return published.name, published.source, {published.part: clips}
+    return published.name, published.source, {published.key: clips}
 
 
 def find_openvid(
@@ -124,7 +124,7 @@ def prepare(args: argparse.Namespace) -> str:
 
 def prepare_clip(
     writer: SetWriter, name: str, parts: dict[str, Path]
-) -> Prepared:
+) -> PreparedClip:
     """Prepare a clip; an error begins with its name."""
     try:
         return writer.prepare(name, parts)
@@ -132,9 +132,9 @@ def prepare_clip(
         raise ValueError(f'clip {name}: {error}') from error
 
 
-def describe(clip: Prepared) -> str:
+def describe(clip: PreparedClip) -> str:
     """Describe a prepared clip in a few words."""
-    sizes = [f'{k} {p.size[1]}x{p.size[0]}' for k, p in clip.entry.parts()]
+    sizes = [f'{k} {p.size[1]}x{p.size[0]}' for k, p in clip.entry.stored()]
     text = f'{clip.name}, {clip.entry.frames} frames, {", ".join(sizes)}'
     return text if clip.seconds is not None else f'{text}, there already'
 

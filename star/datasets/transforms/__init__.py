@@ -1,4 +1,4 @@
-"""Transforms of clips: dict in, dict out."""
+"""Transforms of clips: a dict in, a dict out."""
 
 from mmengine.dataset import Compose
 

@@ -1,4 +1,4 @@
-"""Blur kernels of Real-ESRGAN: six families and the circular low-pass."""
+"""Blur kernels of Real-ESRGAN: six kinds and a circular low-pass filter."""
 
 import numpy as np
 
@@ -27,8 +27,8 @@ def blur_kernel(
     Args:
         kind: one of `KINDS`.
         size: side of the kernel, odd.
-        sigma: standard deviations along its axes, pixels; those of the
-            isotropic kinds have the first along both.
+        sigma: standard deviations along its axes, pixels; isotropic kinds
+            use the first one for both.
         theta: angle of the first axis, radians from x to y.
         beta: shape of generalised and plateau kernels, > 0.
 
@@ -57,7 +57,7 @@ def blur_kernel(
 
 
 def sinc_kernel(size: int, cutoff: float) -> np.ndarray:
-    """Make a circular low-pass that sums to 1 and rings like a resizer.
+    """Make a circular low-pass filter that sums to 1; it causes ringing.
 
     w J1(w r) / (2 pi r) with w = `cutoff`; its limit at r = 0 is w^2 / (4 pi).
 
@@ -80,7 +80,7 @@ def sinc_kernel(size: int, cutoff: float) -> np.ndarray:
 def _bessel(x: np.ndarray) -> np.ndarray:
     """Evaluate J1, the mean of cos(t - x sin t) over a turn, |x| <= 45.
 
-    The trapezoidal rule is exact to rounding; scipy is no requirement.
+    The trapezoidal rule is exact up to rounding, so scipy is not needed.
     """
     t = np.arange(128) * (2 * np.pi / 128)
     return np.cos(t - x[..., None] * np.sin(t)).mean(-1)

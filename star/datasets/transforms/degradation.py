@@ -1,4 +1,4 @@
-"""RealESRGANVideoDegradation: draws once per clip, applies to every frame."""
+"""`RealESRGANVideoDegradation`: degrades all frames of a clip alike."""
 
 from collections.abc import Iterable
 
@@ -28,29 +28,30 @@ from star.datasets.transforms.degradation_presets import PRESETS
 from star.registry import TRANSFORMS
 
 VERSION = 1
-_CHUNK_PIXELS = 2**20  # worked on at a time, where frames are small
+_MAX_PIXELS = 2**20  # that small frames are processed with at once
 
 
 @TRANSFORMS.register_module()
 class RealESRGANVideoDegradation(BaseTransform):
     """Makes `lq` from `gt`: two rounds of blur, resize, noise, JPEG, codec.
 
-    Real-ESRGAN's second-order degradation with video compression. All that is
-    discrete is drawn once per clip; levels too, or they walk slowly.
+    This is Real-ESRGAN's second-order degradation with video compression.
+    All discrete choices are drawn once per clip.
 
     Args:
         preset: 'star', 'realesrgan' (no codec), 'realbasicvsr' or 'light'.
         scale: factor between `gt` and `lq`.
-        temporal: 'constant', 'walk', or 'independent' for a new draw of
-            everything for each frame, which flickers as STAR's own code does;
-            None takes the preset's.
+        temporal: 'constant' for one level per clip; 'walk' for levels that
+            change slowly from frame to frame; 'independent' for a new draw of
+            everything in each frame, which flickers as STAR's own code does;
+            None for the preset's.
         usm: sharpen `gt` by unsharp masking first, as Real-ESRGAN and STAR's
-            code do; numbers against such a ground truth compare with no
-            others.
-        device: where to compute.
+            code do. Scores against a sharpened ground truth can only be
+            compared with one another.
+        device: device that computes.
 
     Raises:
-        ValueError: unknown `preset` or `temporal`, or `scale` below 1.
+        ValueError: `preset` or `temporal` is unknown, or `scale` is below 1.
     """
 
     def __init__(
@@ -78,10 +79,7 @@ class RealESRGANVideoDegradation(BaseTransform):
         self.device = device
 
     def transform(self, results: dict) -> dict:
-        """Add `lq` (T, h, w, 3) uint8 and `record`, from `gt` and `rng`.
-
-        With `usm`, `gt` is replaced as well.
-        """
+        """Add `lq` (T, h, w, 3) uint8 and `record`; replace `gt` if `usm`."""
         record = self.draw(results['gt'].shape, results['rng'])
         if self.usm:
             results['gt'] = sharpen_clip(results['gt'], self.device)
@@ -90,14 +88,15 @@ class RealESRGANVideoDegradation(BaseTransform):
         return results
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> dict:
-        """Draw a record: all that happens to a clip, in JSON's terms.
+        """Draw a record: all steps and their parameters, in JSON's terms.
 
         Args:
             shape: of the ground truth, (T, H, W, 3).
-            rng: source of all draws.
+            rng: generator of all random numbers.
 
         Raises:
-            ValueError: no RGB clip, or `scale` does not divide its sides.
+            ValueError: the shape is not that of an RGB clip, or `scale` does
+                not divide its sides.
         """
         if len(shape) != 4 or shape[-1] != 3 or not all(shape):
             raise ValueError(f'`gt` must be (T, H, W, 3), got {shape}')
@@ -135,17 +134,16 @@ def replay(clip: np.ndarray, record: dict, device: str = 'cpu') -> np.ndarray:
     """Degrade a clip as recorded.
 
     Args:
-        clip: ground truth as the sample has it (sharpened, where `usm`),
-            (T, H, W, 3) uint8 RGB.
-        record: of `RealESRGANVideoDegradation`, also after a passage through
-            JSON.
-        device: where to compute; another one may round differently.
+        clip: ground truth of the sample, sharpened if `usm`, (T, H, W, 3)
+            uint8 RGB.
+        record: record of `RealESRGANVideoDegradation`, or its copy by JSON.
+        device: device that computes; another one may round differently.
 
     Returns:
         (T, h, w, 3) uint8 RGB.
 
     Raises:
-        ValueError: a record of another version or of a clip of another size.
+        ValueError: the record has another version or clip size.
     """
     if record.get('version') != VERSION:
         raise ValueError(
@@ -158,12 +156,8 @@ def replay(clip: np.ndarray, record: dict, device: str = 'cpu') -> np.ndarray:
             f'recorded, got {clip.dtype} {list(clip.shape)}'
         )
     plans = [[step_from_record(s) for s in p] for p in record['plans']]
-    parts = np.split(clip, len(plans))
-    out = [
-        degrade(part, plan, device)
-        for part, plan in zip(parts, plans, strict=True)
-    ]
-    return np.concatenate(out)
+    pieces = zip(np.split(clip, len(plans)), plans, strict=True)
+    return np.concatenate([degrade(p, plan, device) for p, plan in pieces])
 
 
 def degrade(
@@ -171,18 +165,18 @@ def degrade(
 ) -> np.ndarray:
     """Apply steps to a clip, (T, H, W, 3) uint8 to (T, h, w, 3) uint8.
 
-    Between encoders, which take the clip as a whole in 8 bit, a few frames at
-    a time pass through all steps: that bounds memory.
+    An encoder takes the whole clip in 8 bit. Between two of them, a few
+    frames at a time pass through all steps, which bounds memory.
     """
-    run: list[Step] = []
+    pending: list[Step] = []
     for step in steps:
         if isinstance(step, Codec):
-            clip = _apply_run(clip, run, device)
+            clip = _apply_to_frames(clip, pending, device)
             clip = code_clip(clip, step.codec, step.bits_per_pixel)
-            run = []
+            pending = []
         else:
-            run.append(step)
-    return _apply_run(clip, run, device)
+            pending.append(step)
+    return _apply_to_frames(clip, pending, device)
 
 
 def sharpen_clip(clip: np.ndarray, device: str = 'cpu') -> np.ndarray:
@@ -194,19 +188,21 @@ def sharpen_clip(clip: np.ndarray, device: str = 'cpu') -> np.ndarray:
     return np.concatenate(out)
 
 
-def _apply_run(clip: np.ndarray, steps: list[Step], device: str) -> np.ndarray:
-    """Apply steps that treat frames one by one."""
+def _apply_to_frames(
+    clip: np.ndarray, steps: list[Step], device: str
+) -> np.ndarray:
+    """Apply steps that work frame by frame."""
     if not steps:
         return clip
     pixels = clip.shape[1] * clip.shape[2]
-    length = max(1, _CHUNK_PIXELS // pixels)
+    length = max(1, _MAX_PIXELS // pixels)
     out = []
     for start in range(0, len(clip), length):
-        chunk = _to_tensor(clip[start : start + length], device)
-        frames = range(start, start + len(chunk))
+        piece = _to_tensor(clip[start : start + length], device)
+        frames = range(start, start + len(piece))
         for step in steps:
-            chunk = apply_step(chunk, step, frames)
-        out.append(_to_pixels(chunk))
+            piece = apply_step(piece, step, frames)
+        out.append(_to_pixels(piece))
     return np.concatenate(out)
 
 
@@ -215,7 +211,7 @@ def apply_step(clip: Tensor, step: Step, frames: range) -> Tensor:
 
     Args:
         clip: the frames, (T, 3, H, W) float32 in [0, 1].
-        step: any but an encoder.
+        step: any step but an encoder.
         frames: their numbers in the whole clip.
     """
     match step:
@@ -227,11 +223,11 @@ def apply_step(clip: Tensor, step: Step, frames: range) -> Tensor:
             return _add_noise(clip, step, frames)
         case Jpeg():
             return _compress(clip, step, frames)
-    raise ValueError(f'not a step for single frames: {step}')
+    raise ValueError(f'`step` must work on single frames, got {step}')
 
 
 def _kernels(step: Blur, frames: range) -> np.ndarray:
-    """Make the kernels of frames, or one where they share it."""
+    """Make the kernel of each frame, or one if all share it."""
     levels = step.cutoff or step.sigma_x
     numbers = frames if len(levels) > 1 else frames[:1]
     return np.stack([_kernel(step, i) for i in numbers])

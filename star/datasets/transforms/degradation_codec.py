@@ -1,4 +1,4 @@
-"""Pass a clip through a video encoder, as a whole and in memory."""
+"""`code_clip`: encodes and decodes a clip in memory."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,8 +15,8 @@ FRAME_RATE = 24
 _ENCODERS = {'libx264': 'libx264', 'h264': 'libx264', 'mpeg4': 'mpeg4'}
 _DECODERS = {'libx264': 'h264', 'mpeg4': 'mpeg4'}
 _MIN_SIDE = 16  # of libx264
-_MIN_RATE = 1000  # below, libx264 takes it for none
-# seconds: without a buffer, MPEG-4 spends on the first frames as it likes
+_MIN_RATE = 1000  # libx264 reads a lower one as no rate
+# seconds: without a buffer, MPEG-4 exceeds the rate on the first frames
 _BUFFER = Fraction(4, FRAME_RATE)
 # with its macroblock tree, x264 codes the same frames differently each time
 _X264 = {'preset': 'veryfast', 'mbtree': '0'}
@@ -27,21 +27,21 @@ def code_clip(
 ) -> np.ndarray:
     """Encode and decode a clip.
 
-    One thread, BT.709 limited range, 4:2:0, `FRAME_RATE` frames a second; the
-    encoder sees the frames in order, so its prediction and rate control work
-    across them. Odd sides are continued by their last row or column, and
-    these taken off again.
+    The encoder gets BT.709 limited range in 4:2:0 at `FRAME_RATE` frames per
+    second and runs in one thread. Its prediction and rate control work across
+    the frames. Odd sides are padded with their last row or column and cropped
+    afterwards.
 
     Args:
         clip: (T, H, W, 3) uint8 RGB.
-        codec: 'libx264', 'mpeg4' or 'h264', which is libx264 too.
-        bits_per_pixel: average rate aimed at, > 0.
+        codec: 'libx264', 'mpeg4', or 'h264', which means libx264.
+        bits_per_pixel: wanted average rate, > 0.
 
     Returns:
         (T, H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: unknown `codec`, or no positive rate.
+        ValueError: `codec` is unknown, or the rate is not positive.
     """
     if codec not in CODECS:
         raise ValueError(f'`codec` must be in {CODECS}, got {codec}')
@@ -109,7 +109,7 @@ def _decode(name: str, packets: list[av.Packet]) -> Iterator[np.ndarray]:
     decoder.thread_count = 1
     for packet in [*packets, None]:
         for frame in decoder.decode(packet):
-            # MPEG-4 does not carry them
+            # MPEG-4 does not store these tags
             frame.colorspace = Colorspace.ITU709
             frame.color_range = ColorRange.MPEG
             yield to_rgb(frame)

@@ -1,4 +1,4 @@
-"""JPEG as a function of real quality, and libjpeg's own."""
+"""JPEG compression of clips: DiffJPEG and libjpeg."""
 
 from functools import lru_cache
 
@@ -36,13 +36,13 @@ _TO_RGB = ((1, 0, 1.402), (1, -0.344136, -0.714136), (1, 1.772, 0))
 def diff_jpeg(clip: Tensor, quality: Tensor) -> Tensor:
     """Compress frames as DiffJPEG with hard rounding does.
 
-    It departs from libjpeg: tables transposed, neither rounded nor limited
-    for the quality; frames padded with black to a multiple of 16; chroma
-    enlarged by repetition; the result not rounded.
+    It differs from libjpeg: the tables are transposed, and neither rounded
+    nor limited after scaling; frames are padded with black to a multiple of
+    16; chroma is enlarged by repetition; the result is not rounded.
 
     Args:
         clip: (T, 3, H, W) RGB, clipped to [0, 1] first.
-        quality: (T,) or (1,), real numbers in (0, 100).
+        quality: (T,) or (1,), in (0, 100), also fractions.
 
     Returns:
         (T, 3, H, W) in [0, 1].
@@ -54,7 +54,7 @@ def diff_jpeg(clip: Tensor, quality: Tensor) -> Tensor:
     pixels = F.pad(pixels, (0, -width % 16, 0, -height % 16))
     ycc = _mix(pixels, _TO_YCC)
     luma = _quantise(ycc[:, :1] - 128, _table('luma'), factor) + 128
-    # the offset of 128 cancels for chroma: levels are shifted by as much
+    # for chroma the offset of 128 cancels with the level shift
     chroma = F.avg_pool2d(ycc[:, 1:], 2)
     chroma = _quantise(chroma, _table('chroma'), factor)
     chroma = F.interpolate(chroma, scale_factor=2.0, mode='nearest')
@@ -97,7 +97,7 @@ def _dct() -> Tensor:
 
 @lru_cache(maxsize=2)
 def _table(kind: str) -> Tensor:
-    """Return a quantisation table as DiffJPEG has it, transposed, (8, 8)."""
+    """Return a quantisation table of DiffJPEG, transposed, (8, 8)."""
     if kind == 'luma':
         return torch.tensor(_LUMA_TABLE, dtype=torch.float32).T
     table = torch.full((8, 8), 99.0)

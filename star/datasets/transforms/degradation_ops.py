@@ -1,7 +1,7 @@
 """Blur, sharpening, resizing and noise of clips (T, C, H, W) in [0, 1].
 
-Deterministic ones run on the device of the clip; noise is drawn by a numpy
-generator, so that it is the same wherever the clip lies.
+Deterministic operations run on the clip's device. A numpy generator draws the
+noise, so it is the same on every device.
 """
 
 import math
@@ -36,7 +36,7 @@ def filter2d(clip: Tensor, kernels: np.ndarray) -> Tensor:
 
 
 def _filter_planes(clip: Tensor, kernels: np.ndarray) -> Tensor:
-    """Filter on the CPU: OpenCV takes a fifth of the time of torch."""
+    """Filter on the CPU with OpenCV, in a fifth of torch's time."""
     frames = clip.contiguous().numpy()
     out = np.empty_like(frames)
     for frame, kernel, result in zip(frames, kernels, out, strict=True):
@@ -57,7 +57,7 @@ def _convolve(clip: Tensor, kernels: np.ndarray) -> Tensor:
 
 
 def _reflect(length: int, pad: int) -> Tensor:
-    """Index a line that is mirrored about its end pixels, also repeatedly."""
+    """Index a line that is mirrored at its ends, repeatedly if need be."""
     index = torch.arange(-pad, length + pad)
     if length == 1:
         return torch.zeros_like(index)
@@ -71,13 +71,13 @@ def sharpen(
 ) -> Tensor:
     """Apply the unsharp masking of Real-ESRGAN's ground truth.
 
-    Pixels that differ from their surroundings (Gaussian of 51 pixels,
-    sigma 8) by more than `threshold` have the difference amplified, blended
-    in by the blurred mask of these pixels.
+    Where a pixel differs from its blurred value (Gaussian of 51 pixels,
+    sigma 8) by more than `threshold`, the difference is amplified. The
+    blurred mask of these pixels blends the result with the clip.
 
     Args:
         clip: (T, C, H, W) float32 in [0, 1].
-        weight: of the amplified difference.
+        weight: factor of the added difference.
         threshold: smallest difference, in 1/255.
     """
     blurred = _blur_wide(clip)
@@ -89,7 +89,7 @@ def sharpen(
 
 
 def _blur_wide(clip: Tensor) -> Tensor:
-    """Blur by the Gaussian of `sharpen`, rows and columns apart."""
+    """Blur with the Gaussian of `sharpen`, a separable filter."""
     line = _gaussian_line()[None]
     return filter2d(filter2d(clip, line[:, None]), line[:, :, None])
 
@@ -106,11 +106,11 @@ def resize(clip: Tensor, size: tuple[int, int] | float, mode: str) -> Tensor:
 
     Args:
         clip: (T, C, H, W) float.
-        size: height and width, or a factor (the sides are rounded down).
-        mode: 'area', 'bilinear' or 'bicubic'; the last leaves [0, 1].
+        size: height and width, or a factor; sides are rounded down.
+        mode: 'area', 'bilinear' or 'bicubic'; bicubic may leave [0, 1].
 
     Raises:
-        ValueError: unknown `mode`.
+        ValueError: `mode` is unknown.
     """
     if mode not in MODES:
         raise ValueError(f'`mode` must be in {MODES}, got {mode}')
@@ -130,8 +130,8 @@ def gaussian_noise(
     Args:
         frame: (C, H, W) in [0, 1].
         sigma: standard deviation in 1/255.
-        gray: give all channels the same noise.
-        rng: source of the noise.
+        gray: add the same noise to all channels.
+        rng: generator of the noise.
 
     Returns:
         (C, H, W), clipped to [0, 1].
@@ -148,14 +148,14 @@ def poisson_noise(
 ) -> Tensor:
     """Add shot noise to a frame.
 
-    The frame, rounded to 8 bit, holds n distinct values; a value I becomes a
-    count of mean I * 2^ceil(log2 n).
+    The frame, rounded to 8 bit, has n distinct values; a value I becomes a
+    Poisson count with mean I * 2^ceil(log2 n).
 
     Args:
         frame: (3, H, W) RGB in [0, 1].
-        scale: factor of the noise; 1 for Poisson's own.
-        gray: give all channels the noise of the luma.
-        rng: source of the noise.
+        scale: factor of the noise; 1 for Poisson noise.
+        gray: add the noise of the luma to all channels.
+        rng: generator of the noise.
 
     Returns:
         (3, H, W), clipped to [0, 1].
@@ -171,7 +171,7 @@ def poisson_noise(
 
 
 def _draw_counts(codes: np.ndarray, peak: int, rng: Generator) -> np.ndarray:
-    """Draw Poisson counts of mean code / 255 * peak, from a table."""
+    """Draw Poisson counts with mean code / 255 * peak from a table."""
     index = rng.integers(_QUANTILES, size=codes.shape, dtype=np.uint16)
     row = codes.astype(np.int32) * _QUANTILES
     return _poisson_table(peak).take(row + index)
@@ -179,11 +179,11 @@ def _draw_counts(codes: np.ndarray, peak: int, rng: Generator) -> np.ndarray:
 
 @lru_cache
 def _poisson_table(peak: int) -> np.ndarray:
-    """Tabulate counts of mean code / 255 * peak, (256 * _QUANTILES,) uint16.
+    """Tabulate Poisson quantiles for each code, (256 * _QUANTILES,) uint16.
 
-    A row per code holds the quantiles at (i + 1/2) / _QUANTILES: an eighth of
-    the time of drawing from the distribution, for tails that end at 3.7
-    standard deviations (2 MiB).
+    Each code has a row with the quantiles at (i + 1/2) / _QUANTILES of the
+    mean code / 255 * peak. The table takes 2 MiB and an eighth of the time of
+    drawing from the distribution; counts stay within 3.7 standard deviations.
     """
     means = torch.arange(256, dtype=torch.float64)[:, None] / 255 * peak
     most = peak + 8 * math.isqrt(peak) + 16

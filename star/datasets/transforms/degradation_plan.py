@@ -1,7 +1,7 @@
-"""The plan of a degradation: drawn before a pixel is touched, then kept.
+"""The plan of a degradation: the steps and their parameters, drawn first.
 
-A plan is a list of steps. What may vary in time is a tuple of levels: one for
-all frames, or one for each.
+A parameter that may vary in time is a tuple of levels: one for all frames, or
+one for each.
 """
 
 import math
@@ -28,7 +28,7 @@ _MIN_SIDE = 8
 
 @dataclass(frozen=True)
 class Blur:
-    """Correlation with a kernel: `blur_kernels`; `cutoff` for 'sinc'."""
+    """A filter with a kernel of `blur_kernels`; `cutoff` is for 'sinc'."""
 
     kind: str
     size: int
@@ -41,9 +41,10 @@ class Blur:
 
 @dataclass(frozen=True)
 class Resize:
-    """A size that all frames share at the end.
+    """A resize of all frames to one size.
 
-    Frames with a factor other than 1 take that size times the factor first.
+    A frame with a factor other than 1 is resized to that size times the
+    factor first.
     """
 
     height: int
@@ -54,9 +55,9 @@ class Resize:
 
 @dataclass(frozen=True)
 class Noise:
-    """'gaussian' of a level in 1/255, or 'poisson' times a level.
+    """'gaussian' noise of a level in 1/255, or 'poisson' noise times it.
 
-    The field of frame i comes from a generator seeded with (seed, i).
+    A generator seeded with (seed, i) draws the noise of frame i.
     """
 
     kind: str
@@ -67,7 +68,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Jpeg:
-    """JPEG by an engine: 'diff' or 'libjpeg'."""
+    """JPEG compression by an engine: 'diff' or 'libjpeg'."""
 
     engine: str
     quality: Levels
@@ -75,7 +76,7 @@ class Jpeg:
 
 @dataclass(frozen=True)
 class Codec:
-    """A video encoder for the clip as a whole."""
+    """A video encoder for the whole clip."""
 
     codec: str
     bits_per_pixel: float
@@ -97,7 +98,7 @@ def at(levels: Levels, frame: int) -> float:
 
 
 def step_to_record(step: Step) -> dict:
-    """Turn a step into what JSON can hold."""
+    """Turn a step into a dict that JSON can store."""
     (op,) = (name for name, kind in _OPS.items() if type(step) is kind)
     values = {
         k: list(v) if isinstance(v, tuple) else v
@@ -107,10 +108,10 @@ def step_to_record(step: Step) -> dict:
 
 
 def step_from_record(record: dict) -> Step:
-    """Turn what `step_to_record` made back into a step.
+    """Turn the result of `step_to_record` back into a step.
 
     Raises:
-        ValueError: no such step, or one with other fields.
+        ValueError: the step or one of its fields is unknown or missing.
     """
     kind = _OPS.get(record.get('op', ''))
     if kind is None:
@@ -121,7 +122,7 @@ def step_from_record(record: dict) -> Step:
         if k != 'op'
     }
     if values.keys() != {f.name for f in fields(kind)}:
-        raise ValueError(f'not the fields of a step of this kind: {record}')
+        raise ValueError(f'`record` has wrong fields for a step: {record}')
     return kind(**values)
 
 
@@ -140,31 +141,35 @@ def draw_plan(
         size: height and width of the ground truth, divisible by `scale`.
         num_frames: of the clip.
         scale: factor between the ground truth and the result.
-        rng: source of all draws.
-        walk: let levels walk from frame to frame, within their ranges.
+        rng: generator of all random numbers.
+        walk: change levels from frame to frame, within their ranges.
     """
-    draw = _Draw(rng, num_frames if walk else 1)
+    random = _Random(rng, num_frames if walk else 1)
     final = size[0] // scale, size[1] // scale
     steps: list[Step] = []
     current, last = size, preset.stages[-1]
     for stage in preset.stages:
-        ends = stage is last
-        base = final if ends and not preset.relative else current
-        resize = _draw_resize(stage, base, draw)
+        is_last = stage is last
+        base = final if is_last and not preset.relative else current
+        resize = _draw_resize(stage, base, random)
         current = resize.height, resize.width
-        steps += [*_draw_blur(stage, draw), resize, _draw_noise(stage, draw)]
-        if not ends:
-            steps.append(_draw_jpeg(stage, preset, draw))
-            steps += _draw_codec(preset, draw)
-    return (*steps, *_draw_ending(preset, final, draw))
+        steps += [
+            *_draw_blur(stage, random),
+            resize,
+            _draw_noise(stage, random),
+        ]
+        if not is_last:
+            steps.append(_draw_jpeg(stage, preset, random))
+            steps += _draw_codec(preset, random)
+    return (*steps, *_draw_ending(preset, final, random))
 
 
-class _Draw:
+class _Random:
     """Draws levels, choices and seeds.
 
     Args:
-        rng: source of all draws.
-        count: levels to draw each time: 1, or one for each frame.
+        rng: generator of all random numbers.
+        count: number of levels: 1, or one for each frame.
     """
 
     def __init__(self, rng: Generator, count: int) -> None:
@@ -180,7 +185,7 @@ class _Draw:
     def levels(
         self, bounds: Range, step: float, start: float | None = None
     ) -> Levels:
-        """Draw a start, unless it is given, and walk within the bounds."""
+        """Draw the first level, unless given, and walk within the bounds."""
         value = self.uniform(bounds) if start is None else start
         values = [value]
         for _ in range(self.count - 1):
@@ -190,91 +195,93 @@ class _Draw:
         return tuple(values)
 
 
-def _draw_blur(stage: Stage, draw: _Draw) -> list[Step]:
-    if not draw.chance(stage.blur):
+def _draw_blur(stage: Stage, random: _Random) -> list[Step]:
+    if not random.chance(stage.blur):
         return []
-    size = _draw_size(draw)
-    if draw.chance(_SINC_ODDS):
-        return [_draw_sinc(size, math.pi / (3 if size < 13 else 5), draw)]
-    kind = KINDS[int(draw.rng.choice(len(KINDS), p=_KIND_ODDS))]
+    size = _draw_size(random)
+    if random.chance(_SINC_ODDS):
+        return [_draw_sinc(size, math.pi / (3 if size < 13 else 5), random)]
+    kind = KINDS[int(random.rng.choice(len(KINDS), p=_KIND_ODDS))]
     family = kind.rpartition('_')[0]
-    sigma_x = draw.levels(stage.sigma, _SIGMA_STEP)
+    sigma_x = random.levels(stage.sigma, _SIGMA_STEP)
     sigma_y: Levels = ()
     theta: Levels = ()
     beta: Levels = ()
     if kind.endswith('aniso'):
-        sigma_y = draw.levels(stage.sigma, _SIGMA_STEP)
-        theta = draw.levels((-math.pi, math.pi), _THETA_STEP)
+        sigma_y = random.levels(stage.sigma, _SIGMA_STEP)
+        theta = random.levels((-math.pi, math.pi), _THETA_STEP)
     if family:
         low, high = _BETA[family]
-        start = draw.uniform((low, 1) if draw.chance(0.5) else (1, high))
-        beta = draw.levels((low, high), _BETA_STEP[family], start)
+        start = random.uniform((low, 1) if random.chance(0.5) else (1, high))
+        beta = random.levels((low, high), _BETA_STEP[family], start)
     return [Blur(kind, size, sigma_x, sigma_y, theta, beta)]
 
 
-def _draw_size(draw: _Draw) -> int:
-    """Draw a side of a kernel: 7, 9, ..., 21."""
-    return 7 + 2 * int(draw.rng.integers(8))
+def _draw_size(random: _Random) -> int:
+    """Draw the side of a kernel: 7, 9, ..., 21."""
+    return 7 + 2 * int(random.rng.integers(8))
 
 
-def _draw_sinc(size: int, lowest: float, draw: _Draw) -> Step:
-    cutoff = draw.levels((lowest, math.pi), _CUTOFF_STEP)
+def _draw_sinc(size: int, lowest: float, random: _Random) -> Step:
+    cutoff = random.levels((lowest, math.pi), _CUTOFF_STEP)
     return Blur('sinc', size, cutoff=cutoff)
 
 
-def _draw_mode(draw: _Draw) -> str:
-    return MODES[int(draw.rng.integers(len(MODES)))]
+def _draw_mode(random: _Random) -> str:
+    return MODES[int(random.rng.integers(len(MODES)))]
 
 
-def _draw_resize(stage: Stage, base: tuple[int, int], draw: _Draw) -> Resize:
-    which, (low, high) = draw.rng.random(), stage.scale
+def _draw_resize(
+    stage: Stage, base: tuple[int, int], random: _Random
+) -> Resize:
+    which, (low, high) = random.rng.random(), stage.scale
     start = 1.0
     if which < stage.enlarge:
-        start = draw.uniform((1, high))
+        start = random.uniform((1, high))
     elif which < stage.enlarge + stage.shrink:
-        start = draw.uniform((low, 1))
-    scales = draw.levels(stage.scale, stage.scale_step, start)
+        start = random.uniform((low, 1))
+    scales = random.levels(stage.scale, stage.scale_step, start)
     height, width = (_even(side * start) for side in base)
     factor = tuple(s / start for s in scales)
-    return Resize(height, width, _draw_mode(draw), factor)
+    return Resize(height, width, _draw_mode(random), factor)
 
 
 def _even(side: float) -> int:
-    """Round to an even number: 4:2:0 needs no cropping then."""
+    """Round to an even number, which 4:2:0 needs no padding for."""
     return max(2 * round(side / 2), _MIN_SIDE)
 
 
-def _draw_noise(stage: Stage, draw: _Draw) -> Step:
-    gaussian = draw.chance(0.5)
-    gray = draw.chance(_GRAY_ODDS)
+def _draw_noise(stage: Stage, random: _Random) -> Step:
+    gaussian = random.chance(0.5)
+    gray = random.chance(_GRAY_ODDS)
     if gaussian:
-        kind, level = 'gaussian', draw.levels(stage.gaussian, _GAUSSIAN_STEP)
+        kind, level = 'gaussian', random.levels(stage.gaussian, _GAUSSIAN_STEP)
     else:
-        kind, level = 'poisson', draw.levels(stage.poisson, _POISSON_STEP)
-    return Noise(kind, gray, level, int(draw.rng.integers(2**32)))
+        kind, level = 'poisson', random.levels(stage.poisson, _POISSON_STEP)
+    return Noise(kind, gray, level, int(random.rng.integers(2**32)))
 
 
-def _draw_jpeg(stage: Stage, preset: Preset, draw: _Draw) -> Step:
-    return Jpeg(preset.engine, draw.levels(stage.jpeg, _JPEG_STEP))
+def _draw_jpeg(stage: Stage, preset: Preset, random: _Random) -> Step:
+    return Jpeg(preset.engine, random.levels(stage.jpeg, _JPEG_STEP))
 
 
-def _draw_codec(preset: Preset, draw: _Draw) -> list[Step]:
+def _draw_codec(preset: Preset, random: _Random) -> list[Step]:
     if not preset.codecs:
         return []
-    codec = preset.codecs[int(draw.rng.integers(len(preset.codecs)))]
-    return [Codec(codec, draw.uniform(preset.bits_per_pixel))]
+    codec = preset.codecs[int(random.rng.integers(len(preset.codecs)))]
+    return [Codec(codec, random.uniform(preset.bits_per_pixel))]
 
 
 def _draw_ending(
-    preset: Preset, final: tuple[int, int], draw: _Draw
+    preset: Preset, final: tuple[int, int], random: _Random
 ) -> list[Step]:
     """Draw the last JPEG, the final resize and low-pass, and the encoder."""
-    shrink: list[Step] = [Resize(*final, _draw_mode(draw))]
-    if draw.chance(preset.sinc):
-        shrink.append(_draw_sinc(_draw_size(draw), math.pi / 3, draw))
-    jpeg = [_draw_jpeg(preset.stages[-1], preset, draw)]
-    codec = _draw_codec(preset, draw)
-    turned = draw.chance(0.5)
+    shrink: list[Step] = [Resize(*final, _draw_mode(random))]
+    if random.chance(preset.sinc):
+        shrink.append(_draw_sinc(_draw_size(random), math.pi / 3, random))
+    jpeg = [_draw_jpeg(preset.stages[-1], preset, random)]
+    codec = _draw_codec(preset, random)
+    turned = random.chance(0.5)
     if preset.ending == 'image':
         return [*(shrink + jpeg if turned else jpeg + shrink), *codec]
     return [*jpeg, *(shrink + codec if turned else codec + shrink)]

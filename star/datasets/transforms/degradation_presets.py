@@ -1,4 +1,4 @@
-"""Ranges and probabilities of the degradations."""
+"""Presets of the degradation: ranges and probabilities."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Stage:
         blur: probability of a blur.
         sigma: its standard deviations, pixels.
         enlarge: probability of enlarging.
-        shrink: probability of shrinking; the size is kept otherwise.
+        shrink: probability of shrinking; otherwise the size stays.
         scale: smallest and largest factor.
         gaussian: standard deviation of Gaussian noise, in 1/255.
         poisson: factor of Poisson noise.
@@ -46,22 +46,21 @@ _SECOND = Stage(
 
 @dataclass(frozen=True)
 class Preset:
-    """What a degradation is made of, besides the rounds' ranges.
+    """All parameters of a degradation.
 
     Attributes:
-        stages: one or two rounds; the JPEG of the last is among the last
-            steps.
-        codecs: encoders to choose from, after each round; none for no video
+        stages: one or two rounds; `ending` places the JPEG of the last one.
+        codecs: encoders to choose from after each round; empty for no video
             compression.
         bits_per_pixel: average rate of an encoder.
         ending: 'image' for JPEG and (resize, sinc) in either order, then the
             encoder; 'video' for JPEG, then the encoder and (resize, sinc) in
             either order.
-        relative: the last round resizes relative to the current size instead
-            of the final one.
-        sinc: probability of the final low-pass.
+        relative: whether the last round resizes relative to the current size
+            instead of the final one.
+        sinc: probability of the final low-pass filter.
         engine: 'diff' or 'libjpeg'.
-        temporal: how parameters vary in time unless told otherwise.
+        temporal: default of how the levels vary in time.
     """
 
     stages: tuple[Stage, ...] = (Stage(), _SECOND)
@@ -76,8 +75,8 @@ class Preset:
 
 _CODECS = ('libx264', 'h264', 'mpeg4')
 
-# Bit rates of 10^4 to 10^5 for each frame of 256 x 256, RealBasicVSR's, are
-# 0.15 to 1.5 bits per pixel. Per pixel, they mean the same at any size.
+# RealBasicVSR's bit rates of 10^4 to 10^5 for each frame of 256 x 256 are 0.15
+# to 1.5 bits per pixel; a rate per pixel has the same effect at any size.
 PRESETS = {
     'star': Preset(codecs=_CODECS),
     'realesrgan': Preset(),
@@ -88,7 +87,7 @@ PRESETS = {
         engine='libjpeg',
         temporal='walk',
     ),
-    # no recipe of a lighter STAR was published: one round of about half
+    # STAR publishes no light degradation: one round of about half strength
     'light': Preset(
         stages=(
             Stage(

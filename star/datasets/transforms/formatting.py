@@ -1,4 +1,4 @@
-"""The last transform: from a dict of arrays to a dataset item."""
+"""`PackVideoInputs`, the last transform: a dict of arrays to an item."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def _draw_seed(rng: np.random.Generator | None) -> int | None:
 
 @TRANSFORMS.register_module()
 class PackVideoInputs(BaseTransform):
-    """Packs `lq`, `gt` and the clip's record into a dataset item."""
+    """Packs `lq`, `gt` and all other data of a clip into a dataset item."""
 
     def transform(self, results: dict) -> dict:
         """Return `inputs`, (T, C, h, w) uint8, and `data_samples`."""

@@ -1,4 +1,4 @@
-"""Crops and flips, the same for every frame, and for `lq` if it is there."""
+"""Random crops, flips and channel orders, the same for all frames and `lq`."""
 
 import cv2
 import numpy as np
@@ -9,16 +9,16 @@ from star.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomCropClip(BaseTransform):
-    """Crops a random rectangle from `gt`, sometimes of a clip shrunk by two.
+    """Crops a random rectangle from `gt`, sometimes at half the resolution.
 
-    Where there is an `lq`, smaller by a whole factor or of the same size, it
-    is cropped at the same place, which then lies on its grid.
+    An `lq`, smaller by a whole factor or of the same size, is cropped at the
+    same place; the crop of `gt` then starts at a multiple of the factor.
 
     Args:
         height: of the crop, pixels of `gt`.
         width: of the crop, pixels of `gt`.
         shrink: probability of halving the resolution first (area average);
-            skipped where the clip would become smaller than the crop.
+            skipped if the clip would become smaller than the crop.
     """
 
     def __init__(self, height: int, width: int, shrink: float = 0.0) -> None:
@@ -31,7 +31,7 @@ class RandomCropClip(BaseTransform):
 
         Raises:
             ValueError: the clip is smaller than the crop, or the crop does
-                not fit `lq`.
+                not match the grid of `lq`.
         """
         rng, clip = results['rng'], results['gt']
         scale = self._scale(results)
@@ -55,7 +55,7 @@ class RandomCropClip(BaseTransform):
         return results
 
     def _scale(self, results: dict) -> int:
-        """Tell how many pixels of `gt` one of `lq` is wide; 1 without it."""
+        """Return the factor between `gt` and `lq`; 1 without `lq`."""
         if 'lq' not in results:
             return 1
         gt, lq = results['gt'].shape[1:3], results['lq'].shape[1:3]
@@ -81,7 +81,7 @@ def _crop(
     width: int,
     factor: int,
 ) -> np.ndarray:
-    """Cut a rectangle out of a clip (T, H, W, C), halved where asked."""
+    """Cut a rectangle out of a clip (T, H, W, C); halve it if factor > 1."""
     crop = clip[:, top : top + height, left : left + width]
     if factor > 1:
         crop = _halve(crop)
@@ -98,14 +98,14 @@ def _halve(clip: np.ndarray) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class RandomFlipClip(BaseTransform):
-    """Flips clips left-right, transposes them, reverses time: at random.
+    """Flips clips left to right, transposes them and reverses time at random.
 
-    Comes before the crop: it makes views, which cost nothing.
+    Put it before the crop: it makes views, which cost nothing.
 
     Args:
-        transpose: let rows become columns: not where all clips must keep
+        transpose: allow rows to become columns; not if all clips must keep
             their width and height.
-        reverse: let time run backwards.
+        reverse: allow time to run backwards.
     """
 
     def __init__(self, transpose: bool = True, reverse: bool = True) -> None:
@@ -113,7 +113,7 @@ class RandomFlipClip(BaseTransform):
         self.reverse = reverse
 
     def transform(self, results: dict) -> dict:
-        """Replace `gt`, and `lq` if there, (T, H, W, C) by flipped views."""
+        """Replace `gt` and `lq`, (T, H, W, C), by flipped views."""
         rng = results['rng']
         mirrored = rng.random() < 0.5
         transposed = rng.random() < 0.5 and self.transpose

@@ -118,7 +118,7 @@ def test_frames_at_a_time_do_not_matter(monkeypatch, temporal):
     clip = draw_clip()
     for seed in range(3):
         results = run(clip, seed, temporal=temporal)
-        monkeypatch.setattr(module, '_CHUNK_PIXELS', 1)
+        monkeypatch.setattr(module, '_MAX_PIXELS', 1)
         again = replay(clip, results['record'])
         monkeypatch.undo()
         np.testing.assert_array_equal(again, results['lq'])

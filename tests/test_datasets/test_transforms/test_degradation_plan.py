@@ -165,7 +165,7 @@ def test_steps_pass_through_json():
 def test_wrong_records():
     with pytest.raises(ValueError, match=r"`op` must be in .*'warp'"):
         step_from_record({'op': 'warp'})
-    with pytest.raises(ValueError, match='not the fields of a step'):
+    with pytest.raises(ValueError, match='wrong fields for a step'):
         step_from_record({'op': 'jpeg', 'engine': 'diff', 'level': [3]})
 
 
