@@ -30,10 +30,11 @@ from torch import Tensor, nn
 from projects.small_models.transforms import reduce_clip
 from star.apis import init_model
 from star.apis.inference.build import load_config
+from star.apis.test.metrics import build_metrics
 from star.cli.common import DONE, Parser, execute, number, say, sizes
 from star.datasets.transforms.formatting import to_clip
-from star.evaluation import VideoMetric
-from star.registry import METRICS, TRANSFORMS
+from star.registry import TRANSFORMS
+from star.structures import Metric
 from star.utils.files import write_json
 from star.video.io import VideoReader
 
@@ -41,8 +42,8 @@ SCALE = 4
 SHRINK = 'shrink'  # by Pillow's bicubic filter, and nothing else
 FORMATS = {
     'PSNR': '.2f',
-    'LPIPS': '.4f',
-    'Ewarp': '.2f',
+    'LPIPS_squeeze': '.4f',
+    'Ewarp_small': '.2f',
     'sharpness': '.2f',
     's per frame': '.2f',
 }
@@ -73,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     """Score everything and print the tables."""
-    entries, metrics = build_entries(args), build_metrics(args)
+    entries, metrics = build_entries(args), choose_metrics(args)
     rows: list[dict] = []
     for path in args.clips:
         gt = read_clip(path, args.frames, args.size)
@@ -113,21 +114,19 @@ def build_entries(args: argparse.Namespace) -> list[tuple[str, Any, Any]]:
     return entries
 
 
-def build_metrics(args: argparse.Namespace) -> dict[str, VideoMetric]:
-    configs: dict[str, dict] = {'PSNR': {'type': 'PSNR'}}
-    if args.lpips_weights:
-        configs['LPIPS'] = {
-            'type': 'LPIPS',
-            'net': 'squeeze',
-            'weights': args.lpips_weights,
-        }
-    if args.raft_weights:
-        configs['Ewarp'] = {
-            'type': 'EWarp',
-            'network': 'small',
-            'weights': args.raft_weights,
-        }
-    return {name: METRICS.build(config) for name, config in configs.items()}
+def choose_metrics(args: argparse.Namespace) -> list[Metric]:
+    """Build PSNR, and the metrics whose weights are given."""
+    configs = [{'type': 'PSNR'}]
+    for kind, network, weights in (
+        ('LPIPS', {'net': 'squeeze'}, args.lpips_weights),
+        ('EWarp', {'network': 'small'}, args.raft_weights),
+    ):
+        if weights:
+            configs.append({'type': kind, 'weights': weights, **network})
+    metrics = build_metrics(configs, 'cpu')
+    if metrics.problems:
+        raise ValueError(metrics.problems[0])
+    return metrics.built
 
 
 def read_clip(
@@ -166,7 +165,7 @@ def degrade(gt: Tensor, name: str, preset: str, seed: int) -> Tensor:
 def measure(
     model: Any,
     options: Any,
-    metrics: dict[str, VideoMetric],
+    metrics: list[Metric],
     lq: Tensor,
     gt: Tensor,
 ) -> dict[str, float]:
@@ -174,7 +173,7 @@ def measure(
     start = time.perf_counter()
     pred = model.restore(lq, options)
     seconds = time.perf_counter() - start
-    scores = {name: m.measure(pred, gt).score for name, m in metrics.items()}
+    scores = {each.name: each.measure(pred, gt).score for each in metrics}
     sharp = sharpness(pred) / max(sharpness(gt), 1e-9)
     return {**scores, 'sharpness': sharp, 's per frame': seconds / len(lq)}
 
