@@ -159,7 +159,7 @@ def test_sets_that_are_refused(tmp_path):
         build(root, manifest='none.json')
     frame = root / 'gt' / 'b' / '00000004.png'
     frame.rename(tmp_path / 'frame.png')
-    with pytest.raises(ValueError, match=r'json says: gt/b lacks 00000004'):
+    with pytest.raises(ValueError, match=r'json: gt/b lacks 00000004'):
         build(root)
     (tmp_path / 'frame.png').rename(frame)
     shutil.copytree(root / 'gt' / 'a', root / 'gt' / 'c')

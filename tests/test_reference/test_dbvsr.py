@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from star.models.editors.dbvsr.dbvsr import DBVSRNet, Frame, enlarge
+from star.models.editors.dbvsr.dbvsr import DBVSRNet, PreparedFrame, enlarge
 from star.models.editors.dbvsr.deconvolution import deconvolve
 from star.models.editors.dbvsr.pwcnet import PWCNet, warp_inside
 from tests.test_reference.vectors import (
@@ -82,7 +82,7 @@ def test_outputs(path: Path):
 
 
 def check_alignment(
-    network: DBVSRNet, window: list[Frame], other: int, vector: Vector
+    network: DBVSRNet, window: list[PreparedFrame], other: int, vector: Vector
 ) -> None:
     large, small = network.align(window[other], window[1])
     check(large[0], vector, f'warp_bic_{other}to1', 5e-6)
@@ -96,7 +96,7 @@ def check_alignment(
 
 
 def check_network(
-    network: DBVSRNet, window: list[Frame], vector: Vector
+    network: DBVSRNet, window: list[PreparedFrame], vector: Vector
 ) -> None:
     """Compare what comes out of the head, the body (up to 14) and all."""
     seen = {}

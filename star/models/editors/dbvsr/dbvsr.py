@@ -39,7 +39,7 @@ RECIPE = Recipe(
 
 
 @dataclass(frozen=True)
-class Frame:
+class PreparedFrame:
     """A frame, its enlargement, and what its flow is computed from.
 
     Args:
@@ -97,13 +97,17 @@ class DBVSRNet(nn.Module):
             before, frame = frame, after
         return restored
 
-    def prepare(self, frame: Tensor) -> Frame:
+    def prepare(self, frame: Tensor) -> PreparedFrame:
         """Compute what each window that holds a frame has use for."""
         large = enlarge(frame)
         pyramids = self.flow_network.prepare
-        return Frame(frame, large, pyramids(frame), pyramids(large.to(frame)))
+        return PreparedFrame(
+            frame, large, pyramids(frame), pyramids(large.to(frame))
+        )
 
-    def restore(self, before: Frame, frame: Frame, after: Frame) -> Tensor:
+    def restore(
+        self, before: PreparedFrame, frame: PreparedFrame, after: PreparedFrame
+    ) -> Tensor:
         """Restore a frame from itself and its neighbours.
 
         Returns:
@@ -122,7 +126,9 @@ class DBVSRNet(nn.Module):
         x = self.head(x.contiguous(memory_format=torch.channels_last))
         return self.tail(self.body(x) + x)
 
-    def align(self, other: Frame, frame: Frame) -> tuple[Tensor, Tensor]:
+    def align(
+        self, other: PreparedFrame, frame: PreparedFrame
+    ) -> tuple[Tensor, Tensor]:
         """Move a neighbour onto a frame, enlarged and as it is."""
         flow = self.flow_network.flow
         large = flow(
