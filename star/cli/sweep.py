@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,7 +195,8 @@ def run_grid(args: argparse.Namespace) -> int:
         return DONE
     devices = find_devices(args)
     done = sum(work.done for work in sweep.works)
-    with SweepProgress(len(sweep.works), done, sys.stderr) as progress:
+    progress = SweepProgress(len(sweep.works), done, sys.stderr)
+    with closing(progress):
         failures = Pool(sweep.works, devices, progress).run()
     return finish(write_report(sweep.runs, sweep.work_dir), sweep, failures)
 
@@ -232,7 +234,7 @@ def run_optuna(args: argparse.Namespace) -> int:
         return [cost_of(results, s, search, args.seeds) for s in settings]
 
     batch = max(1, len(devices) // len(args.seeds))
-    with progress:
+    with closing(progress):
         settings = run_search(search, args.work_dir, batch, evaluate)
     runs = [Run(s, seed) for s in settings for seed in args.seeds]
     sweep = Sweep(options, runs, [])

@@ -1,7 +1,6 @@
 """Progress of a sweep: a line for each event, and a bar on a terminal."""
 
 import io
-from types import TracebackType
 from typing import TextIO
 
 from tqdm import tqdm
@@ -10,7 +9,7 @@ _FORMAT = '{n_fmt} of {total_fmt} runs ended{postfix} [{elapsed}<{remaining}]'
 
 
 class SweepProgress:
-    """Counts runs and estimates the time left; a context manager.
+    """Counts runs and estimates the time left.
 
     Args:
         total: runs of the sweep.
@@ -30,17 +29,6 @@ class SweepProgress:
             mininterval=1,
             miniters=0,
         )
-
-    def __enter__(self) -> 'SweepProgress':
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.bar.close()
 
     def skip(self, count: int) -> None:
         """Count runs that were done before."""
@@ -71,3 +59,7 @@ class SweepProgress:
     def tick(self) -> None:
         """Redraw the bar, at most once a second."""
         self.bar.update(0)
+
+    def close(self) -> None:
+        """Leave the bar as it is, and end its line."""
+        self.bar.close()

@@ -15,7 +15,7 @@ PAGE = 'index.html'
 
 
 def write_report(runs: Sequence[Run], work_dir: Path) -> SweepResults:
-    """Gather the scores and write the folder `report` anew.
+    """Gather the scores and replace the files of the folder `report`.
 
     Jobs that end together take turns, so that the last report is complete.
 

@@ -137,8 +137,8 @@ def sweep(folder: Path, pause: float) -> None:
     runs = make_runs()
     works = make_works(folder, runs, pause)
     done = sum(work.done for work in works)
-    with SweepProgress(len(works), done, sys.stderr) as progress:
-        failures = Pool(works, list_devices([], 2, 2), progress).run()
+    progress = SweepProgress(len(works), done, sys.stderr)
+    failures = Pool(works, list_devices([], 2, 2), progress).run()
     assert not failures, failures
     table = to_runs_csv(gather(runs, folder / 'work'))
     (folder / 'table.csv').write_text(table)

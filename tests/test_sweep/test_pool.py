@@ -24,8 +24,8 @@ def do(works, devices=None):
     devices = devices or list_devices([], 2, 2)
     done = sum(work.done for work in works)
     stream = io.StringIO()
-    with SweepProgress(len(works), done, stream) as progress:
-        failures = Pool(works, devices, progress).run()
+    progress = SweepProgress(len(works), done, stream)
+    failures = Pool(works, devices, progress).run()
     return failures, stream.getvalue()
 
 

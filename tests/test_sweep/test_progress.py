@@ -12,10 +12,11 @@ class Terminal(io.StringIO):
 
 def test_lines_without_a_terminal():
     stream = io.StringIO()
-    with SweepProgress(4, 1, stream) as progress:
-        progress.end('a: done', failed=False)
-        progress.end('b: lost', failed=True)
-        progress.tick()
+    progress = SweepProgress(4, 1, stream)
+    progress.end('a: done', failed=False)
+    progress.end('b: lost', failed=True)
+    progress.tick()
+    progress.close()
     first, second = stream.getvalue().splitlines()
     assert first.startswith('a: done (2 of 4 runs ended [')
     assert second.startswith('b: lost (3 of 4 runs ended, 1 failed [')
@@ -33,8 +34,9 @@ def test_time_left_is_that_of_this_start():
 
 def test_a_terminal_has_lines_above_a_bar():
     stream = Terminal()
-    with SweepProgress(2, 0, stream) as progress:
-        progress.end('a: done', failed=False)
+    progress = SweepProgress(2, 0, stream)
+    progress.end('a: done', failed=False)
+    progress.close()
     lines = stream.getvalue().splitlines()
     assert any(line.endswith('a: done') for line in lines)
     assert '1 of 2 runs ended' in lines[-1]

@@ -180,7 +180,7 @@ def test_tradeoff_of_the_paper_alone(tmp_path: Path):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (['none'], 'none: no results.json there'),
+        (['none'], 'none has no results.json'),
         (['none', '--table', 'a.csv'], 'give runs or --table, not both'),
         (['--published'], 'there is nothing to draw'),
         (['--published', '1'], '`published` must be of 3, 4, 5, 7, got 1'),
