@@ -21,9 +21,7 @@ def test_no_grid(text):
 
 
 def test_a_value_twice():
-    with pytest.raises(
-        ValueError, match=r'--grid a has .* 0\.50 twice'
-    ):
+    with pytest.raises(ValueError, match=r'--grid a has .* 0\.50 twice'):
         parse_grid('a=0.5,1,0.50')
     assert parse_grid('a=1,one')[1] == ['1', 'one']
 

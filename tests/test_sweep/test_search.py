@@ -117,8 +117,6 @@ def test_failed_trials_count(optuna, tmp_path):
 
 def test_another_search_in_the_folder(optuna, tmp_path):
     run_search(search(1), tmp_path, 1, costs)
-    with pytest.raises(
-        ValueError, match=r'another search: .*"PSNR"'
-    ):
+    with pytest.raises(ValueError, match=r'another search: .*"PSNR"'):
         run_search(search(1, metric='SSIM'), tmp_path, 1, costs)
     run_search(search(2, seed=5), tmp_path, 1, costs)
