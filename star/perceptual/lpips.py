@@ -1,7 +1,7 @@
 """The networks of LPIPS 0.1, Zhang et al. 2018: a trunk and linear heads.
 
-The trunks have the names of torchvision's files, so that these load as they
-are; neither torchvision nor the package lpips is needed.
+The tensors of the trunks have the names of torchvision's files, which load
+without conversion. Neither torchvision nor the package lpips is needed.
 """
 
 import re
@@ -44,10 +44,10 @@ _STRIDES = {
     'vgg': (1, 2, 4, 8, 16),
     'squeeze': (2, 4, 8, 16, 16, 16, 16),
 }
-# frames of more than SIDE**2 pixels are measured in tiles of that side, so
-# that one takes less than 2 GB
+# frames of more than SIDE**2 pixels are compared in tiles of that side, so
+# that a tile takes less than 2 GB
 _SIDES = {'alex': 4096, 'vgg': 1024, 'squeeze': 2048}
-_MARGIN = 128  # more than any layer sees beyond its place; multiple of 16
+_MARGIN = 128  # exceeds the reach of every layer; multiple of 16
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
@@ -86,7 +86,7 @@ class LPIPSNetwork(nn.Module):
             gt: the same.
 
         Returns:
-            (N,), 0 for equal images.
+            (N,); 0 for equal images.
         """
         pairs = torch.cat([pred, gt])
         side = _SIDES[self.net]
@@ -118,11 +118,11 @@ class LPIPSNetwork(nn.Module):
         return sums
 
     def maps(self, pairs: Tensor) -> list[Tensor]:
-        """Compute the distance at each place of each compared layer.
+        """Compute the distance at each position of each compared layer.
 
         Args:
-            pairs: N images, then the N they are compared with, (2 N, 3, H,
-                W) RGB in [-1, 1].
+            pairs: N images, then the N images they are compared with, (2 N,
+                3, H, W) RGB in [-1, 1].
 
         Returns:
             One (N, h, w) for each compared layer.
@@ -179,9 +179,9 @@ def build_lpips(state: dict[str, Tensor], net: str, path: str) -> LPIPSNetwork:
         path: where the state comes from, for the message.
 
     Raises:
-        ValueError: unknown `net`, or a state that does not fit.
+        ValueError: `net` is unknown, or the state does not fit.
     """
-    with torch.random.fork_rng(devices=[]):  # it is overwritten
+    with torch.random.fork_rng(devices=[]):  # its values are overwritten
         network = LPIPSNetwork(net)
     load_strict(network, state, path)
     # 1.4 to 3 times as fast on CPUs
@@ -198,16 +198,16 @@ def read_lpips(
 
     Args:
         weights: file with the state dict of the lpips package, trunk and
-            heads; or of torchvision's classifier, whose heads are then
-            searched. None searches for both.
+            heads; or of torchvision's classifier, for which the published
+            heads are found. None finds the published trunk and heads.
         net: 'alex', 'vgg' or 'squeeze'.
-        weights_dir: folder that is searched first for published names.
+        weights_dir: folder that is searched first for published files.
 
     Returns:
         The state dict for `LPIPSNetwork`, and the files it comes from.
 
     Raises:
-        ValueError: unknown `net`, or weights that cannot be had.
+        ValueError: `net` is unknown, or weights are missing or damaged.
     """
     check_net(net)
     named = _whole(net, weights_dir) if weights is None else weights
@@ -229,7 +229,7 @@ def rename(state: dict[str, Tensor], net: str) -> dict[str, Tensor]:
     """
     rules = [
         (r'^net\.slice\d+\.', 'features.'),
-        # the package has each head twice, by itself and in a list
+        # the package has each head twice, as a module and in a list
         (r'^lin(?:s\.)?(\d+)\.model\.1\.weight$', r'heads.\1'),
     ]
     last, found = _TAPS[net][-1], {}
@@ -246,7 +246,7 @@ def rename(state: dict[str, Tensor], net: str) -> dict[str, Tensor]:
 
 
 def _whole(net: str, weights_dir: str | Path | None) -> Path | None:
-    """Find a file with trunk and heads; there is one for 'squeeze' only."""
+    """Find a file with trunk and heads, which only 'squeeze' has."""
     if net != 'squeeze':
         return None
     folder = check_folder(weights_dir)
@@ -254,8 +254,8 @@ def _whole(net: str, weights_dir: str | Path | None) -> Path | None:
 
 
 def _distance(features: Tensor, head: Tensor) -> Tensor:
-    """Weigh the squared differences of unit vectors, (2 N, C, h, w)."""
-    x = features.permute(0, 2, 3, 1)  # channels lie together in memory
+    """Weight the squared differences of unit vectors, (2 N, C, h, w)."""
+    x = features.permute(0, 2, 3, 1)  # channels are contiguous in memory
     norms = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     first, second = (x / (norms + _EPSILON)).chunk(2)
     difference = first - second
@@ -266,8 +266,8 @@ def _tiles(length: int, side: int) -> Iterator[tuple[slice, slice]]:
     """Split a side of a frame.
 
     Yields:
-        What a tile sees, with margins; and what counts of it, from its own
-        start, to the end for the last tile.
+        The pixels of a tile with its margins; and the pixels of it that
+        count, from the tile's own start. The last tile counts to its end.
     """
     core = side - 2 * _MARGIN
     for begin in range(0, length, core):
@@ -278,6 +278,6 @@ def _tiles(length: int, side: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _by(pixels: slice, stride: int) -> slice:
-    """Convert pixels to places of a layer; both are multiples of 16."""
+    """Convert pixels, multiples of 16, to positions of a layer."""
     stop = None if pixels.stop is None else pixels.stop // stride
     return slice(pixels.start // stride, stop)

@@ -1,1 +1,1 @@
-"""Helpers that several rooms need; each exists here once."""
+"""Helpers that several rooms share."""

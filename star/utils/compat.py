@@ -1,6 +1,6 @@
-"""The few lines that let third-party packages work on today's stack.
+"""Fixes that let third-party packages work with current versions of others.
 
-Each aid states its reason, and changes nothing where it is not needed.
+Each function states its reason, and changes nothing where the package works.
 """
 
 import importlib
@@ -22,19 +22,20 @@ def require(module: str, extra: str) -> ModuleType:
 
     Args:
         module: dotted name of the module.
-        extra: extra of this package that installs it, such as 'metrics'.
+        extra: the extra of this package that installs it, such as 'metrics'.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: it is not installed; one line naming the extra.
+        ImportError: the module is not installed; the message names the
+            extra.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         top = module.partition('.')[0]
-        if error.name != top:  # it is there, but something else is not
+        if error.name != top:  # the module lacks a dependency of its own
             raise
         raise ImportError(
             f'`{top}` is not installed; it comes with the extra {extra!r}: '
@@ -46,11 +47,11 @@ def require(module: str, extra: str) -> ModuleType:
 def allow_missing_torchvision_operators() -> None:
     """Let torchvision import where its compiled operators are missing.
 
-    On Linux the package index has only the CUDA build of torchvision; beside
-    a CPU build of torch it cannot load its operators and dies on import with
-    `operator torchvision::nms does not exist`. Nothing here calls those
-    operators: declaring their schemas is enough. Does nothing where
-    torchvision is absent or works.
+    On Linux the package index has only the CUDA build of torchvision. With a
+    CPU build of torch it cannot load its operators, and its import fails with
+    `operator torchvision::nms does not exist`. Nothing here calls these
+    operators, so that it is enough to declare them. The function does nothing
+    where torchvision is absent or works.
     """
     if _libraries or _is_missing('torchvision'):
         return
@@ -73,9 +74,9 @@ def _declare_operators() -> None:
 def allow_mmengine_resume() -> None:
     """Let `torch.load` read mmengine's training state with `weights_only`.
 
-    A checkpoint of mmengine's Runner holds the message hub, which the safe
-    loader refuses. Its types are added to the allow-list, so that the loader
-    stays on and anything else in a checkpoint is still refused.
+    A checkpoint of mmengine's Runner contains the message hub, which the safe
+    loader refuses. Its types are added to the list of allowed types; the
+    loader still refuses all others.
     """
     torch.serialization.add_safe_globals(mmengine_state_types())
 
@@ -114,7 +115,7 @@ def _module_of(distribution: str) -> str:
 
 
 def mmengine_state_types() -> list[Any]:
-    """List what a message hub pickles: histories, numpy arrays, scalars."""
+    """List the types that a message hub pickles."""
     from mmengine.logging import HistoryBuffer
 
     array: Any = np.zeros(1).__reduce__()
@@ -149,7 +150,7 @@ def import_mmagic() -> ModuleType:
 
 
 def _restore_numpy_bool8() -> None:
-    """Bring back the alias `np.bool8`, which numpy 2 dropped."""
+    """Restore the alias `np.bool8`, which numpy 2 removed."""
     if not hasattr(np, 'bool8'):
         np.bool8 = np.bool_  # type: ignore[attr-defined]
 
@@ -157,9 +158,9 @@ def _restore_numpy_bool8() -> None:
 def _allow_missing_mmcv_operators() -> None:
     """Let `mmcv.ops` import from mmcv-lite, which has no compiled part.
 
-    The loader hands out operators that raise when they are called. A stub
-    module `mmcv._ext` would do for mmcv, but mmengine looks for that
-    module's file.
+    The loader returns operators that raise when they are called. A stub
+    module `mmcv._ext` would be enough for mmcv, but mmengine looks for the
+    file of that module.
     """
     if _is_missing('mmcv._ext'):
         from mmcv.utils import ext_loader
@@ -174,22 +175,22 @@ def _load_missing_extension(name: str, funcs: list[str]) -> SimpleNamespace:
 def _missing(operator: str) -> Callable[..., NoReturn]:
     def call(*args: Any, **kwargs: Any) -> NoReturn:
         raise RuntimeError(
-            f'`{operator}` is a compiled operator of mmcv; mmcv-lite is '
-            'installed, which has none'
+            f'`{operator}` is a compiled operator of mmcv; the installed '
+            'mmcv-lite has none'
         )
 
     return call
 
 
 def _restore_diffusers_modules() -> None:
-    """Put two modules back where diffusers had them in 2023."""
+    """Restore two modules at the places they had in diffusers in 2023."""
     old, new = 'diffusers.models.unet_2d_condition', 'diffusers.models.unets'
     if _is_missing(old):
         sys.modules[old] = importlib.import_module(f'{new}.unet_2d_condition')
     old = 'diffusers.pipelines.paint_by_example'
     if _is_missing(old):
         module = ModuleType(old)
-        # named by an import of mmagic, used by nothing here
+        # mmagic imports this name, but nothing here uses it
         module.PaintByExampleImageEncoder = object  # type: ignore[attr-defined]
         sys.modules[old] = module
 

@@ -83,7 +83,7 @@ def temporary_path(path: Path, keep_suffix: bool = False) -> Path:
     """Choose a name beside a path that `remove_temporary` recognises.
 
     Args:
-        path: what is to be written.
+        path: file or folder to write.
         keep_suffix: end the name with the suffix of `path`, for writers that
             choose the format by it. It then also matches `*.suffix`.
     """
@@ -92,7 +92,7 @@ def temporary_path(path: Path, keep_suffix: bool = False) -> Path:
 
 
 def move(temporary: Path, path: Path) -> None:
-    """Give a complete file or folder its name, lasting a loss of power.
+    """Rename a complete file or folder, so that a power failure keeps it.
 
     Args:
         temporary: the file or folder, on the same file system as `path`.
@@ -114,20 +114,20 @@ def move(temporary: Path, path: Path) -> None:
 
 
 def set_aside(folder: Path) -> Path:
-    """Rename a folder that is to be removed, as removing files takes longer.
+    """Give a folder a temporary name before it is removed file by file.
 
     Returns:
-        Its new name, which `remove_temporary` recognises.
+        The new path, which `remove_temporary` recognises.
     """
     return folder.rename(temporary_path(folder))
 
 
 def remove_temporary(folder: str | Path, pattern: str = '*') -> None:
-    """Remove what killed processes left unfinished in a folder.
+    """Remove the unfinished files and folders of killed processes.
 
     Args:
-        folder: where they wrote; no other process may write there now.
-        pattern: glob pattern for the names of what they wrote.
+        folder: where they lie; no other process may write there now.
+        pattern: glob pattern of the names that they were to get.
     """
     for path in list(Path(folder).glob(f'.{pattern}.part-*')):
         if path.is_dir() and not path.is_symlink():

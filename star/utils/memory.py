@@ -1,7 +1,7 @@
-"""What a stretch of work costs: seconds, and peak memory.
+"""Measure the seconds and the peak memory of some work.
 
-Memory is what was allocated on a CUDA device, elsewhere what was resident in
-the process.
+Memory is the memory allocated on a CUDA device; on any other device it is
+the resident memory of the process.
 """
 
 import os
@@ -20,10 +20,10 @@ _CLEAR = Path('/proc/self/clear_refs')
 
 @dataclass
 class Cost:
-    """What a stretch of work took, known once it is done.
+    """Seconds and memory of some work; zeros until the work has ended.
 
     Args:
-        seconds: of the clock on the wall.
+        seconds: elapsed time.
         peak_memory: bytes, 0 if unknown; see `peak_memory`.
     """
 
@@ -32,14 +32,14 @@ class Cost:
 
 
 @contextmanager
-def measured(device: torch.device) -> Iterator[Cost]:
-    """Measure the body.
+def measure_cost(device: torch.device) -> Iterator[Cost]:
+    """Measure the body of a `with` statement.
 
     Args:
         device: where the work is done.
 
     Yields:
-        The cost, filled in when the body has ended without an exception.
+        The cost, which is set when the body ends without an exception.
     """
     cost = Cost()
     _wait(device)
@@ -52,11 +52,12 @@ def measured(device: torch.device) -> Iterator[Cost]:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start a new measurement, as far as the system can.
+    """Forget the peak memory so far, where the system can.
 
     Args:
-        device: where the model runs. On a CPU only Linux can forget an
-            earlier peak; elsewhere it is the process's since its start.
+        device: where the model runs. For a CPU only Linux can forget an
+            earlier peak; other systems report the peak since the process
+            started.
     """
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
@@ -65,14 +66,14 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the peak since `reset_peak_memory`.
+    """Return the peak memory since `reset_peak_memory`.
 
     Args:
         device: where the model runs.
 
     Returns:
-        Bytes, 0 if unknown: allocated on a CUDA device, else resident in the
-        process.
+        Bytes, 0 if unknown: memory allocated on a CUDA device, or resident
+        memory of the process.
     """
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
@@ -89,6 +90,6 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _wait(device: torch.device) -> None:
-    """Let a GPU finish what it was told: its work is done in passing."""
+    """Wait for a GPU, which works asynchronously."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)

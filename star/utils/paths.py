@@ -1,4 +1,4 @@
-"""Where the files that belong to the package lie: configs and weights."""
+"""Paths of the files that belong to the package: configs and weights."""
 
 from pathlib import Path
 

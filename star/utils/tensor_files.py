@@ -46,7 +46,9 @@ def read_state(
     for name, value in state.items():
         if not isinstance(value, Tensor):
             kind = type(value).__name__
-            raise ValueError(f'{path}: entry {name!r} is no tensor but {kind}')
+            raise ValueError(
+                f'{path}: entry {name!r} is not a tensor but {kind}'
+            )
     if all(name.startswith('module.') for name in state):
         return {k.removeprefix('module.'): v for k, v in state.items()}
     return dict(state)
@@ -92,7 +94,7 @@ class LazyTensor:
 
     Attributes:
         shape: of the tensor.
-        read: gives it, on the CPU.
+        read: reads the tensor to the CPU.
     """
 
     shape: tuple[int, ...]
@@ -100,12 +102,12 @@ class LazyTensor:
 
 
 def held(tensor: Tensor) -> LazyTensor:
-    """Wrap a tensor that is there, possibly mapped from a file."""
+    """Wrap a tensor in memory, or one that is mapped from a file."""
     return LazyTensor(tuple(tensor.shape), lambda: tensor)
 
 
 def open_safetensors(path: str | Path) -> dict[str, LazyTensor]:
-    """List what a safetensors file holds; it stays open while that is used.
+    """List the tensors of a safetensors file, which stays open.
 
     Raises:
         ValueError: the file is absent or damaged.
@@ -117,7 +119,7 @@ def open_safetensors(path: str | Path) -> dict[str, LazyTensor]:
                 tuple(file.get_slice(name).get_shape()),
                 partial(file.get_tensor, name),
             )
-            for name in file.keys()  # noqa: SIM118, it is no mapping
+            for name in file.keys()  # noqa: SIM118, not a mapping
         }
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
@@ -127,11 +129,11 @@ def open_safetensors(path: str | Path) -> dict[str, LazyTensor]:
 def open_folder(
     folder: str | Path, stem: str = 'diffusion_pytorch_model'
 ) -> dict[str, LazyTensor]:
-    """List what the safetensors files of a folder in diffusers' layout hold.
+    """List the tensors of a folder of safetensors in diffusers' layout.
 
     Args:
-        folder: with `stem`.safetensors, or several files and their index.
-        stem: what the names begin with.
+        folder: with `stem`.safetensors, or with several files and an index.
+        stem: start of the files' names.
 
     Raises:
         ValueError: a file is absent or damaged.
@@ -144,7 +146,7 @@ def open_folder(
         table = json.loads(index.read_text(encoding='utf-8'))['weight_map']
         names = sorted(set(table.values()))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f'{index}: is no index of files') from None
+        raise ValueError(f'{index}: not an index of files') from None
     found: dict[str, LazyTensor] = {}
     for name in names:
         found |= open_safetensors(folder / Path(name).name)
@@ -157,7 +159,7 @@ def write_safetensors(
     """Write tensors one after another; the file appears when complete.
 
     Args:
-        path: what to write; replaced if it exists.
+        path: the file, replaced if it exists.
         tensors: by name; each is read once.
         dtype: of all tensors in the file: float32, bfloat16 or float16.
 
@@ -175,7 +177,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
     Args:
         tensors: by name, contiguous; no two share their memory.
-        path: what to write; replaced if it exists.
+        path: the file, replaced if it exists.
 
     Raises:
         OSError: the file cannot be written; nothing is left of it.
@@ -185,7 +187,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def check_target(src: Path, dst: Path, overwrite: bool) -> None:
-    """Refuse what a converter should not read or write.
+    """Check the paths of a converter.
 
     Args:
         src: file or folder to read.
@@ -193,7 +195,7 @@ def check_target(src: Path, dst: Path, overwrite: bool) -> None:
         overwrite: whether `dst` may exist.
 
     Raises:
-        ValueError: naming path and reason.
+        ValueError: `src` does not exist, or `dst` cannot be written.
     """
     if not src.exists():
         raise ValueError(f'{src}: no such file or folder')
@@ -230,7 +232,7 @@ def _header(tensors: Mapping[str, LazyTensor], dtype: torch.dtype) -> bytes:
             'data_offsets': [begin, end],
         }
     text = json.dumps(entries, separators=(',', ':')).encode()
-    text += b' ' * (-len(text) % 8)  # what follows lies on a multiple of 8
+    text += b' ' * (-len(text) % 8)  # tensors begin at a multiple of 8
     return len(text).to_bytes(8, 'little') + text
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from star.utils.memory import measured
+from star.utils.memory import measure_cost
 
 CPU = torch.device('cpu')
 
@@ -14,7 +14,8 @@ def run_alone(lines: str) -> None:
     """Run in a process of its own: other tests' memory is not in the way."""
     code = (
         'import numpy as np, torch\n'
-        'from star.utils.memory import measured, peak_memory, reset_peak_memory\n'
+        'from star.utils.memory import measure_cost, peak_memory\n'
+        'from star.utils.memory import reset_peak_memory\n'
         "CPU = torch.device('cpu')\n" + lines
     )
     subprocess.run([sys.executable, '-c', code], check=True)
@@ -46,11 +47,11 @@ def test_measures_only_the_body() -> None:
     run_alone(
         'block = np.ones(400 << 20, np.uint8)\n'
         'del block\n'
-        'with measured(CPU) as cost:\n'
+        'with measure_cost(CPU) as cost:\n'
         '    block = np.ones(200 << 20, np.uint8)\n'
         '    del block\n'
         'now = peak_memory(CPU)\n'
-        'with measured(CPU) as idle:\n'
+        'with measure_cost(CPU) as idle:\n'
         '    pass\n'
         'assert cost.peak_memory - idle.peak_memory > 150 << 20\n'
         'assert now - idle.peak_memory < 300 << 20'
@@ -60,6 +61,6 @@ def test_measures_only_the_body() -> None:
 def test_seconds_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([100.0, 102.5])
     monkeypatch.setattr(time, 'perf_counter', lambda: next(now))
-    with measured(CPU) as cost:
+    with measure_cost(CPU) as cost:
         assert cost.seconds == 0
     assert cost.seconds == 2.5

@@ -136,7 +136,7 @@ def test_state_dict_is_found_in_its_wrapping(tmp_path, content):
         ({}, 'no state dict'),
         ({'state_dict': {}}, 'no state dict'),
         ({'state_dict': 3}, 'no state dict'),
-        ({**STATE, 'epoch': 3}, "entry 'epoch' is no tensor but int"),
+        ({**STATE, 'epoch': 3}, "entry 'epoch' is not a tensor but int"),
     ],
 )
 def test_anything_but_a_state_dict_is_refused(tmp_path, content, reason):

@@ -31,7 +31,7 @@ from star.apis.inference.build import fill_random
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import Parser, execute, number, sizes
 from star.models.backbones import CogVideoXDiT
-from star.utils.memory import measured, peak_memory, reset_peak_memory
+from star.utils.memory import measure_cost, peak_memory, reset_peak_memory
 
 SIZES: dict[str, dict[str, int]] = {
     'tiny': dict(
@@ -167,7 +167,7 @@ def compare(
         for name, call in calls.items():
             reset_peak_memory(device)
             before = peak_memory(device)
-            with measured(device) as cost:
+            with measure_cost(device) as cost:
                 call()
             costs[name].append((cost.seconds, cost.peak_memory - before))
     return {

@@ -14,7 +14,7 @@ from star.models.contracts import Restorer
 from star.structures import Metric, VideoSample
 from star.utils.errors import error_line
 from star.utils.files import write_json
-from star.utils.memory import measured
+from star.utils.memory import measure_cost
 
 # what clips, files and packages raise that are not as they should be; any
 # other exception is a defect and ends the test
@@ -152,7 +152,7 @@ def restore_clip(restorer: Restorer, lq: Tensor, sample: VideoSample) -> None:
     if sample.prompt and 'prompt' in restorer.options_used:
         options = replace(options, prompt=sample.prompt)
     weight = next(restorer.parameters(), torch.empty(0))
-    with measured(weight.device) as cost:
+    with measure_cost(weight.device) as cost:
         sample.pred = torch.cat(list(restorer.restore_stream(lq, options)))
     sample.seconds = cost.seconds
     sample.peak_memory = cost.peak_memory or None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from star.registry import MODELS
 from star.utils.state_dicts import load_strict
+from star.utils.tensor_files import open_safetensors
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
@@ -216,18 +217,15 @@ def load_text_weights(encoder: OpenCLIPTextEncoder, path: str | Path) -> None:
 
 def _read_tower(file: Path) -> dict[str, Tensor]:
     """Read only the text tower, under transformers' names."""
-    from safetensors import safe_open
-
     state: dict[str, Tensor] = {}
-    with safe_open(file, framework='pt') as weights:
-        for key in weights.keys():  # noqa: SIM118 (it is no dict)
-            name = key.removeprefix('text_model.').removeprefix('text.')
-            if name.startswith(('embeddings.', 'encoder.', 'final_')):
-                state[name] = weights.get_tensor(key)
-            elif name in _OUTER_NAMES:
-                state[_OUTER_NAMES[name]] = weights.get_tensor(key)
-            elif name.startswith('transformer.resblocks.'):
-                state |= _rename_block(name, weights.get_tensor(key))
+    for key, tensor in open_safetensors(file).items():
+        name = key.removeprefix('text_model.').removeprefix('text.')
+        if name.startswith(('embeddings.', 'encoder.', 'final_')):
+            state[name] = tensor.read()
+        elif name in _OUTER_NAMES:
+            state[_OUTER_NAMES[name]] = tensor.read()
+        elif name.startswith('transformer.resblocks.'):
+            state |= _rename_block(name, tensor.read())
     state.pop('embeddings.position_ids', None)
     return state
 

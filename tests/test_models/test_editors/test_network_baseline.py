@@ -246,7 +246,7 @@ class Code:
             r'1 unknown \(more',
         ),
         ({'params': {}}, 'net.pth: holds no state dict'),
-        ({'params': {'step': 3}}, "net.pth: .*'step' is no tensor but int"),
+        ({'params': {'step': 3}}, "net.pth: .*'step' is not a tensor but int"),
         ([1, 2], 'net.pth: holds a list, not a state dict'),
         (b'', 'net.pth'),
         (b'noise' * 100, 'net.pth'),

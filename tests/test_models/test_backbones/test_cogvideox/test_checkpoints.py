@@ -258,7 +258,7 @@ def test_folder_of_something_else_is_refused(tmp_path):
         open_weights(tmp_path)
     index = tmp_path / 'diffusion_pytorch_model.safetensors.index.json'
     index.write_text('[]')
-    with pytest.raises(ValueError, match='no index'):
+    with pytest.raises(ValueError, match='not an index'):
         open_weights(tmp_path)
 
 
@@ -266,7 +266,7 @@ def test_folder_of_something_else_is_refused(tmp_path):
     'content, message',
     [
         ({'module': {}}, 'no state dict'),
-        ({'module': {'a': 3}}, "entry 'a' is no tensor"),
+        ({'module': {'a': 3}}, "entry 'a' is not a tensor"),
         ({'module': 3}, 'no state dict'),
     ],
 )
