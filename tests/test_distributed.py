@@ -21,19 +21,16 @@ CHANGES = {
     'model.controlnet.dim': 32,
     'model.backbone.head_dim': 16,
     'model.controlnet.head_dim': 16,
-    'model.losses.perceptual': None,
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'train_dataloader.dataset.num_frames': 2,
-    'train_dataloader.dataset.pipeline.1.height': 48,
-    'train_dataloader.dataset.pipeline.1.width': 64,
+    'train_dataloader.dataset.pipeline.1.height': 24,
+    'train_dataloader.dataset.pipeline.1.width': 32,
     'train_cfg.max_iters': 3,
     'default_hooks.checkpoint.interval': 1,
     'default_hooks.checkpoint.max_keep': 3,
-    'param_scheduler': '[]',
     'visualizer.vis_backends': '[]',
     # rounding must not decide a step's direction
-    'optim_wrapper.type': 'OptimWrapper',
     'optim_wrapper.optimizer.lr': 1,
     'optim_wrapper.optimizer.eps': 1,
 }
@@ -41,11 +38,10 @@ CHANGES = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    (tmp_path / 'clips').mkdir()
+    clips = write_folder(tmp_path / 'clips', 'abc', frames=3)
+    (clips / 'text').mkdir()
     for name in 'abc':
-        clip = rng.integers(0, 256, (6, 72, 72, 3), dtype=np.uint8)
-        np.save(tmp_path / 'clips' / f'{name}.npy', clip)
+        (clips / 'text' / f'{name}.txt').write_text('')
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""Small caches of made-up latents."""
+"""Small caches of invented latents."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from star.datasets.latent_shards import (
 from star.structures import VideoSample
 
 CONFIGS = {
-    'dataset': {'type': 'ClipArrays', 'pipeline': [{'scale': 4}]},
+    'dataset': {'type': 'CaptionedFolder', 'pipeline': [{'scale': 4}]},
     'data_preprocessor': {'scale': 4},
     'autoencoder': {'type': 'TemporalVAE', 'latent_channels': 2},
     'text_encoder': {'type': 'ConstantTextEncoder', 'dim': 3},
@@ -29,19 +29,19 @@ INDEX = CacheIndex(
 )
 
 
-def make_sample(draw, value=None):
-    """Latents of 2 x 2 x 1 x 1 that tell the draw; two prompts in all."""
+def make_sample(number, value=None):
+    """Latents of 2 x 2 x 1 x 1 that hold the number; two prompts in all."""
     z = torch.arange(4.0).view(2, 2, 1, 1) / 8
     return VideoSample(
-        gt=torch.full((2, 3, 4, 4), draw, dtype=torch.uint8),
-        prompt='even' if draw % 2 == 0 else 'odd',
-        name=f'clip{draw}',
+        gt=torch.full((2, 3, 4, 4), number, dtype=torch.uint8),
+        prompt='even' if number % 2 == 0 else 'odd',
+        name=f'clip{number}',
         dataset='made up',
         fps=25.0,
-        record={'blur': [draw, 0.5]},
-        seed=1000 + draw,
-        z0=z + draw if value is None else torch.full_like(z, value),
-        z_lq=-z - draw,
+        record={'blur': [number, 0.5]},
+        seed=1000 + number,
+        z0=z + number if value is None else torch.full_like(z, value),
+        z_lq=-z - number,
     )
 
 
@@ -51,7 +51,7 @@ def embed(prompt):
 
 def write_shards(root, index, shards):
     for number in shards:
-        samples = [make_sample(draw) for draw in index.items(number)]
+        samples = [make_sample(item) for item in index.items(number)]
         write_shard(shard_path(root, number), index, samples, embed)
 
 

@@ -19,17 +19,17 @@ def build(root, **options):
     )
 
 
-def names(dataset, draws):
-    return [dataset[draw]['data_samples'].name for draw in draws]
+def names(dataset, numbers):
+    return [dataset[number]['data_samples'].name for number in numbers]
 
 
-def test_first_pass_repeats_the_draws(tmp_path):
+def test_first_pass_repeats_the_items(tmp_path):
     write_cache(tmp_path)
     dataset = build(tmp_path)
     assert len(dataset) == 7
-    for draw in range(7):
-        item = dataset[draw]
-        sample, wanted = item['data_samples'], make_sample(draw)
+    for number in range(7):
+        item = dataset[number]
+        sample, wanted = item['data_samples'], make_sample(number)
         assert item['inputs'] is None and sample.gt is None
         assert sample.seed == wanted.seed
         assert sample.name == wanted.name
@@ -37,18 +37,18 @@ def test_first_pass_repeats_the_draws(tmp_path):
         assert torch.equal(sample.z_lq, wanted.z_lq)
 
 
-def test_later_passes_are_shuffled_and_draw_anew(tmp_path):
+def test_later_passes_have_another_order_and_other_seeds(tmp_path):
     write_cache(tmp_path)
     dataset = build(tmp_path)
     passes = [names(dataset, range(7 * i, 7 * i + 7)) for i in range(4)]
     assert all(sorted(p) == passes[0] for p in passes)
     assert len({tuple(p) for p in passes}) == 4
-    seeds = {dataset[draw]['data_samples'].seed for draw in range(70)}
+    seeds = {dataset[number]['data_samples'].seed for number in range(70)}
     assert len(seeds) == 70
-    # by the draw's number alone
+    # by the number alone
     again = build(tmp_path)
-    for draw in (50, 3, 20):
-        old, new = (d[draw]['data_samples'] for d in (dataset, again))
+    for number in (50, 3, 20):
+        old, new = (d[number]['data_samples'] for d in (dataset, again))
         assert (old.name, old.seed) == (new.name, new.seed)
     other = build(tmp_path, seed=1)
     assert names(other, range(7)) == passes[0]
@@ -74,7 +74,7 @@ def test_through_workers(tmp_path, start):
         collate_fn=pass_on,
     )
     found = [item['data_samples'].name for item in loader]
-    assert found == [f'clip{draw}' for draw in range(7)]
+    assert found == [f'clip{number}' for number in range(7)]
 
 
 def pass_on(item):
@@ -95,7 +95,7 @@ def test_expected_configs(tmp_path):
     build(tmp_path, expect=CONFIGS)
     vae = {**CONFIGS['autoencoder'], 'pretrained': 'x', 'decode_chunk': 9}
     build(tmp_path, expect={'autoencoder': vae})
-    other = {'type': 'ClipArrays', 'pipeline': [{'scale': 2}]}
+    other = {'type': 'CaptionedFolder', 'pipeline': [{'scale': 2}]}
     text = (
         r'was made by another config: dataset.pipeline.0.scale is 4 '
         'there and 2 here; make the cache anew with tools/'

@@ -15,7 +15,7 @@ CONFIG = Config(
         'train_dataloader': {
             'batch_size': 1,
             'dataset': {
-                'type': 'ClipArrays',
+                'type': 'CaptionedFolder',
                 'pipeline': [{'type': 'RandomCropClip', 'height': 8}],
             },
         },
