@@ -1,1 +1,1 @@
-"""Build a training run."""
+"""Training: configs, dry runs, latent caches, Runners."""

@@ -1,4 +1,4 @@
-"""Encode training items once: the parts of a model that a cache needs."""
+"""Encoding of training items, with the parts of a model that it needs."""
 
 import copy
 from pathlib import Path
@@ -15,50 +15,48 @@ from star.apis.inference.build import (
 )
 from star.apis.inference.devices import find_device
 from star.apis.inference.weights import find_weights
+from star.models.contracts import Autoencoder, TextEncoder
+from star.models.data_preprocessor import VideoDataPreprocessor
 from star.models.editors.star.draws import Draws
 from star.registry import MODELS
 from star.structures import VideoSample
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 
-# the parts, and the names of their files in a config's `weights`
+# parts, and the names of their files in a config's `weights`
 _FILES = {'autoencoder': 'vae', 'text_encoder': 'text'}
 
 
 class LatentEncoder:
-    """Gives training items their latents, and prompts their embeddings.
-
-    Everything is computed in float32, without autocast.
+    """Encodes training items to latents, and prompts to embeddings.
 
     Args:
         preprocessor: the model's data preprocessor.
-        autoencoder: `encode` is used.
-        text_encoder: maps a list of prompts to embeddings.
-        device: where to compute.
+        autoencoder: float32, on the preprocessor's device.
+        text_encoder: float32.
     """
 
     def __init__(
         self,
-        preprocessor: nn.Module,
-        autoencoder: nn.Module,
-        text_encoder: nn.Module,
-        device: torch.device,
+        preprocessor: VideoDataPreprocessor,
+        autoencoder: Autoencoder,
+        text_encoder: TextEncoder,
     ) -> None:
-        self.preprocessor: Any = preprocessor.to(device)
-        self.autoencoder: Any = autoencoder.float().to(device).eval()
-        self.text_encoder: Any = text_encoder.float().to(device).eval()
+        self.preprocessor = preprocessor
+        self.autoencoder = autoencoder
+        self.text_encoder = text_encoder
 
     @torch.no_grad()
     def encode(self, item: dict) -> VideoSample:
-        """Give an item's sample `z0` and `z_lq`, (C, T, h, w) on the CPU.
+        """Return an item's sample with `z0` and `z_lq`, (C, T, h, w), CPU.
 
         Args:
-            item: `inputs`, (T, C, h, w) uint8, and `data_samples`, with the
-                ground truth, as a training data set gives them.
+            item: of a training data set: `inputs`, (T, C, h, w) uint8, and
+                `data_samples`, with the ground truth.
 
         Raises:
-            ValueError: there is no ground truth, or its size is not that of
-                the enlarged input.
+            ValueError: the ground truth is missing, or its size is not that
+                of the enlarged input.
         """
         sample = item['data_samples']
         if sample.gt is None:
@@ -71,7 +69,7 @@ class LatentEncoder:
                 f'{sample.name!r} is {tuple(gt.shape[2:])}, its enlarged '
                 f'input {tuple(lq.shape[2:])} (frames, height, width)'
             )
-        # as training draws it, for a first pass that equals it
+        # the draws of training, so that its first epoch is the same
         posterior = [Draws(sample.seed, gt.device).posterior]
         sample.z0 = self.autoencoder.encode(gt, posterior)[0].cpu()
         sample.z_lq = self.autoencoder.encode(lq, posterior)[0].cpu()
@@ -88,23 +86,24 @@ def load_encoder(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
 ) -> LatentEncoder:
-    """Build what a cache needs of a model: no backbone, no ControlNet.
+    """Build the encoders of a model, without backbone and ControlNet.
 
     Args:
         settings: a training config.
-        weights: None for those that the config names: `load_from`, the
-            part's `pretrained`, or `start_weights` and `weights`, the first
-            that has the part; a file with the whole model; a folder as for
-            `find_weights`; 'random' for random numbers, to measure or try.
-        device: None for a GPU where there is one.
+        weights: None for those that the config names, from the first of
+            `load_from`, the part's `pretrained`, and `start_weights` with
+            `weights` that has the part; a file with the whole model; a
+            folder as for `find_weights`; 'random' for random numbers, to
+            measure or to try.
+        device: None for a GPU if there is one.
 
     Raises:
-        ValueError: something is missing or does not fit.
+        ValueError: weights are missing or do not fit.
     """
-    place = find_device(device)
+    target = find_device(device)
     settings = copy.deepcopy(settings)
     if weights == 'random':
-        parts = {name: build_part(settings, name) for name in _FILES}
+        parts: Any = {name: build_part(settings, name) for name in _FILES}
         for part in parts.values():
             fill_random(part)
     else:
@@ -114,8 +113,10 @@ def load_encoder(
             name: _build(settings, name, state, source is not None)
             for name in _FILES
         }
-    preprocessor = MODELS.build(preprocessor_config(settings))
-    return LatentEncoder(preprocessor, **parts, device=place)
+    for part in parts.values():
+        part.float().to(target).eval()
+    preprocessor = MODELS.build(preprocessor_config(settings)).to(target)
+    return LatentEncoder(preprocessor, **parts)
 
 
 def preprocessor_config(settings: Config) -> dict:
@@ -128,7 +129,7 @@ def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
     """Find weights; enter the files of single parts into the config.
 
     Returns:
-        The whole model's tensors, where one file holds them.
+        The whole model's tensors, if one file holds them.
     """
     model, known = settings.model, dict(settings.get('weights', {}))
     known |= settings.get('start_weights') or {}
@@ -147,13 +148,13 @@ def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
 def _build(
     settings: Config, name: str, state: dict[str, Tensor], first: bool
 ) -> nn.Module:
-    """Build a part with weights of its own or those of the whole model.
+    """Build a part with its own weights or those of the whole model.
 
     Args:
         settings: a training config.
         name: of the part.
-        state: of the whole model; may lack the part.
-        first: whether `state` goes before `pretrained`.
+        state: of the whole model; possibly without the part.
+        first: prefer `state` to the part's `pretrained`.
     """
     part = build_part(settings, name)
     own = {
@@ -166,7 +167,7 @@ def _build(
         load_strict(part, own, f'the file of the {name}')
     elif part.state_dict() and not pretrained:
         raise ValueError(
-            f'no weights for the {name}: give --weights, or set '
+            f'no weights for the {name}: use --weights, or set '
             f'`model.{name}.pretrained`'
         )
     return part

@@ -1,4 +1,4 @@
-"""What a config would train, on what data, in how much memory."""
+"""A dry run of training: parameters, data, weights and memory."""
 
 import os
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes per GPU.
+class TrainingMemory:
+    """Estimated bytes per GPU.
 
     Args:
-        weights: all parameters, float32.
-        gradients: of the trained ones, float32.
-        optimizer: what the optimiser and averaging keep per trained one.
-        activations: peak of one step besides the gradients; None if unknown.
-        shards: GPUs that the first three are shared out over.
-        gathered: of sharded weights, what one GPU gathers at once.
+        weights: of all parameters, float32.
+        gradients: of the trained parameters, float32.
+        optimizer: state of the optimiser, and averaged weights.
+        activations: peak of one step without gradients; None if unknown.
+        shards: number of GPUs that share the first three.
+        gathered: weights that one GPU gathers at once if they are sharded.
     """
 
     weights: int
@@ -49,14 +49,14 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """The estimate."""
+        """Sum of all, on one GPU."""
         kept = self.weights + self.gradients + self.optimizer
         return kept // self.shards + self.gathered + (self.activations or 0)
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What `tools/train.py --dry-run` prints."""
+    """The facts that `star train --dry-run` prints."""
 
     config: str
     parts: list[Part]
@@ -67,11 +67,11 @@ class TrainingPlan:
     gpus: int
     iterations: int
     work_dir: str
-    memory: Memory
+    memory: TrainingMemory
 
 
 def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
-    """Build everything that needs no memory, and count.
+    """Plan a training run without running it.
 
     Nothing is downloaded or written; weights and data may be missing.
 
@@ -80,7 +80,7 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
         weights: as for `start_model`.
 
     Raises:
-        ValueError: the config trains nothing, or a setting is wrong.
+        ValueError: the config has no training, or a setting is wrong.
     """
     check_training(config)
     if config.get('train_dataloader') is None:
@@ -105,7 +105,7 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
 
 
 def describe_plan(plan: TrainingPlan) -> str:
-    """Write a plan as lines for people."""
+    """Format a plan as lines for people."""
     clip, memory = plan.clip, plan.memory
     size = 'clips'
     if clip is not None:
@@ -125,7 +125,7 @@ def describe_plan(plan: TrainingPlan) -> str:
 
 
 def count_parts(model: nn.Module) -> list[Part]:
-    """Count the parameters of each child of a model that has any."""
+    """Count the parameters of a model's children; skip those without."""
     parts = [
         Part(
             name,
@@ -138,10 +138,10 @@ def count_parts(model: nn.Module) -> list[Part]:
 
 
 def find_gpus(config: Config) -> int:
-    """Tell on how many GPUs a config is meant to run.
+    """Return the number of GPUs that a config is meant for.
 
-    torchrun says how many there are; else what `auto_scale_lr` states as the
-    batch of all, over that of one.
+    It is that of torchrun; without torchrun, the batch size of all GPUs in
+    `auto_scale_lr` divided by that of one.
     """
     if 'WORLD_SIZE' in os.environ:
         return int(os.environ['WORLD_SIZE'])
@@ -151,7 +151,7 @@ def find_gpus(config: Config) -> int:
 
 
 def find_clip(config: Config) -> ClipSize | None:
-    """Find the size of a training clip in a data set's config, if there."""
+    """Return the size of a training clip, or None if the config lacks it."""
     dataset = config.train_dataloader.dataset
     crops = [t for t in dataset.get('pipeline', []) if 'height' in t]
     if not crops or 'num_frames' not in dataset:
@@ -171,7 +171,7 @@ def _parameter_table(parts: list[Part]) -> list[str]:
     return [head, *rows]
 
 
-def _memory_table(memory: Memory) -> list[str]:
+def _memory_table(memory: TrainingMemory) -> list[str]:
     sharded = f', 1/{memory.shards} of it' if memory.shards > 1 else ''
     rows = {
         f'weights, float32{sharded}': memory.weights // memory.shards,
@@ -214,21 +214,21 @@ def _describe_file(part: str, file: WeightFile) -> str:
 
 def _describe_data(config: Config) -> str:
     dataset = config.train_dataloader.dataset
-    place = dataset.get('data_root', dataset.get('annotation', ''))
+    source = dataset.get('data_root', dataset.get('annotation', ''))
     try:
         length = len(DATASETS.build(dataset))
-    except Exception as error:  # whatever a data set may miss
+    except Exception as error:  # a data set may raise anything
         reason = config_error(error)
         if reason is None:
             raise
-        return f'{dataset.type}, {place}: MISSING: {reason}'
-    return f'{dataset.type}, {place}: {length:,} videos'
+        return f'{dataset.type}, {source}: MISSING: {reason}'
+    return f'{dataset.type}, {source}: {length:,} videos'
 
 
 def _estimate(
     config: Config, parts: list[Part], clip: ClipSize | None, gpus: int
-) -> Memory:
-    """Estimate a GPU's memory; see `Memory` for what counts."""
+) -> TrainingMemory:
+    """Estimate the memory of one GPU."""
     trained = sum(part.trained for part in parts)
     total = sum(part.total for part in parts)
     states = _STATES.get(config.optim_wrapper.optimizer.type, 2)
@@ -247,7 +247,7 @@ def _estimate(
         )
         activations = peak - _FLOAT * trained
     sharded = config.get('strategy') is not None
-    return Memory(
+    return TrainingMemory(
         weights=_FLOAT * total,
         gradients=_FLOAT * trained,
         optimizer=_FLOAT * trained * states,
@@ -258,7 +258,7 @@ def _estimate(
 
 
 def _at_work(parts: list[Part]) -> int:
-    """Count what is not sharded, and the largest piece that is."""
+    """Count the parts that are not sharded, and the largest that is."""
     pieces = [p.total for p in parts if p.name in ('backbone', 'controlnet')]
     rest = sum(part.total for part in parts) - sum(pieces)
     return rest + max(pieces, default=0)

@@ -1,4 +1,4 @@
-"""How much memory a training step takes, found without running it."""
+"""Memory of a training step, computed without running it."""
 
 import weakref
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from star.apis.inference.build import build_model, without_text
+from star.models.editors.star.star_model import STARModel
 from star.structures import VideoSample
 
 
@@ -26,13 +27,13 @@ class ClipSize:
 
 
 class MemoryCounter(TorchDispatchMode):
-    """Counts the bytes of all tensors made inside, while they live.
+    """Counts the bytes of all tensors that the body makes, while they live.
 
-    For tensors without content: whoever reads a number gets 0.
+    Tensors have no content: reading a number gives 0.
 
     Attributes:
         now: bytes that live now.
-        peak: the most there were.
+        peak: largest `now` so far.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class MemoryCounter(TorchDispatchMode):
         kwargs: dict | None = None,
     ) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
-            return 0  # nothing is in the tensor: windows lie at the start
+            return 0  # so random windows lie at the start
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
@@ -71,18 +72,18 @@ class MemoryCounter(TorchDispatchMode):
 def step_memory(
     config: Config, clip: ClipSize, batch_size: int = 1, amp: bool = True
 ) -> int:
-    """Find the peak of what one training step holds besides the weights.
+    """Compute the peak memory of one training step without the weights.
 
-    The step runs on tensors without content, as on a CPU, from latents:
-    networks, losses, the decoder where losses are on pixels, and the backward
-    pass. Gradients count, as do the copies of trained weights that autocast
-    keeps. Normalisation gives float32, as autocast has it on CUDA. What the
-    kernels need inside and what the allocator wastes does not count.
+    The step runs from latents on tensors without content, as on a CPU:
+    networks, losses, the decoder if a loss is on pixels, and the backward
+    pass. The peak includes gradients and the copies of trained weights that
+    autocast keeps. Normalisation gives float32, as under autocast on CUDA.
+    Buffers inside of kernels and fragmentation are not included.
 
     Args:
-        config: whose `model` is a STARModel.
+        config: its `model` is a STARModel.
         clip: size of a clip.
-        batch_size: clips.
+        batch_size: number of clips.
         amp: run the networks under bfloat16 autocast.
 
     Returns:
@@ -103,8 +104,8 @@ def step_memory(
     return counter.peak
 
 
-def _sample(model: Any, clip: ClipSize) -> VideoSample:
-    """Make a training clip whose latents are there already."""
+def _sample(model: STARModel, clip: ClipSize) -> VideoSample:
+    """Make a training clip with cached latents."""
     factor = model.autoencoder.downsample
     ratio = model.autoencoder.temporal_downsample
     z = torch.zeros(
@@ -124,7 +125,7 @@ def _sample(model: Any, clip: ClipSize) -> VideoSample:
 
 
 def _empty(model: nn.Module) -> None:
-    """Replace all tensors by new ones of the same kind."""
+    """Replace all tensors by new ones of the same shape and type."""
     for module in model.modules():
         for name, old in module.named_parameters(recurse=False):
             empty = torch.empty(old.shape, dtype=old.dtype)
@@ -135,7 +136,7 @@ def _empty(model: nn.Module) -> None:
 
 
 def _normalise_in_float32(model: nn.Module) -> None:
-    """Let norms give what they give under autocast on CUDA."""
+    """Let norms return float32, as under autocast on CUDA."""
     for module in model.modules():
         if isinstance(module, (nn.GroupNorm, nn.LayerNorm)):
             module.register_forward_pre_hook(_to_float32)

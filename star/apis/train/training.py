@@ -1,4 +1,4 @@
-"""Start a training run: config, options, processes, weights, Runner."""
+"""Start of a training run: config, processes, weights, Runner."""
 
 import argparse
 import copy
@@ -23,7 +23,7 @@ from star.registry import DATASETS, MODELS
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 RUNNERS = {'Runner': Runner, 'FlexibleRunner': FlexibleRunner}
-# what a config may say besides a Runner's own arguments
+# settings of a config that are no arguments of a Runner
 _OTHER_KEYS = {
     'custom_imports',
     'find_unused_parameters',
@@ -50,13 +50,13 @@ _WRONG_SETTING = re.compile(
 
 
 def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read what --cfg-options gives.
+    """Parse the pairs of --cfg-options.
 
     Args:
         pairs: `KEY=VALUE`, with numbers, words, lists and tuples as values.
 
     Raises:
-        ValueError: one of them is no such pair.
+        ValueError: a pair cannot be parsed.
     """
     found = argparse.Namespace()
     action = DictAction([], 'changes')
@@ -72,14 +72,14 @@ def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a command line adds to a config.
+    """Options of the command line that change a config.
 
     Args:
-        work_dir: folder of checkpoints and logs; None for
-            `work_dirs/NAME_OF_CONFIG`.
+        work_dir: folder of checkpoints and logs; None for that of the config,
+            or `work_dirs/NAME_OF_CONFIG`.
         amp: run the networks in bfloat16.
-        seed: of initial weights and of the training data; None for those
-            that the config states.
+        seed: of initial weights and of the training data; None for those of
+            the config.
         launcher: how the processes were started, one of `LAUNCHERS`.
         changes: values by dotted key that replace the config's.
 
@@ -102,14 +102,14 @@ class RunOptions:
 
 
 def run_config(path: str | Path, options: RunOptions) -> Config:
-    """Read a config and apply what the command line says.
+    """Read a config and apply options of the command line.
 
     Args:
-        path: a config file, or the name of one in `configs/star`.
+        path: a config file, or the name of a config.
         options: of the command line.
 
     Raises:
-        ValueError: no such config, or an option that does not fit it.
+        ValueError: unknown config, or an option that does not fit it.
     """
     config = load_config(path)
     apply_changes(config, options.changes or {})
@@ -126,15 +126,14 @@ def run_config(path: str | Path, options: RunOptions) -> Config:
 
 
 def apply_changes(config: Config, changes: Mapping[str, Any]) -> None:
-    """Replace values of a config, in place.
+    """Replace values of a config in place.
 
     Args:
-        config: what to change.
+        config: to change.
         changes: values by dotted key, such as `train_cfg.max_iters`.
 
     Raises:
-        ValueError: the first part of a key is no setting that anything
-            reads, or a key leads nowhere.
+        ValueError: a key begins with an unknown setting, or leads nowhere.
     """
     known = set(config) | _OTHER_KEYS | set(_runner_arguments(Runner))
     for key in changes:
@@ -154,16 +153,16 @@ def apply_changes(config: Config, changes: Mapping[str, Any]) -> None:
 def start_processes(config: Config) -> None:
     """Connect the processes of a run on CPUs; on GPUs the Runner does it.
 
-    mmengine picks a GPU before it connects, so on a machine without one the
-    group must be there when the Runner asks. Settings that only fit a GPU
-    are changed in place.
+    mmengine chooses a GPU before it connects, so without a GPU the processes
+    must be connected earlier. Settings that only fit a GPU are changed in
+    place.
 
     Args:
         config: with `launcher`.
 
     Raises:
-        ValueError: this is no process of the launcher, or there are fewer
-            GPUs than processes.
+        ValueError: the launcher has not started this process, or there are
+            fewer GPUs than processes.
     """
     launcher = config.launcher
     if launcher == 'none':
@@ -188,7 +187,7 @@ def start_processes(config: Config) -> None:
 def end_processes() -> None:
     """Leave the group of processes together, if there is one.
 
-    A process that leaves first can make another one abort.
+    A process that leaves early can make the others abort.
     """
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
@@ -196,31 +195,26 @@ def end_processes() -> None:
 
 
 def build_runner(
-    config: Config,
-    weights: str | None = None,
-    model: nn.Module | None = None,
-) -> Any:
-    """Build the model with its first weights, and the Runner around it.
+    config: Config, weights: str | None = None
+) -> Runner | FlexibleRunner:
+    """Build the model with its initial weights, and a Runner for it.
 
     Args:
         config: from `run_config`.
-        weights: where to start from instead of what the config's
-            `start_weights` names; as for `start_model`.
-        model: one that is there already; None builds it.
+        weights: as for `start_model`.
 
     Returns:
-        The Runner or FlexibleRunner, ready for `train()` or `test()`.
+        The Runner, ready for `train()`.
 
     Raises:
-        ValueError: a setting is wrong, or weights are missing or unfit.
+        ValueError: a setting is wrong, or weights are missing or do not fit.
     """
     check_training(config)
     kind = RUNNERS[config.get('runner_type', 'Runner')]
-    # all ranks must begin alike; the Runner then seeds each anew
+    # all ranks need the same initial weights; the Runner seeds each anew
     set_random_seed(config.get('randomness', {}).get('seed') or 0)
     try:
-        if model is None:
-            model = start_model(config, weights)
+        model = start_model(config, weights)
         names = _runner_arguments(kind)
         settings = copy.deepcopy(
             {k: v for k, v in config.items() if k in names and k != 'model'}
@@ -233,21 +227,22 @@ def build_runner(
             raise
         raise ValueError(reason) from error
     if config.get('strategy') is not None:
-        runner.model.to(get_device())  # sharding leaves out what is frozen
+        runner.model.to(get_device())  # sharding does not move frozen parts
     return runner
 
 
 def start_model(config: Config, weights: str | None = None) -> nn.Module:
-    """Build a model and give it the weights that its training starts from.
+    """Build a model with the weights that its training starts from.
 
     Args:
-        config: with `model`; `start_weights` names, as `weights` does, the
-            files that differ from those of `weights`. Without it and
-            without the argument everything starts as it is initialised.
+        config: with `model`; its `start_weights` names the files that differ
+            from those of `weights`. Without `start_weights` and without the
+            argument, training starts from random numbers.
         weights: a file, a folder or a word, as for `find_weights`.
 
     Raises:
-        ValueError: files are missing or unfit, or the model cannot be built.
+        ValueError: files are missing or do not fit, or the model cannot be
+            built.
     """
     wanted = start_files(config, weights)
     if not wanted:
@@ -256,20 +251,20 @@ def start_model(config: Config, weights: str | None = None) -> nn.Module:
 
 
 def start_files(config: Config, weights: str | None = None) -> dict:
-    """Tell which files a training starts from, as `find_weights` takes them.
+    """Return the files that a training starts from, for `find_weights`.
 
     Args:
         config: see `start_model`.
         weights: see `start_model`.
 
     Returns:
-        Entries by part; empty if it starts from nothing.
+        Entries by part; empty if training starts from random numbers.
     """
     own = dict(config.get('weights', {}))
     start = config.get('start_weights')
     if weights is not None and weights in own.get('variants', {}):
         return own
-    own.pop('variants', None)  # no folder may stand in with another start
+    own.pop('variants', None)  # their files are no start of a training
     own.pop('random', None)
     if start is not None:
         return {**own, **start}
@@ -277,10 +272,10 @@ def start_files(config: Config, weights: str | None = None) -> dict:
 
 
 def check_training(config: Config) -> None:
-    """Refuse a config that trains nothing, before anything is built.
+    """Refuse a config with an incomplete training, before building it.
 
     Raises:
-        ValueError: naming what is absent or unknown.
+        ValueError: a setting is missing, or `runner_type` is unknown.
     """
     parts = ('train_dataloader', 'train_cfg', 'optim_wrapper')
     given = [part for part in parts if config.get(part) is not None]
@@ -295,13 +290,13 @@ def check_training(config: Config) -> None:
 
 
 def config_error(error: Exception) -> str | None:
-    """Turn an error of building from a config into one line.
+    """Return an error in a config as one line.
 
     Args:
-        error: any.
+        error: any exception.
 
     Returns:
-        The line; None if the error is a defect, not a wrong setting.
+        The line; None if the error is a defect and not a wrong setting.
     """
     lines = str(error.args[0] if error.args else error).strip().splitlines()
     text = lines[0] if lines else type(error).__name__
@@ -316,7 +311,7 @@ def _runner_arguments(kind: type) -> list[str]:
 
 
 def _drop_hooks(settings: dict) -> None:
-    """Leave out hooks that are None; mmengine drops only its own."""
+    """Remove hooks that are None; mmengine does so only for its own."""
     hooks = settings.get('default_hooks') or {}
     for name in [n for n, hook in hooks.items() if hook is None]:
         if name not in _STOCK_HOOKS:
@@ -324,7 +319,7 @@ def _drop_hooks(settings: dict) -> None:
 
 
 def _set_seed(config: Config, seed: int) -> None:
-    """Seed initial weights, and the data where its data set has a seed."""
+    """Set the seed of initial weights, and of a data set that has one."""
     config.setdefault('randomness', ConfigDict())
     config.randomness.seed = seed
     dataset = config.get('train_dataloader', {}).get('dataset', {})

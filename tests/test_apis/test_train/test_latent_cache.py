@@ -20,8 +20,6 @@ from tests.test_models.fakes import (
     small_model,
 )
 
-CPU = torch.device('cpu')
-
 
 def make_item(number=0, seed=None, scale=2):
     gt = random_clip(3, 4 * scale, 6 * scale, seed=number)
@@ -36,7 +34,6 @@ def folding_encoder(scale=2):
         VideoDataPreprocessor(scale=scale),
         FoldingAutoencoder(),
         CountingTextEncoder(),
-        CPU,
     )
 
 
@@ -65,10 +62,10 @@ def test_training_sees_no_difference(losses):
         model.objective = objective(losses)
     model.data_preprocessor = VideoDataPreprocessor(scale=2)
     model.autoencoder.decode = lambda z: torch.cat(
-        list(model.autoencoder.decode_chunks(z)), dim=2
+        list(model.autoencoder.decode_pieces(z)), dim=2
     )
     encoder = LatentEncoder(
-        model.data_preprocessor, model.autoencoder, model.text_encoder, CPU
+        model.data_preprocessor, model.autoencoder, model.text_encoder
     )
     items = [make_item(number, seed=number) for number in (3, 4)]
     batch = {key: [item[key] for item in items] for key in items[0]}

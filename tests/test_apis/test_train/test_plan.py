@@ -8,8 +8,8 @@ from star.apis.inference.build import load_config
 from star.apis.train import plan as training_plan
 from star.apis.train.plan import (
     ClipSize,
-    Memory,
     Part,
+    TrainingMemory,
     count_parts,
     describe_plan,
     find_clip,
@@ -28,9 +28,11 @@ def test_counts_parts():
 
 
 def test_sums_memory():
-    plain = Memory(weights=800, gradients=80, optimizer=160, activations=7)
+    plain = TrainingMemory(
+        weights=800, gradients=80, optimizer=160, activations=7
+    )
     assert plain.total == 1047
-    sharded = Memory(800, 80, 160, 7, shards=8, gathered=300)
+    sharded = TrainingMemory(800, 80, 160, 7, shards=8, gathered=300)
     assert sharded.total == 130 + 300 + 7
 
 
