@@ -38,6 +38,7 @@ ALLOWED = {
         'engine',
         'evaluation',
         'models',
+        'perceptual',
         'report',
         'sweep',
         'user_study',
