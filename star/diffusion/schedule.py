@@ -17,7 +17,7 @@ class LevelTable(Protocol):
 
 
 class SamplerSchedule(LevelTable, Protocol):
-    """What a sampler needs of a noise schedule."""
+    """The lookups that a sampler makes in a noise schedule."""
 
     def for_timesteps(
         self, timesteps: Sequence[float]

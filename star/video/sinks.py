@@ -29,7 +29,8 @@ class Sink(Protocol):
     notes: list[str]
 
     def begin(self) -> None:
-        """Create the temporary result."""
+        """Create the temporary result, unless `write` does."""
+        return
 
     def write(
         self, image: np.ndarray, time: Fraction, duration: Fraction
@@ -37,13 +38,14 @@ class Sink(Protocol):
         """Append a frame."""
 
     def finish(self) -> None:
-        """Complete the temporary result."""
+        """Complete the temporary result, unless `write` does."""
+        return
 
     def discard(self) -> None:
         """Remove the temporary result."""
 
 
-class VideoSink:
+class VideoSink(Sink):
     """Encodes frames and copies the source's audio and subtitles.
 
     Args:
@@ -140,7 +142,7 @@ class VideoSink:
         self._path.unlink(missing_ok=True)
 
 
-class FolderSink:
+class FolderSink(Sink):
     """Writes numbered PNGs into a temporary folder.
 
     Args:
@@ -163,15 +165,12 @@ class FolderSink:
         _write_image(self._path / f'{self._count:08d}.png', image)
         self._count += 1
 
-    def finish(self) -> None:
-        """Do nothing: all files are complete."""
-
     def discard(self) -> None:
         """Remove the temporary folder."""
         shutil.rmtree(self._path, ignore_errors=True)
 
 
-class ImageSink:
+class ImageSink(Sink):
     """Writes a single frame as an image.
 
     Args:
@@ -187,9 +186,6 @@ class ImageSink:
                 f'{path.suffix}: no image format that can be written'
             )
 
-    def begin(self) -> None:
-        """Do nothing: `write` creates the file."""
-
     def write(
         self, image: np.ndarray, time: Fraction, duration: Fraction
     ) -> None:
@@ -201,9 +197,6 @@ class ImageSink:
             )
         _write_image(self._path, image)
         self._written = True
-
-    def finish(self) -> None:
-        """Do nothing: the file is complete."""
 
     def discard(self) -> None:
         """Remove the temporary file."""

@@ -1,4 +1,4 @@
-"""Tables and videos laid out as OpenVid-1M's, for tests."""
+"""Tables and videos in the layout of OpenVid-1M."""
 
 import csv
 
@@ -9,7 +9,7 @@ from tests.test_video.clips import write_clip
 
 
 def make_row(video, **cells):
-    """A row of the table; a cell is named with _ for each space."""
+    """A row of the table; a column's name has _ for each space."""
     row = {
         'video': video,
         'caption': f'What {video} shows, in words.',
@@ -34,7 +34,7 @@ def write_table(path, rows, columns=None):
 
 
 def write_video(path, count=20, level=40, width=64, height=48):
-    """Frames that tell video and number: level + 4 * number."""
+    """Frames whose brightness is level + 4 * number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     levels = (level + 4 * np.arange(count)).astype('u1')[:, None, None, None]
     frames = np.broadcast_to(levels, (count, height, width, 3))

@@ -27,7 +27,7 @@ def read_all(path):
 
 
 def numbered(count=24, height=48, width=64):
-    """Frames that tell their number by their brightness."""
+    """Frames whose brightness is their number."""
     levels = 20 + 8 * np.arange(count)
     shape = (count, height, width, 3)
     return np.broadcast_to(levels[:, None, None, None], shape).astype('u1')

@@ -50,7 +50,7 @@ def logged(monkeypatch):
 
 
 def seen(dataset, draws):
-    """What makes an item: names, prompts, pixels and seeds."""
+    """Names, prompts, pixels and seeds of items."""
     items = [dataset[draw] for draw in draws]
     samples = [item['data_samples'] for item in items]
     return [

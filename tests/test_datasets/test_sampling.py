@@ -36,7 +36,7 @@ def test_generators_differ():
 
 
 def test_order_does_not_share_the_generators():
-    """An epoch's order is no function of what one of its clips items."""
+    """An epoch's order does not equal a permutation that an item draws."""
     order = [RandomItems(100, 0).clip(i) for i in range(100)]
     for number in range(5):
         assert list(RandomItems(100, 0).rng(number).permutation(100)) != order

@@ -1,4 +1,4 @@
-"""The manifest of a test set: what it says, and what is held against it."""
+"""Tests of a test set's manifest, and of the checks against it."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def found(root):
 
 
 def test_manifest_in_json(tmp_path):
-    """The format that other programs read, word for word."""
+    """The format that other programs read."""
     gt = StoredClip('gt/x.mkv', (48, 64), 'aa')
     lq = StoredClip('lq/x', (12, 16), 'bb', '%08d.png')
     entries = {'x': ClipEntry(8, 25.0, gt, lq), 'w': ClipEntry(2, None, gt=gt)}

@@ -162,7 +162,7 @@ def test_listed_videos(tmp_path):
 
 
 def test_held_out_videos(tmp_path):
-    """Only held-out, long and large ones; those of the smallest hash."""
+    """Only held-out clips that are long and large, with the smallest hash."""
     held = [n for n in map(str, range(9000)) if split_of(f'{n}.mp4') == 'test']
     assert len(held) >= 5
     rows = []

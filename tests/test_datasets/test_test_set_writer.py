@@ -1,4 +1,4 @@
-"""Preparing a set: what is copied, made, kept, and taken up again."""
+"""Tests of preparing a set: copies, inputs, resumption."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_files_and_values(tmp_path):
 
 
 def test_same_set_from_another_order(tmp_path):
-    """Nothing depends on which clips come before, or on when."""
+    """A clip depends neither on the clips before it nor on an interruption."""
     write_set(tmp_path / 'one')
     source, other = tmp_path / 'source_one', tmp_path / 'two'
     for name in 'ba':
@@ -101,7 +101,7 @@ def test_cut_files_are_written_anew(tmp_path):
 
 
 def test_files_that_do_not_tell_their_frames(tmp_path):
-    """Of images with two suffixes one does not bear the listed name."""
+    """In a folder with two suffixes one frame has not the listed name."""
     folder = write_frames(tmp_path / 'y', pictures(4), '{}.png')
     (folder / '3.png').unlink()
     write_frames(tmp_path / 'z', pictures(1), '{}.bmp')

@@ -113,7 +113,7 @@ def test_sets_can_be_joined(root):
 
 
 def test_sets_in_mmengines_own_wrapper(root):
-    """A config joins sets so; mmengine asks each for what it does not have."""
+    """Sets are joined by mmengine's ConcatDataset, as in configs."""
     importlib.import_module('mmengine.dataset')  # as its Runner does
     init_default_scope('star')
     one = {'type': 'VideoFolder', 'data_root': str(root)}

@@ -20,7 +20,7 @@ def draw(std, alpha, count=200_000):
 @pytest.mark.parametrize('std', [0.1, 1.0, 2.5])
 @pytest.mark.parametrize('alpha', [0.0, 0.05, 0.5, 0.95, 1.0])
 def test_is_the_best_linear_estimate(std, alpha):
-    """What is left has no correlation with what is known, and unit size."""
+    """The error is uncorrelated with the inputs and has unit deviation."""
     x_t, x_lq, v, (alpha, sigma) = draw(std, alpha)
     deviation = torch.tensor([std], dtype=torch.float64)
     base, scale = lq_velocity(x_t, x_lq, deviation, alpha, sigma)

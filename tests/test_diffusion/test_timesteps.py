@@ -27,7 +27,7 @@ def test_fast_timesteps_from_elsewhere(start):
     assert timesteps[0] == start
     assert set(timesteps[1:]) <= set(fast_timesteps())
     assert all(a - b >= 20 for a, b in pairwise(timesteps))
-    # Nothing of the official grid is lost but what is too near.
+    # all official points are kept but those that are too near
     near = [t for t in fast_timesteps() if start - 20 < t]
     assert len(timesteps) - 1 + len(near) == 14
 

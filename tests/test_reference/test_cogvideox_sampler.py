@@ -105,7 +105,7 @@ def test_sampler(path):
 
 @each_file
 def test_one_table_for_all_is_another_sampler(path):
-    """The official quirk is seen, or the tests above would prove little."""
+    """The tests above notice a sampler without the official two tables."""
     data, num_steps, timesteps = load(path)
     _, out = run(data, num_steps, timesteps, sample_dpmpp_2m_sde)
     error = np.abs(out.numpy() - data['out']).max()
@@ -113,7 +113,7 @@ def test_one_table_for_all_is_another_sampler(path):
 
 
 @each_file
-def test_draws_are_the_official_ones(path):
+def test_noise_is_the_official_one(path):
     """`noise_used` is every second draw after the first two."""
     data, num_steps, _ = load(path)
     torch.manual_seed(data['seed'].item())

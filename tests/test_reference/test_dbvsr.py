@@ -98,7 +98,7 @@ def check_alignment(
 def check_network(
     network: DBVSRNet, window: list[PreparedFrame], vector: Vector
 ) -> None:
-    """Compare what comes out of the head, the body (up to 14) and all."""
+    """Compare the outputs of head, body (values up to 14) and network."""
     seen = {}
     for name in ('head', 'body'):
         network.get_submodule(name).register_forward_hook(

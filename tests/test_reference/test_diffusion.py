@@ -7,8 +7,8 @@ from star.diffusion.guidance import guide
 from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.diffusion.samplers import official_start, sample_dpmpp_2m_sde
 from star.diffusion.timesteps import fast_timesteps, normal_timesteps
-from star.video.windows import blend_weights, official_windows
 from star.video.padding import official_padding
+from star.video.windows import blend_weights, official_windows
 from tests.test_reference.vectors import each_vector, find_vector
 
 SCHEDULE = I2VGenSchedule()
@@ -16,7 +16,7 @@ each_sample = each_vector('diffusion/[!s]*.npz')  # not schedule.npz
 
 
 class ToyDenoiser:
-    """The vectors' velocity network, guided and chunked as the official."""
+    """The vectors' velocity network with official guidance and windows."""
 
     def __init__(self, data):
         self.data = data

@@ -1,4 +1,4 @@
-"""Flow warping error against reference values, for every file there is."""
+"""Flow warping error against reference values."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Metrics against scores of other implementations, for every folder's file."""
+"""PSNR, SSIM and LPIPS against other implementations."""
 
 import json
 from functools import lru_cache

@@ -66,7 +66,7 @@ def test_niqe_equals_mmagic(name: str, niqe_model: NiqeModel):
 
 @every_picture
 def test_niqe_is_close_to_pyiqa(name: str, niqe_model: NiqeModel):
-    """Which computes in float32, so that its flat regions differ."""
+    """pyiqa computes in float32, so its flat regions differ."""
     expected = SCORES[name]['niqe_pyiqa']
     assert niqe(clip(name), niqe_model) == pytest.approx(expected, abs=0.06)
 
@@ -80,7 +80,7 @@ def test_ilniqe_equals_pyiqa(name: str, ilniqe_model: IlniqeModel):
 
 @every_picture
 def test_ilniqe_with_rounding(name: str, ilniqe_model: IlniqeModel):
-    """In flat regions pyiqa has rounding noise: a little less exact."""
+    """pyiqa has rounding noise in flat regions, hence the tolerance."""
     expected = SCORES[name]['ilniqe_pyiqa_round_after_resize']
     found = ilniqe(clip(name), ilniqe_model, 'matlab')
     assert found == pytest.approx(expected, abs=2e-2)

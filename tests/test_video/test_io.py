@@ -1,4 +1,4 @@
-"""Tests of the whole way: what is read and written fits together."""
+"""Tests of reading and writing together."""
 
 import resource
 

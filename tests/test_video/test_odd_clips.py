@@ -1,4 +1,4 @@
-"""Every awkward or broken file is read whole, or refused in one line."""
+"""Unusual and broken files are read completely or refused in one line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tests of writing: frames, times, tags, sound, and what is left behind."""
+"""Tests of writing: frames, times, tags, sound, and no leftover files."""
 
 import os
 import subprocess

@@ -119,7 +119,7 @@ def first_plateaus(counts: Counter) -> int:
 
 
 def test_orders():
-    """The last steps of each preset, by what their types spell."""
+    """The last steps of each preset, as the first letters of their types."""
     letters = {Blur: 'b', Resize: 'r', Noise: 'n', Jpeg: 'j', Codec: 'c'}
 
     def endings(preset: str) -> set[str]:
