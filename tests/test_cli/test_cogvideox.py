@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -74,10 +73,10 @@ def test_other_windows_and_tiles(restore: Restore, tmp_path: Path) -> None:
 def test_two_iterations_of_training(star: Star, tmp_path: Path) -> None:
     """LoRA, gates, patch embedding and the end learn; nothing else is kept."""
     clips = tmp_path / 'clips'
-    clips.mkdir()
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (12, 40, 56, 3), dtype=np.uint8)
-    np.save(clips / 'clip.npy', frames)
+    for folder in ('gt', 'text'):
+        (clips / folder).mkdir(parents=True)
+    write_clip(clips / 'gt' / 'clip.mkv', 12, (56, 40))
+    (clips / 'text' / 'clip.txt').write_text('a clip')
     work = tmp_path / 'work'
     changes = {
         'train_dataloader.dataset.data_root': clips,

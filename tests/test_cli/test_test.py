@@ -217,7 +217,7 @@ def test_other_rules_in_a_used_folder(call, tmp_path):
     for change in (['--frames', '1'], ['--save', 'png']):
         code, _, errors = call(BICUBIC, '--set', f'mine={root}', *change)
         assert code == 2 and len(errors) == 1
-        assert 'holds a test by other rules' in errors[0]
+        assert 'holds a test with another protocol' in errors[0]
 
 
 def test_names_of_methods(monkeypatch):

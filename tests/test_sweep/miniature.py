@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tests.paths import ROOT
 from tests.test_apis.folders import write_folder
 
@@ -21,11 +19,7 @@ model = dict(
     text_encoder=dict(dim=8),
     backbone=_small,
     controlnet=_small,
-    losses=dict(
-        perceptual=None,
-        frequency={frequency},
-        window=dict(num_frames=2, crop_size=(16, 16)),
-    ),
+    losses=dict(frequency={frequency}),
     restore_options=dict(steps=1),
 )
 train_dataloader = dict(
@@ -37,7 +31,7 @@ train_dataloader = dict(
         num_frames=2,
         pipeline=[
             dict(type='RandomCropClip', height=32, width=32),
-            dict(type='PlainDegradation', scale=4, plain=1.0),
+            dict(type='RealESRGANVideoDegradation', preset='light', scale=4),
             dict(type='PackVideoInputs'),
         ],
     ),
@@ -69,12 +63,10 @@ def write_configs(
         folder: where to.
         names: by the config's name the two texts.
     """
-    rng = np.random.default_rng(0)
-    clips = folder / 'clips'
-    clips.mkdir(parents=True)
+    clips = write_folder(folder / 'clips', 'ab', frames=4)
+    (clips / 'text').mkdir()
     for name in 'ab':
-        clip = rng.integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
-        np.save(clips / f'{name}.npy', clip)
+        (clips / 'text' / f'{name}.txt').write_text(f'clip {name}')
     two = write_folder(folder / 'two', 'ab')
     paths = []
     for name, (liem, frequency) in names.items():
