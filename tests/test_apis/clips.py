@@ -1,6 +1,7 @@
 """Small clips to restore, and a stand-in for a model."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from star.video.io import VideoReader, VideoWriter
 class Enlarger(nn.Module):
     """Enlarges every frame, and gives pieces of a few frames, as a model."""
 
+    options_used = frozenset(field.name for field in fields(RestoreOptions))
+
     def __init__(self, piece: int = 3, fail_after: int | None = None) -> None:
         super().__init__()
         self.restore_options = RestoreOptions(scale=4)
@@ -26,6 +29,9 @@ class Enlarger(nn.Module):
 
     def check_options(self, options: RestoreOptions) -> None:
         pass
+
+    def overlap_for(self, window: int) -> int:
+        return min(self.restore_options.overlap, window // 2)
 
     def restore_stream(
         self,
