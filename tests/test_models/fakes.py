@@ -9,6 +9,7 @@ from torch import nn
 
 from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.models.editors.star.star_model import STARModel
+from star.models.restoration.limits import Limits
 from tests.test_models.networks import randomize
 
 
@@ -30,7 +31,7 @@ class FoldingAutoencoder(nn.Module):
 
     Args:
         downsample: pixels of a latent's side.
-        piece: frames per piece of `decode_chunks`.
+        piece: frames per piece of `decode_pieces`.
     """
 
     temporal_downsample = 1
@@ -39,7 +40,6 @@ class FoldingAutoencoder(nn.Module):
         super().__init__()
         self.downsample = downsample
         self.latent_channels = 3 * downsample**2
-        self.encode_batch = 4
         self.piece = piece
         self.decoded = []
         self.unused = nn.Linear(1, 1)
@@ -50,9 +50,9 @@ class FoldingAutoencoder(nn.Module):
         return rearrange(z, '(n t) c h w -> n c t h w', n=len(x))
 
     def decode(self, z, tile=0):
-        return torch.cat(list(self.decode_chunks(z, tile)), dim=2)
+        return torch.cat(list(self.decode_pieces(z, tile)), dim=2)
 
-    def decode_chunks(self, z, tile=0):
+    def decode_pieces(self, z, tile=0):
         self.decoded.append(z)
         for part in z.split(self.piece, dim=2):
             frames = rearrange(part, 'n c t h w -> (n t) c h w')
@@ -82,7 +82,7 @@ class GroupingAutoencoder(FoldingAutoencoder):
         z = super().encode(x)
         return rearrange(z, 'n c (t r) h w -> n (r c) t h w', r=ratio)
 
-    def decode_chunks(self, z, tile=0):
+    def decode_pieces(self, z, tile=0):
         self.decoded.append(z)
         ratio, first = self.temporal_downsample, True
         for part in z.split(self.piece, dim=2):
@@ -133,6 +133,7 @@ class OracleBackbone(nn.Module):
     """
 
     size_multiple, size_remainder = (4, 4), (2, 0)
+    limits = Limits()
 
     def __init__(self):
         super().__init__()

@@ -58,7 +58,7 @@ def restore_estimates(
             )
         found.append((t, x0))
 
-    for _ in Restoration(model, options, watch=watch).run(iter(lq)):
+    for _ in Restoration(model.parts, options, watch=watch).run(iter(lq)):
         pass
     plan = plan_frames(lq[0], options, model.autoencoder, model.backbone)
     for t, z0 in found:

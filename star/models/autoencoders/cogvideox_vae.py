@@ -163,10 +163,10 @@ class CogVideoXVAE(nn.Module):
             Clip (N, 3, 4 k + 1, h * downsample, w * downsample), about
             [-1, 1], not clamped, where `z` lives.
         """
-        chunks = [chunk.to(z.device) for chunk in self.decode_chunks(z, tile)]
+        chunks = [chunk.to(z.device) for chunk in self.decode_pieces(z, tile)]
         return torch.cat(chunks, dim=2)
 
-    def decode_chunks(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+    def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one chunk is in memory.
 
         With tiles all chunks of a tile follow one another, or the memory of

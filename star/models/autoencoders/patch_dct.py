@@ -149,7 +149,7 @@ class PatchDCT(nn.Module):
         )
         return x.to(z.dtype)
 
-    def decode_chunks(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+    def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one chunk is in memory.
 
         Args:

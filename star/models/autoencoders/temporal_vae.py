@@ -15,6 +15,7 @@ from star.models.layers.norm import set_norm_groups
 from star.registry import MODELS
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
+from star.video.blending import fade
 from star.video.tiling import (
     Tile,
     TileSize,
@@ -186,10 +187,10 @@ class TemporalVAE(nn.Module):
             Clip (N, 3, T, h * downsample, w * downsample), about [-1, 1],
             not clamped, where `z` lives.
         """
-        chunks = [chunk.to(z.device) for chunk in self.decode_chunks(z, tile)]
+        chunks = [chunk.to(z.device) for chunk in self.decode_pieces(z, tile)]
         return torch.cat(chunks, dim=2)
 
-    def decode_chunks(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+    def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one chunk is in memory.
 
         Args:
@@ -205,7 +206,7 @@ class TemporalVAE(nn.Module):
         for start, end in _chunks(z.shape[2], self.decode_chunk, overlap):
             piece = self._decode_frames(z[:, :, start:end], tile)
             if tail is not None:
-                piece = _cross_fade(tail, piece)
+                piece = fade(tail, piece, 2)
             if end < z.shape[2] and overlap:
                 tail = piece[:, :, -overlap:]
                 piece = piece[:, :, :-overlap]
@@ -335,12 +336,3 @@ def _chunks(length: int, size: int, overlap: int) -> Iterator[tuple[int, int]]:
         start += size - overlap
         end = min(start + size, length)
         yield start, end
-
-
-def _cross_fade(tail: Tensor, piece: Tensor) -> Tensor:
-    """Fade from `tail` to the first frames of `piece`, which it overlaps."""
-    overlap = tail.shape[2]
-    ramp = torch.linspace(0, 1, overlap + 2, device=piece.device)[1:-1]
-    ramp = ramp.to(piece.dtype).view(-1, 1, 1)
-    head = tail.lerp(piece[:, :, :overlap], ramp)
-    return torch.cat([head, piece[:, :, overlap:]], dim=2)

@@ -1,29 +1,25 @@
 """What every baseline shares: restoring clips, nothing to train."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from star.models.contracts import Events
-from star.models.editors.chunks import join_chunks
 from star.models.editors.recipe import Recipe
-from star.models.restoration.cost import restore_sample
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import segments
-from star.registry import MODELS
-from star.structures import VideoSample
+from star.video.blending import join_windows
 
 Chunk = tuple[Tensor, bool]
 
 
-class Baseline(BaseModel):
+class Baseline(nn.Module, ABC):
     """Restores clips with the methods and options of a STARModel.
 
     A subclass states `enlarge`; one with a network is a `NetworkBaseline`.
@@ -48,7 +44,7 @@ class Baseline(BaseModel):
         overlap: int | None = None,
         any_scale: bool = False,
     ) -> None:
-        super().__init__(MODELS.build({'type': 'VideoDataPreprocessor'}))
+        super().__init__()
         self.recipe, self.any_scale = recipe, any_scale
         window = recipe.window if window is None else window
         if overlap is None:
@@ -129,46 +125,6 @@ class Baseline(BaseModel):
         used = {name: getattr(options, name) for name in self.options_used}
         return {**asdict(self.recipe), **used}
 
-    def forward(
-        self,
-        inputs: list[Tensor],
-        data_samples: list[VideoSample],
-        mode: str = 'predict',
-    ) -> list[VideoSample]:
-        """Restore clips; there is no other mode.
-
-        Args:
-            inputs: low-quality clips, each (T, 3, h, w) uint8 RGB.
-            data_samples: one per clip.
-            mode: 'predict'.
-
-        Raises:
-            ValueError: another `mode`; a baseline is not trained here.
-        """
-        if mode != 'predict':
-            raise ValueError(
-                f"`mode` must be 'predict' for {type(self).__name__}, which "
-                f'is not trained here, got {mode!r}'
-            )
-        return self.predict(list(inputs), data_samples)
-
-    def predict(
-        self, inputs: list[Tensor], data_samples: list[VideoSample]
-    ) -> list[VideoSample]:
-        """Restore clips.
-
-        Args:
-            inputs: low-quality clips, each (T, 3, h, w) uint8 RGB.
-            data_samples: one per clip.
-
-        Returns:
-            The samples with `pred` set, (T, C, H, W) uint8, and `seconds`
-            and `peak_memory`.
-        """
-        for lq, sample in zip(inputs, data_samples, strict=True):
-            restore_sample(self, lq, self.restore_options, sample)
-        return data_samples
-
     def restore(
         self,
         lq: Tensor,
@@ -239,7 +195,7 @@ class Baseline(BaseModel):
         clips = ((clip, last) for _, clip, last in found)
         restored = self.restore_chunks(clips, options)
         done = 0
-        for piece in join_chunks(restored, overlap, self.recipe.blend):
+        for piece in join_windows(restored, overlap, self.recipe.blend):
             yield round_pixels(piece).cpu()
             done += len(piece)
             events.progress('decode', done, None)

@@ -1,11 +1,11 @@
-"""Sizes of a restoration: of its frames, their padding and their tiles."""
+"""Sizes in a restoration: of the frames, their padding and their tiles."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from star.models.contracts import Autoencoder, Backbone
 from star.models.restoration.options import RestoreOptions
 from star.video.padding import (
     crop,
@@ -19,16 +19,19 @@ from star.video.tiling import Tile, both_axes, plan_tiles
 
 @dataclass(frozen=True)
 class FramePlan:
-    """What is made of each frame on the way to the networks and back.
+    """Sizes of a frame on the way to the networks and back.
 
     Attributes:
-        size: height and width of the output.
-        padding: pixels to add to that: left, right, top, bottom.
+        output_size: height and width of the output.
+        size: height and width of the restored frame; another than
+            `output_size` where the backbone was trained for one scale only.
+        padding: pixels that are added: left, right, top, bottom.
         latent_size: rows and columns of a padded frame's latent.
         tiles: of the latent; one where there are no tiles.
         white: whether to pad in white, as the official code does.
     """
 
+    output_size: tuple[int, int]
     size: tuple[int, int]
     padding: tuple[int, int, int, int]
     latent_size: tuple[int, int]
@@ -49,26 +52,31 @@ class FramePlan:
 
 
 def plan_frames(
-    frame: Tensor, options: RestoreOptions, autoencoder: Any, backbone: Any
+    frame: Tensor,
+    options: RestoreOptions,
+    autoencoder: Autoencoder,
+    backbone: Backbone,
 ) -> FramePlan:
     """Work out all sizes from a frame.
 
     Args:
         frame: of the input, (3, h, w) uint8.
         options: of the restoration.
-        autoencoder: `downsample` is used.
-        backbone: `size_multiple` and `size_remainder`, in latents, are used.
+        autoencoder: of the model.
+        backbone: of the model.
 
     Raises:
-        ValueError: `frame` is none, `scale` makes it vanish, or the tiles
-            do not fit.
+        ValueError: `frame` has another shape, `scale` makes it vanish, or
+            the tiles do not fit.
     """
     if frame.ndim != 3 or len(frame) != 3 or frame.dtype != torch.uint8:
         raise ValueError(
             'a frame must be (3, h, w) uint8, got '
             f'{tuple(frame.shape)} {frame.dtype}'
         )
-    size = output_size(frame, options.scale)
+    output_size = scaled_size(frame, options.scale)
+    scale = backbone.limits.scale
+    size = output_size if scale is None else scaled_size(frame, scale)
     white = options.compat == 'official'
     side = autoencoder.downsample
     padding = (
@@ -80,11 +88,11 @@ def plan_frames(
         (size[1] + left + right) // side,
     )
     tiles = _plan_tiles(latent_size, options, side, backbone)
-    return FramePlan(size, padding, latent_size, tiles, white)
+    return FramePlan(output_size, size, padding, latent_size, tiles, white)
 
 
-def output_size(frame: Tensor, scale: float) -> tuple[int, int]:
-    """Work out height and width of the output.
+def scaled_size(frame: Tensor, scale: float) -> tuple[int, int]:
+    """Return height and width of a frame after scaling.
 
     Args:
         frame: of the input, (..., h, w).
@@ -101,7 +109,7 @@ def output_size(frame: Tensor, scale: float) -> tuple[int, int]:
 
 
 def _padding(
-    size: tuple[int, int], side: int, backbone: Any
+    size: tuple[int, int], side: int, backbone: Backbone
 ) -> tuple[int, int, int, int]:
     rows, columns = (side * m for m in backbone.size_multiple)
     more_rows, more_columns = (side * r for r in backbone.size_remainder)
@@ -115,7 +123,7 @@ def _plan_tiles(
     latent_size: tuple[int, int],
     options: RestoreOptions,
     side: int,
-    backbone: Any,
+    backbone: Backbone,
 ) -> list[Tile]:
     height, width = latent_size
     tile, overlap = options.tile, options.tile_overlap

@@ -1,17 +1,13 @@
 """The velocity with guidance: two texts, one batch where memory allows."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
 
 from star.diffusion.guidance import dynamic_guidance, guide
+from star.models.contracts import Events, Text
 from star.models.restoration.options import RestoreOptions
+from star.models.restoration.parts import ModelParts
 from star.models.text_encoders.open_clip import join_prompts
-
-if TYPE_CHECKING:
-    from star.models.editors.star.star_model import STARModel
 
 _TEXTS = {'cond': slice(0, 1), 'uncond': slice(1, 2), 'both': slice(0, 2)}
 
@@ -20,34 +16,35 @@ class GuidedVelocity:
     """Predicts guided velocities of one clip; holds its texts.
 
     Args:
-        model: the STARModel, in evaluation mode.
+        parts: in evaluation mode.
         options: of the restoration.
-        num_steps: evaluations of the sampler, for guidance that changes.
-        note: called with what the user should know.
+        events: receives a note for each prompt that is too long.
     """
 
     def __init__(
         self,
-        model: 'STARModel',
+        parts: ModelParts,
         options: RestoreOptions,
-        num_steps: int,
-        note: Callable[[str], None],
+        events: Events,
     ) -> None:
-        self.model = model
+        self.parts = parts
         self.options = options
-        self.num_steps = num_steps
-        parameter = next(model.backbone.parameters())
+        timesteps = parts.schedule.list_timesteps(
+            options.mode, options.steps, options.strength
+        )
+        self.num_steps = len(timesteps)
+        parameter = next(parts.backbone.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.batched = True
-        self.projected: dict[str, tuple[Any, Any]] = {}
-        self.texts = self._encode_text(note)
+        self.projected: dict[str, tuple[Text, Text]] = {}
+        self.texts = self._encode_text(events)
 
     def __call__(self, z_t: Tensor, z_lq: Tensor, t: int) -> Tensor:
         """Predict the guided velocity of one window's tile.
 
         Args:
             z_t: noised latent, (1, C, T, h, w), on any device.
-            z_lq: low-quality latent, likewise.
+            z_lq: low-quality latent, of the same shape.
             t: timestep.
 
         Returns:
@@ -70,18 +67,18 @@ class GuidedVelocity:
             return scale
         return dynamic_guidance(t, self.num_steps, scale, exponent)
 
-    def _encode_text(self, note: Callable[[str], None]) -> Tensor:
+    def _encode_text(self, events: Events) -> Tensor:
         """Encode prompt and negative prompt as one batch."""
-        prompts = self.model.prompts
+        prompts, encoder = self.parts.prompts, self.parts.text_encoder
         prompt, negative = self.options.prompt, self.options.negative_prompt
         prompt = prompts['prompt'] if prompt is None else prompt
         negative = prompts['negative'] if negative is None else negative
         positive = join_prompts(prompt, prompts['suffix'])
         for text in (positive, negative):
-            lost = self.model.text_encoder.count_overflow(text)
+            lost = encoder.count_overflow(text)
             if lost:
-                note(f'{lost} tokens too many in: {text}')
-        both = self.model.text_encoder([positive, negative])
+                events.note(f'{lost} tokens too many in: {text}')
+        both = encoder([positive, negative])
         return both.to(self.device, self.dtype)
 
     def _call_twice(
@@ -107,14 +104,14 @@ class GuidedVelocity:
         """Predict the velocity with one of the texts."""
         steps = torch.full((len(z_t),), t, device=self.device)
         texts = self._project(which)
-        return self.model.velocity(z_t, steps, texts, z_lq).float()
+        return self.parts.velocity(z_t, steps, texts, z_lq).float()
 
-    def _project(self, which: str) -> tuple[Any, Any]:
-        """Keys and values of a text for both nets, computed once per clip."""
+    def _project(self, which: str) -> tuple[Text, Text]:
+        """Project a text for both networks, once per clip."""
         if which not in self.projected:
-            text, model = self.texts[_TEXTS[which]], self.model
+            text = self.texts[_TEXTS[which]]
             self.projected[which] = (
-                model.controlnet.project_text(text),
-                model.backbone.project_text(text),
+                self.parts.controlnet.project_text(text),
+                self.parts.backbone.project_text(text),
             )
         return self.projected[which]

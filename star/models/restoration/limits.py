@@ -1,15 +1,14 @@
-"""What a network has been trained for, where that is not everything."""
+"""The noise levels and scales that a backbone was trained for."""
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a backbone can restore.
+    """The noise levels and the scale that a backbone was trained for.
 
     Attributes:
-        max_timestep: the noisiest that it knows; None for all.
+        max_timestep: the noisiest; None for all.
         scale: output size over input size; at others the restored clip is
             resized. None for any.
     """
@@ -18,13 +17,8 @@ class Limits:
     scale: float | None = None
 
 
-def limits_of(backbone: Any) -> Limits:
-    """Read a backbone's `limits`; none where it states none."""
-    return getattr(backbone, 'limits', Limits())
-
-
 def check_start(limits: Limits, first: float, start: int) -> None:
-    """Refuse a restoration that begins with more noise than is known.
+    """Refuse a restoration that begins with more noise than was trained.
 
     Args:
         limits: of the backbone.
@@ -38,5 +32,5 @@ def check_start(limits: Limits, first: float, start: int) -> None:
     if most is not None and round(first) > most:
         raise ValueError(
             f'`strength` must be at most {most / start:.3g} for this model, '
-            f'which knows no more noise, got {first / start:.3g}'
+            f'which was trained with no more noise, got {first / start:.3g}'
         )

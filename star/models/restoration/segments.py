@@ -1,4 +1,4 @@
-"""Segments of a frame stream: how they are cut, noised and joined."""
+"""Segments of a stream of frames: how they are cut and noised."""
 
 from collections.abc import Iterator
 
@@ -41,47 +41,6 @@ def segments(
             buffer = buffer[size - overlap :]
         buffer.append(frame)
     yield start, torch.stack(buffer), True
-
-
-def fade(tail: Tensor, x0: Tensor) -> Tensor:
-    """Fade from an earlier result to the estimate of the same frames.
-
-    Args:
-        tail: the result, (N, C, t, h, w).
-        x0: estimate that begins with these frames, (N, C, T, h, w), T >= t.
-    """
-    overlap = tail.shape[2]
-    ramp = torch.linspace(0, 1, overlap + 2)[1:-1, None, None]
-    x0 = x0.clone()
-    x0[:, :, :overlap] = tail.lerp(x0[:, :, :overlap], ramp)
-    return x0
-
-
-def fade_pieces(
-    tail: Tensor | None, pieces: Iterator[Tensor], length: int
-) -> Iterator[Tensor]:
-    """Fade from earlier frames to the same frames of a clip in pieces.
-
-    Args:
-        tail: the earlier frames, (N, C, t, H, W), on any device; None for
-            none.
-        pieces: consecutive pieces of the clip that begins with these frames.
-        length: frames of it to yield; what comes after is cut off.
-    """
-    overlap = 0 if tail is None else tail.shape[2]
-    ramp = torch.linspace(0, 1, overlap + 2)[1:-1, None, None]
-    done = 0
-    for piece in pieces:
-        piece = piece[:, :, : length - done]
-        here = slice(done, done + piece.shape[2])
-        if tail is not None and done < overlap:
-            old, weight = tail[:, :, here].to(piece), ramp[here].to(piece)
-            shared = old.shape[2]
-            new = old.lerp(piece[:, :, :shared], weight)
-            piece = torch.cat([new, piece[:, :, shared:]], dim=2)
-        if piece.shape[2]:
-            yield piece
-        done = here.stop
 
 
 def lengthen(clip: Tensor, ratio: int) -> Tensor:

@@ -96,7 +96,7 @@ def test_pieces_are_the_official_ones():
     """Latents 0:3, 3:5, 5:7 with the memory of the convolutions."""
     vae, z = build(), torch.randn(1, 4, 7, 2, 3)
     shapes = record(vae.vae.decoder)
-    pieces = list(vae.decode_chunks(z))
+    pieces = list(vae.decode_pieces(z))
     assert [shape[2] for shape in shapes] == [3, 2, 2]
     assert [piece.shape[2] for piece in pieces] == [9, 8, 8]
     memory = None
@@ -114,7 +114,7 @@ def test_pieces_are_the_official_ones():
 def test_even_numbers_of_latents(length, pieces):
     """The last latent again makes it odd; its four frames are dropped."""
     vae, z = build(), torch.randn(1, 4, length, 2, 3)
-    out = list(vae.decode_chunks(z))
+    out = list(vae.decode_pieces(z))
     assert [piece.shape[2] for piece in out] == pieces
     longer = torch.cat([z, z[:, :, -1:]], dim=2) / 0.7
     expected = vae.vae.decode(longer).sample[:, :, :-4]
@@ -241,7 +241,7 @@ def test_one_tile_is_no_tile():
     torch.testing.assert_close(vae.decode(z, tile=24), vae.decode(z))
     assert not torch.allclose(vae.encode(x, tile=16), z)
     assert not torch.allclose(vae.decode(z, tile=16), vae.decode(z))
-    pieces = list(vae.decode_chunks(z, tile=16))
+    pieces = list(vae.decode_pieces(z, tile=16))
     assert sum(piece.shape[2] for piece in pieces) == 9
 
 
@@ -288,7 +288,7 @@ def test_half_precision_keeps_the_callers_dtype(tile):
 @torch.no_grad()
 def test_pieces_move_to_the_network():
     z = torch.randn(1, 4, 4, 4, 6)
-    for piece in build().bfloat16().to('meta').decode_chunks(z):
+    for piece in build().bfloat16().to('meta').decode_pieces(z):
         assert piece.device.type == 'meta'
         assert piece.dtype == torch.float32
 

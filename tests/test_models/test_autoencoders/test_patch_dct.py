@@ -44,7 +44,7 @@ def test_chunks_are_the_whole():
     torch.manual_seed(0)
     z = torch.randn(1, 48, 5, 2, 3)
     coder = PatchDCT(4, decode_chunk=2)
-    pieces = list(coder.decode_chunks(z))
+    pieces = list(coder.decode_pieces(z))
     assert [piece.shape[2] for piece in pieces] == [2, 2, 1]
     assert torch.equal(torch.cat(pieces, 2), coder.decode(z))
 

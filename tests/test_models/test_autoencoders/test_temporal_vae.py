@@ -71,7 +71,7 @@ def test_encode_is_diffusers_mode_frame_by_frame():
 def test_decode_is_diffusers_in_chunks_of_three():
     vae = build()
     z = torch.randn(2, 5, 7, 4, 6)
-    pieces = list(vae.decode_chunks(z))
+    pieces = list(vae.decode_pieces(z))
     assert [piece.shape[2] for piece in pieces] == [3, 3, 1]
     for start, piece in zip((0, 3, 6), pieces, strict=True):
         part = z[:, :, start : start + 3] / 0.18215
@@ -130,7 +130,7 @@ def test_chunks_of_identity(resampler, frames, chunk, overlap):
     z = torch.randn(1, 3, frames, 2, 3)
     expected = F.interpolate(z / 0.18215, scale_factor=(1, DOWN, DOWN))
     torch.testing.assert_close(resampler.decode(z), expected)
-    assert all(p.shape[2] for p in resampler.decode_chunks(z))
+    assert all(p.shape[2] for p in resampler.decode_pieces(z))
 
 
 @torch.no_grad()
@@ -294,6 +294,6 @@ def test_bad_input():
 @torch.no_grad()
 def test_chunks_move_to_the_network():
     z = torch.randn(1, 5, 4, 4, 4)
-    for piece in build().bfloat16().to('meta').decode_chunks(z):
+    for piece in build().bfloat16().to('meta').decode_pieces(z):
         assert piece.device.type == 'meta'
         assert piece.dtype == torch.float32

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from star.models.editors import Baseline, Recipe
 from star.models.restoration.options import RestoreOptions
-from star.structures import VideoSample
 from tests.test_models.fakes import Listener
 
 
@@ -43,15 +42,6 @@ def test_restores_in_windows_and_reports():
     ]
 
 
-def test_predict_and_forward_equal_restore():
-    model = Repeater()
-    samples = [VideoSample(prompt='a boat'), VideoSample()]
-    clips = [clip(3), clip(1)]
-    for result in (model.predict(clips, samples), model(clips, samples)):
-        for sample, lq in zip(result, clips, strict=True):
-            assert torch.equal(sample.pred, model.restore(lq))
-
-
 def test_streams_take_no_more_than_a_window():
     taken = 0
 
@@ -83,8 +73,6 @@ def test_refuses_clips(lq: Tensor):
 
 
 def test_refuses_wrong_use():
-    with pytest.raises(ValueError, match="`mode` must be 'predict'"):
-        Repeater()([clip()], [VideoSample()], mode='loss')
     with pytest.raises(ValueError, match='`window` must be at least 1'):
         Repeater(window=0)
     with pytest.raises(ValueError, match=r'a frame must be .3, h, w. uint8'):

@@ -11,7 +11,6 @@ from star.apis.inference.build import build_model, load_config, take_random
 from star.models.editors import Baseline, NetworkBaseline
 from star.models.editors.weight_files import FILES
 from star.models.restoration.options import RestoreOptions
-from star.structures import VideoSample
 from star.utils.paths import config_root
 
 OTHER = {'_base_', 'ablations', 'star'}  # these are no baselines
@@ -102,7 +101,7 @@ def test_restores_one_frame(name: str):
 
 
 @every_baseline
-def test_chunks(name: str):
+def test_windows(name: str):
     """Shorter ones change nothing, but where they have to be blended."""
     model = build(name)
     exact = not model.recipe.overlap or model.recipe.blend == 'trim'
@@ -117,14 +116,6 @@ def test_chunks(name: str):
     assert out.dtype == torch.uint8
     if exact:  # but for the order of sums
         assert (out.int() - restored(name).int()).abs().max() <= 1
-
-
-@every_baseline
-def test_predict_is_restore(name: str):
-    sample = VideoSample(name='clip')
-    assert build(name).predict([clip(4)], [sample]) == [sample]
-    assert torch.equal(sample.pred, restored(name))
-    assert sample.seconds > 0
 
 
 @every_baseline

@@ -4,10 +4,14 @@ import pytest
 import torch
 
 from star.models.restoration.frame_plan import plan_frames
+from star.models.restoration.limits import Limits
 from star.models.restoration.options import RestoreOptions
 
 AUTOENCODER = SimpleNamespace(downsample=8)
-DIT = SimpleNamespace(size_multiple=(2, 2), size_remainder=(0, 0))
+DIT = SimpleNamespace(
+    size_multiple=(2, 2), size_remainder=(0, 0), limits=Limits()
+)
+ONE_SCALE = SimpleNamespace(**{**vars(DIT), 'limits': Limits(scale=4)})
 
 
 def plan(height, width, **options):
@@ -33,6 +37,15 @@ def test_sizes(size, scale, output, latents):
     assert torch.equal(found.crop(padded), x)
     # the edge is repeated
     assert torch.equal(padded[..., -1, -1], x[..., -1, -1])
+
+
+def test_a_backbone_for_one_scale():
+    frame = torch.zeros(3, 6, 8, dtype=torch.uint8)
+    options = RestoreOptions(scale=2)
+    found = plan_frames(frame, options, AUTOENCODER, ONE_SCALE)
+    assert (found.size, found.output_size) == ((24, 32), (12, 16))
+    found = plan_frames(frame, RestoreOptions(), AUTOENCODER, ONE_SCALE)
+    assert found.size == found.output_size == (24, 32)
 
 
 def corners(tiles):

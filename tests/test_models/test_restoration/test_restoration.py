@@ -12,6 +12,7 @@ from star.models.data_preprocessor import (
     upsample_clip,
 )
 from star.models.restoration import restoration
+from star.models.restoration.frame_plan import plan_frames
 from star.video import padding
 from tests.test_models.fakes import (
     PixelBackbone,
@@ -126,7 +127,7 @@ def test_official_frame(height, width):
     (z,) = model.autoencoder.decoded
     assert z.shape[-1] == 160  # 1280 pixels
     assert z.shape[-2] == (90 if height < 720 else 98)
-    x = model.autoencoder.decode_chunks(z)
+    x = model.autoencoder.decode_pieces(z)
     white = next(x)[0, :, 0]
     assert white[:, :, 0].min() > 0.999  # left edge: centred in white
     assert white[:, -1].min() > 0.999  # last row
@@ -256,14 +257,15 @@ def test_frames_are_read_as_they_are_needed(short_segments):
 
 def test_memory_of_a_segment_is_bounded():
     model = fake_model()
-    run = restoration.Restoration(model, model.restore_options, None)
-    run._measure(random_clip(1, 720, 1280)[0])
-    held = run.segment * 4 * 3 * 722 * 1280 * restoration._SAMPLER_COPIES
-    assert run.segment == model.restore_options.window or (
-        held <= restoration.SEGMENT_BYTES
-    )
-    run._measure(random_clip(1, 32, 32)[0])
-    held = run.segment * 4 * 3 * 34 * 32 * restoration._SAMPLER_COPIES
+    parts, options = model.parts, model.restore_options
+
+    def segment(height, width):
+        frame = random_clip(1, height, width)[0]
+        plan = plan_frames(frame, options, parts.autoencoder, parts.backbone)
+        return restoration.segment_size(parts, options, plan)
+
+    assert segment(720, 1280) == options.window
+    held = segment(32, 32) * 4 * 3 * 34 * 32 * restoration.SAMPLER_COPIES
     assert 0.9 < held / restoration.SEGMENT_BYTES <= 1
 
 

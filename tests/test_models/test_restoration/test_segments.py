@@ -2,8 +2,6 @@ import pytest
 import torch
 
 from star.models.restoration.segments import (
-    fade,
-    fade_pieces,
     frame_generator,
     frame_noise,
     lengthen,
@@ -59,26 +57,6 @@ def test_a_frame_unlike_the_first_is_refused():
         list(segments(frames[0], iter([torch.zeros(3, 5, 4)]), 8, 0))
     with pytest.raises(ValueError, match=r'float32 and .*float64'):
         list(segments(frames[0], iter([frames[1].double()]), 8, 0))
-
-
-def test_fade():
-    tail, x0 = torch.zeros(1, 1, 3, 1, 1), torch.ones(1, 1, 5, 1, 1)
-    out = fade(tail, x0).flatten().tolist()
-    assert out == pytest.approx([0.25, 0.5, 0.75, 1, 1])
-    assert x0.min() == 1  # the argument is left alone
-    assert fade(tail[:, :, :0], x0).flatten().tolist() == [1] * 5
-
-
-@pytest.mark.parametrize('sizes', [[5], [1, 4], [3, 2], [1, 1, 1, 2], [2, 8]])
-def test_faded_pieces(sizes):
-    tail = torch.zeros(1, 1, 3, 1, 1)
-    clip = torch.ones(1, 1, sum(sizes), 1, 1)
-    out = list(fade_pieces(tail, iter(clip.split(sizes, 2)), 5))
-    assert all(piece.shape[2] for piece in out)
-    joined = torch.cat(out, dim=2)
-    torch.testing.assert_close(joined, fade(tail, clip)[:, :, :5])
-    out = list(fade_pieces(None, iter(clip.split(sizes, 2)), 4))
-    assert torch.equal(torch.cat(out, dim=2), clip[:, :, :4])
 
 
 @pytest.mark.parametrize('length, wanted', [(1, 1), (2, 5), (5, 5), (6, 9)])

@@ -17,6 +17,7 @@ from star.models.backbones.cogvideox.positions import (
     sincos_table,
 )
 from star.models.layers.lora import add_lora
+from star.models.restoration.limits import Limits
 from star.registry import MODELS
 
 PATCH = 2
@@ -74,6 +75,8 @@ class CogVideoXDiT(nn.Module):
     Raises:
         ValueError: `head_dim` or `positions` is none of the above.
     """
+
+    limits = Limits()
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ from star.models.backbones.i2vgen.encoder import (
 )
 from star.models.layers.liem import OFFICIAL_LIEM
 from star.models.layers.norm import set_norm_groups
+from star.models.restoration.limits import Limits
 from star.registry import MODELS
 
 
@@ -56,6 +57,8 @@ class I2VGenUNet(nn.Module):
     Raises:
         ValueError: channels that do not divide into groups or heads.
     """
+
+    limits = Limits()
 
     def __init__(
         self,

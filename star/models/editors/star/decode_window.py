@@ -1,12 +1,12 @@
 """Decodes a random window of each clip, for losses on pixels."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from star.models.contracts import Autoencoder
 from star.models.editors.star.draws import Draws
 
 
@@ -55,7 +55,7 @@ class DecodeWindow:
 
 
 def decode_windows(
-    autoencoder: Any,
+    autoencoder: Autoencoder,
     z: Tensor,
     gt: Tensor,
     draws: list[Draws],
@@ -136,7 +136,9 @@ def _frames(first: int, count: int, ratio: int) -> slice:
     return slice(start, start + count * ratio)
 
 
-def _decode(autoencoder: Any, z: Tensor, checkpointing: bool) -> Tensor:
+def _decode(
+    autoencoder: Autoencoder, z: Tensor, checkpointing: bool
+) -> Tensor:
     if checkpointing and torch.is_grad_enabled():
         return checkpoint(autoencoder.decode, z, use_reentrant=False)
     return autoencoder.decode(z)

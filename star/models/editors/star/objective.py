@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from star.models.contracts import Autoencoder
+from star.models.data_preprocessor import VideoDataPreprocessor
 from star.models.editors.star.decode_window import DecodeWindow, decode_windows
 from star.models.editors.star.draws import Draws
+from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
 
@@ -80,7 +82,7 @@ class Objective(nn.Module):
         )
 
     def compare_pixels(
-        self, autoencoder: nn.Module, x0: Tensor, batch: Batch
+        self, autoencoder: Autoencoder, x0: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
         """Decode a window of every clip and compare it with the original.
 
@@ -148,12 +150,18 @@ def _check_t_range(t_range: tuple[int, ...], num_timesteps: int) -> None:
 
 @torch.no_grad()
 def prepare_batch(
-    model: Any, inputs: Tensor | None, samples: list[VideoSample]
+    parts: ModelParts,
+    objective: Objective,
+    preprocessor: VideoDataPreprocessor,
+    inputs: Tensor | None,
+    samples: list[VideoSample],
 ) -> Batch:
     """Encode clips and prompts, where not cached, and draw t and noise.
 
     Args:
-        model: a STARModel.
+        parts: encode what is not cached.
+        objective: draws the timesteps.
+        preprocessor: stacks the ground truth.
         inputs: enlarged low-quality clips, (N, C, T, H, W) in [-1, 1];
             unused where latents are cached.
         samples: one per clip.
@@ -161,23 +169,24 @@ def prepare_batch(
     Raises:
         ValueError: a clip is needed that is not there.
     """
-    device = model.schedule.alpha.device
+    device = parts.schedule.alpha.device
     draws = [Draws(s.seed, device) for s in samples]
     z0, z_lq = (_stack(samples, name, device) for name in ('z0', 'z_lq'))
     cached = z0 is not None and z_lq is not None
     gt = None
-    if not cached or model.objective.on_pixels:
+    if not cached or objective.on_pixels:
         _check_clips(inputs, samples, cached)
-        gt = model.data_preprocessor.stack(samples, 'gt')
+        gt = preprocessor.stack(samples, 'gt')
     if z0 is None or z_lq is None:
+        assert gt is not None and inputs is not None
         posterior = [d.posterior for d in draws]
         z0, z_lq = (
-            model.autoencoder.encode(x, posterior) for x in (gt, inputs)
+            parts.autoencoder.encode(x, posterior) for x in (gt, inputs)
         )
     text = _stack(samples, 'text', device)
     if text is None:
-        text = model.text_encoder([s.prompt for s in samples])
-    t = model.objective.draw_timesteps(draws).to(device, non_blocking=True)
+        text = parts.text_encoder([s.prompt for s in samples])
+    t = objective.draw_timesteps(draws).to(device, non_blocking=True)
     noise = torch.stack([d.noise(z0.shape[1:]) for d in draws])
     return Batch(z0, z_lq, text, t, noise, draws, gt)
 

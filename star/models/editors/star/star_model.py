@@ -10,7 +10,15 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from star.diffusion.precondition import lq_velocity
-from star.models.contracts import Events
+from star.models.contracts import (
+    Autoencoder,
+    Backbone,
+    ControlNet,
+    Events,
+    NoiseSchedule,
+    Text,
+    TextEncoder,
+)
 from star.models.editors.star.objective import (
     build_objective,
     freeze,
@@ -20,14 +28,13 @@ from star.models.editors.star.objective import (
 )
 from star.models.layers.memory_format import use_channels_last
 from star.models.restoration.choose import check_fit
-from star.models.restoration.cost import restore_sample
 from star.models.restoration.events import EventRelay
-from star.models.restoration.limits import limits_of
 from star.models.restoration.options import (
     RestoreOptions,
     build_options,
     fit_overlap,
 )
+from star.models.restoration.parts import ModelParts
 from star.models.restoration.restoration import Restoration
 from star.registry import MODELS
 from star.structures import VideoSample
@@ -103,8 +110,26 @@ class STARModel(BaseModel):
         self.trained = tuple(trained)
         freeze(self, self.frozen, self.trained)
 
+    autoencoder: Autoencoder
+    text_encoder: TextEncoder
+    backbone: Backbone
+    controlnet: ControlNet
+    schedule: NoiseSchedule
     default_dtype: torch.dtype | None = None
     names_files = False
+
+    @property
+    def parts(self) -> ModelParts:
+        """The parts that training and restoration work with."""
+        return ModelParts(
+            self.autoencoder,
+            self.text_encoder,
+            self.backbone,
+            self.controlnet,
+            self.schedule,
+            self.prompts,
+            self.velocity,
+        )
 
     @property
     def weight_files(self) -> tuple[str | None, ...]:
@@ -168,7 +193,13 @@ class STARModel(BaseModel):
         Raises:
             ValueError: a sample lacks what is needed.
         """
-        batch = prepare_batch(self, inputs, data_samples)
+        batch = prepare_batch(
+            self.parts,
+            self.objective,
+            self.data_preprocessor,
+            inputs,
+            data_samples,
+        )
         z0, noise, t = batch.z0, batch.noise, batch.t
         z_t = self.schedule.add_noise(z0, noise, t)
         v = self.velocity(z_t, t, (batch.text, batch.text), batch.z_lq)
@@ -182,7 +213,7 @@ class STARModel(BaseModel):
         return losses
 
     def velocity(
-        self, z_t: Tensor, t: Tensor, texts: tuple[Any, Any], z_lq: Tensor
+        self, z_t: Tensor, t: Tensor, texts: tuple[Text, Text], z_lq: Tensor
     ) -> Tensor:
         """Predict the velocity of noised latents.
 
@@ -218,14 +249,13 @@ class STARModel(BaseModel):
             data_samples: one per clip.
 
         Returns:
-            The samples with `pred` set, (T, C, H, W) uint8, and `seconds`
-            and `peak_memory`.
+            The samples with `pred` set, (T, C, H, W) uint8.
         """
         for lq, sample in zip(inputs, data_samples, strict=True):
             options = self.restore_options
             if sample.prompt:
                 options = replace(options, prompt=sample.prompt)
-            restore_sample(self, lq, options, sample)
+            sample.pred = self.restore(lq, options)
         return data_samples
 
     def check_options(self, options: RestoreOptions) -> None:
@@ -234,7 +264,7 @@ class STARModel(BaseModel):
         Raises:
             ValueError: naming the option, the rule and the value.
         """
-        limits = limits_of(self.backbone)
+        limits = self.backbone.limits
         check_fit(options, self.autoencoder, self.schedule, limits)
 
     def overlap_for(self, window: int) -> int:
@@ -260,10 +290,9 @@ class STARModel(BaseModel):
             device: where to.
             dtype: of the weights of backbone, ControlNet and autoencoder.
         """
-        for network in (self.backbone, self.controlnet):
-            network.to(device, dtype)
-            use_channels_last(network)
-        self.autoencoder.to(dtype)
+        for name in ('backbone', 'controlnet'):
+            use_channels_last(self.get_submodule(name).to(device, dtype))
+        self.get_submodule('autoencoder').to(dtype)
         self.to(device)
 
     def restore(
@@ -313,9 +342,18 @@ class STARModel(BaseModel):
             ValueError: an option or a frame's shape is wrong.
         """
         restoration = Restoration(
-            self, options or self.restore_options, events
+            self.parts, options or self.restore_options, events
         )
-        return restoration.run(iter(frames))
+        return self._evaluate(restoration.run(iter(frames)))
+
+    def _evaluate(self, pieces: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Yield pieces, in evaluation mode until the last is there."""
+        training = self.training
+        self.eval()
+        try:
+            yield from pieces
+        finally:
+            self.train(training)
 
 
 def _check_std(std: list[float], channels: int) -> None:

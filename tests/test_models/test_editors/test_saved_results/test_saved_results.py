@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from star.models.editors import SavedResults
-from star.structures import VideoSample
 from star.video.io import VideoWriter
 
 
@@ -30,20 +29,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def predict(model, name='one', lq=None, gt=None):
+def read(model, name='one', lq=None, gt=None):
     lq = noise(3, 4, 6) if lq is None else lq
-    sample = VideoSample(gt=gt, dataset='A', name=name, files={'lq': 'x'})
-    return model.predict([lq], [sample])[0]
+    return model.read('A', name, lq, gt)[0]
 
 
 def test_reads_what_was_saved(folder):
-    sample = predict(SavedResults(str(folder)), 'two')
-    assert torch.equal(sample.pred, noise(seed=1))
-    assert sample.seconds is None and sample.peak_memory is None
-    assert sample.files == {
-        'lq': 'x',
-        'pred': str((folder / 'A' / 'two').resolve()),
-    }
+    model = SavedResults(str(folder))
+    pred, file = model.read('A', 'two', noise(3, 4, 6), None)
+    assert torch.equal(pred, noise(seed=1))
+    assert file == str((folder / 'A' / 'two').resolve())
 
 
 def test_videos(folder):
@@ -78,24 +73,24 @@ def test_two_results_of_one_clip(folder):
 
 def test_the_size_is_that_of_the_ground_truth_or_the_scale(folder):
     model = SavedResults(str(folder))
-    assert predict(model, gt=noise(seed=3)).pred is not None
+    assert read(model, gt=noise(seed=3)).shape == (3, 3, 16, 24)
     with pytest.raises(ValueError, match='one: must be 48x32, is 24x16'):
-        predict(model, gt=noise(3, 32, 48))
+        read(model, gt=noise(3, 32, 48))
     with pytest.raises(ValueError, match='one: must be 28x16, is 24x16'):
-        predict(model, lq=noise(3, 4, 7))
-    assert predict(SavedResults(str(folder), 2), lq=noise(3, 8, 12)).pred.any()
+        read(model, lq=noise(3, 4, 7))
+    assert read(SavedResults(str(folder), 2), lq=noise(3, 8, 12)).any()
 
 
 def test_the_number_of_frames(folder):
     model = SavedResults(str(folder))
     with pytest.raises(ValueError, match='one: must have 4 frames, has 3'):
-        predict(model, lq=noise(4, 4, 6))
+        read(model, lq=noise(4, 4, 6))
     with pytest.raises(ValueError, match='one: must have 2 frames, has more'):
-        predict(model, lq=noise(2, 4, 6))
+        read(model, lq=noise(2, 4, 6))
     first = SavedResults(str(folder), first_frames=True)
-    assert torch.equal(predict(first, lq=noise(2, 4, 6)).pred, noise()[:2])
+    assert torch.equal(read(first, lq=noise(2, 4, 6)), noise()[:2])
     with pytest.raises(ValueError, match='must have 4 frames, has 3'):
-        predict(first, lq=noise(4, 4, 6))
+        read(first, lq=noise(4, 4, 6))
 
 
 def test_wrong_use(folder):
@@ -104,6 +99,6 @@ def test_wrong_use(folder):
     with pytest.raises(ValueError, match='no results of B'):
         SavedResults(str(folder)).check({'B': ['one']})
     with pytest.raises(ValueError, match='`folder` of SavedResults must be'):
-        predict(SavedResults())
+        read(SavedResults())
     with pytest.raises(ValueError, match='clips of test sets only'):
         SavedResults(str(folder)).restore(noise())

@@ -1,12 +1,12 @@
-"""Chunks become one clip again, whatever their number."""
+"""Results that share frames are faded or trimmed into one clip."""
 
 import pytest
 import torch
 
-from star.models.editors.chunks import join_chunks
+from star.video.blending import fade, fade_pieces, join_windows
 
 
-def chunks(length, size, overlap, shift=0.0):
+def windows(length, size, overlap, shift=0.0):
     """Cut 0, 1, 2 ...; window number i is `i * shift` brighter."""
     clip = torch.arange(float(length)).view(-1, 1, 1, 1)
     start, number = 0, 0
@@ -20,7 +20,7 @@ def chunks(length, size, overlap, shift=0.0):
 
 def joined(*args, blend, **kwargs):
     overlap = args[2]
-    pieces = list(join_chunks(chunks(*args, **kwargs), overlap, blend))
+    pieces = list(join_windows(windows(*args, **kwargs), overlap, blend))
     assert all(len(piece) for piece in pieces)
     return torch.cat(pieces).flatten()
 
@@ -47,3 +47,23 @@ def test_fades_linearly():
 def test_trims_in_the_middle(overlap, expected):
     clip = joined(7, 4, overlap, 1.0, blend='trim')
     assert (clip - torch.arange(7)).tolist() == expected
+
+
+def test_fade():
+    earlier, later = torch.zeros(1, 1, 3, 1, 1), torch.ones(1, 1, 5, 1, 1)
+    out = fade(earlier, later, 2).flatten().tolist()
+    assert out == pytest.approx([0.25, 0.5, 0.75, 1, 1])
+    assert later.min() == 1  # the argument is left alone
+    assert fade(earlier[:, :, :0], later, 2).flatten().tolist() == [1] * 5
+
+
+@pytest.mark.parametrize('sizes', [[5], [1, 4], [3, 2], [1, 1, 1, 2], [2, 8]])
+def test_faded_pieces(sizes):
+    earlier = torch.zeros(1, 1, 3, 1, 1)
+    clip = torch.ones(1, 1, sum(sizes), 1, 1)
+    out = list(fade_pieces(earlier, iter(clip.split(sizes, 2)), 5))
+    assert all(piece.shape[2] for piece in out)
+    joined = torch.cat(out, dim=2)
+    torch.testing.assert_close(joined, fade(earlier, clip, 2)[:, :, :5])
+    out = list(fade_pieces(None, iter(clip.split(sizes, 2)), 4))
+    assert torch.equal(torch.cat(out, dim=2), clip[:, :, :4])

@@ -1,0 +1,40 @@
+"""The parts of a diffusion model, as training and restoration take them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from star.models.contracts import (
+    Autoencoder,
+    Backbone,
+    ControlNet,
+    NoiseSchedule,
+    Text,
+    TextEncoder,
+)
+
+
+@dataclass(frozen=True)
+class ModelParts:
+    """Parts of a diffusion model.
+
+    Attributes:
+        autoencoder: on the device of the backbone.
+        text_encoder: on any device.
+        backbone: its device and dtype are those of a restoration.
+        controlnet: of the backbone.
+        schedule: of the backbone.
+        prompts: 'prompt' and 'negative', where the options have none, and
+            'suffix', appended to every prompt.
+        velocity: predicts the velocity (N, C, T, h, w) from z_t, t, the
+            texts of ControlNet and backbone, and z_lq.
+    """
+
+    autoencoder: Autoencoder
+    text_encoder: TextEncoder
+    backbone: Backbone
+    controlnet: ControlNet
+    schedule: NoiseSchedule
+    prompts: Mapping[str, str]
+    velocity: Callable[[Tensor, Tensor, tuple[Text, Text], Tensor], Tensor]
