@@ -1,4 +1,4 @@
-"""Training in two processes, by the commands that users call."""
+"""Training and testing in two processes, with the users' commands."""
 
 import json
 import os

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook, IterTimerHook
-from mmengine.optim import OptimWrapperDict
+from mmengine.logging import MessageHub
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
@@ -100,7 +101,9 @@ def unmonitored(runner: Runner) -> Iterator[None]:
         reset_peak_memory(_device(runner.model))
 
 
-def _norm_recorder(wrapper: Any, hub: Any) -> Callable[..., None]:
+def _norm_recorder(
+    wrapper: OptimWrapper, hub: MessageHub
+) -> Callable[..., None]:
     """Make a hook that logs the norm of the gradients before a step."""
     clipped = bool(wrapper.clip_grad_kwargs)
     name = 'grad_norm_clipped' if clipped else 'grad_norm'

@@ -1,9 +1,8 @@
 """Validation during training: fixed clips are restored and logged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -216,7 +215,7 @@ def _is_sharded(model: nn.Module) -> bool:
     return is_model_wrapper(model) and not replicated
 
 
-def _count(dataset: Any, num_clips: int | None) -> int:
+def _count(dataset: Sized, num_clips: int | None) -> int:
     if num_clips is not None and num_clips < 1:
         raise ValueError(f'`num_clips` must be at least 1, got {num_clips}')
     if not len(dataset):
