@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +21,7 @@ from star.models.editors.network_baseline import NetworkBaseline
 from star.models.editors.recipe import Recipe
 from star.registry import MODELS
 from star.utils.paths import asset_path
+from star.utils.tensor_files import read_state
 
 SCALE = 4
 KERNEL = 'dbvsr_kernel.safetensors'  # (15, 15)
@@ -74,7 +74,7 @@ class DBVSRNet(nn.Module):
         self.body = nn.Sequential(*groups, conv3x3(dim, dim))
         self.tail = nn.Sequential(upsampler(dim, 2), conv3x3(dim, 3))
         # no buffer: it stays in float32 whatever the network is in
-        self.kernel = load_file(asset_path(KERNEL))['kernel']
+        self.kernel = read_state(asset_path(KERNEL))['kernel']
 
     def forward(self, clip: Tensor) -> Tensor:
         """Restore a clip; past its ends the outer frames are repeated.
