@@ -2,10 +2,12 @@
 
 import inspect
 import re
+import shutil
 from functools import lru_cache
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from safetensors import safe_open
 
 from star.apis.inference.build import build_model, build_part, load_config
@@ -17,6 +19,7 @@ from star.models.editors.weight_files import FILES
 from star.models.restoration.options import RestoreOptions
 from star.registry import DATASETS, HOOKS, TRANSFORMS
 from star.utils.paths import asset_path, config_root
+from tests.paths import ROOT
 
 CONFIGS = sorted(
     path.relative_to(config_root()).as_posix()
@@ -151,6 +154,28 @@ def degradations(pipeline):
         if 'Degradation' in transform.type:
             yield transform
         yield from degradations(transform.get('transforms', []))
+
+
+def test_config_of_somebody_else_loads_clips(tmp_path):
+    """mmengine marks what `star::` names with `_scope_`; nothing minds."""
+    for folder in ('gt', 'text'):
+        (tmp_path / folder).mkdir()
+    sample = ROOT / 'data' / 'samples' / 'cat.mp4'
+    shutil.copy(sample, tmp_path / 'gt')
+    (tmp_path / 'text' / 'cat.txt').write_text('a cat')
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        "_base_ = 'star::star/tiny.py'\n"
+        'train_dataloader = dict(\n'
+        '    num_workers=0, persistent_workers=False, batch_size=2,\n'
+        f'    dataset=dict(data_root={str(tmp_path)!r}))\n'
+    )
+    settings = load(path)
+    loader = Runner.build_dataloader(settings.train_dataloader, seed=0)
+    batch = next(iter(loader))
+    assert [sample.prompt for sample in batch['data_samples']] == ['a cat'] * 2
+    num_frames = settings.train_dataloader.dataset.num_frames
+    assert [len(x) for x in batch['inputs']] == [num_frames] * 2
 
 
 @every_config

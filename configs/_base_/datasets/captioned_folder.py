@@ -5,7 +5,6 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DrawSampler'),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='CaptionedFolder',
         data_root='data/train',

@@ -5,7 +5,6 @@ train_dataloader = dict(
     persistent_workers=True,
     prefetch_factor=2,
     sampler=dict(type='DrawSampler'),
-    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='OpenVid',
         annotation='data/openvid/verified.csv',
