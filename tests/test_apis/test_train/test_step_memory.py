@@ -14,13 +14,13 @@ def config():
     config = load_config('tiny')
     config.model.autoencoder = {
         'type': 'TemporalVAE',
-        'block_out_channels': (32,),
+        'block_out_channels': (32, 32, 32),
         'latent_channels': 4,
         'norm_groups': 8,
-        'patch_size': 4,
     }
     config.model.backbone.update(NETWORK, in_dim=4, out_dim=4)
     config.model.controlnet.update(NETWORK, in_dim=4)
+    config.model.residual_std = None
     config.model.losses = None
     return config
 
