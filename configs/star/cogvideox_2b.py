@@ -11,7 +11,7 @@ weights = dict(
     star=dict(
         file='star_cogvideox_2b.safetensors',
         made_by=(
-            'python tools/model_converters/publish_model.py '
+            'star convert publish '
             'work_dirs/cogvideox_2b star_cogvideox_2b.safetensors '
             '--base cogvideox_2b.safetensors'
         ),
@@ -35,8 +35,7 @@ start_weights = dict(
     star=dict(
         file='cogvideox_2b.safetensors',
         made_by=(
-            'python tools/model_converters/convert_star_cogvideox.py '
-            'transformer cogvideox_2b.safetensors'
+            'star convert star-cogvideox transformer cogvideox_2b.safetensors'
         ),
         source='https://huggingface.co/zai-org/CogVideoX-2b',
     ),

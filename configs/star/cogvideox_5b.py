@@ -11,7 +11,7 @@ weights = dict(
     star=dict(
         file='star_cogvideox_5b.safetensors',
         made_by=(
-            'python tools/model_converters/convert_star_cogvideox.py '
+            'star convert star-cogvideox '
             'mp_rank_00_model_states.pt star_cogvideox_5b.safetensors'
         ),
         source=('https://huggingface.co/SherryX/STAR (CogVideoX-5B-based/1)'),
@@ -36,8 +36,7 @@ start_weights = dict(
     star=dict(
         file='cogvideox_5b.safetensors',
         made_by=(
-            'python tools/model_converters/convert_star_cogvideox.py '
-            'transformer cogvideox_5b.safetensors'
+            'star convert star-cogvideox transformer cogvideox_5b.safetensors'
         ),
         source='https://huggingface.co/zai-org/CogVideoX-5b',
     ),

@@ -16,7 +16,7 @@ _MOST_OPEN = 64  # shards; each keeps a file open
 
 @DATASETS.register_module()
 class CachedLatents(Dataset):
-    """Reads items that `tools/dataset_converters/cache_latents.py` wrote.
+    """Reads items that `star prepare cache-latents` wrote.
 
     The first pass gives the items of the cached data set in their order and
     with their seeds, so training sees what it would see without the cache.

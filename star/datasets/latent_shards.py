@@ -26,7 +26,7 @@ DTYPES = {
     'bfloat16': torch.bfloat16,
     'float32': torch.float32,
 }
-TOOL = 'tools/dataset_converters/cache_latents.py'
+TOOL = 'star prepare cache-latents'
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from star.datasets.transforms import compose
 from star.registry import DATASETS
 from star.video.info import VideoError
 
-TOOL = 'tools/dataset_converters/prepare_openvid.py'
+TOOL = 'star prepare openvid'
 _MOST_TRIES = 1000  # replacements of one item
 
 
@@ -44,7 +44,7 @@ class OpenVid(Dataset):
 
     Args:
         annotation: OpenVid-1M's CSV, or the one that
-            `tools/dataset_converters/prepare_openvid.py` made of it.
+            `star prepare openvid` made of it.
         data_root: folder of the videos; they may lie in folders below it.
         num_frames: frames of one item.
         pipeline: transforms applied to `dict(gt, prompt, name, dataset, fps,

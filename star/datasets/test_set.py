@@ -15,7 +15,7 @@ from star.video.io import VideoError, VideoReader, probe
 FORMAT = 'star-test-set/1'
 MANIFEST, RECORDS = 'set.json', 'records'
 KEYS = ('gt', 'lq')
-TOOL = 'tools/dataset_converters/prepare_test_sets.py'
+TOOL = 'star prepare test-sets'
 _PNG = b'\x89PNG\r\n\x1a\n'
 
 

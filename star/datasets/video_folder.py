@@ -32,7 +32,7 @@ class VideoFolder(Dataset):
     inputs, always the same: its `rng` depends on `seed` and the index of the
     clip.
 
-    A manifest, which `tools/dataset_converters/prepare_test_sets.py` writes,
+    A manifest, which `star prepare test-sets` writes,
     is compared with the files at construction: names, counts and sizes.
 
     Args:

@@ -51,7 +51,7 @@ _FILES = (
         ('squeeze.pth', 'LPIPS_v0.1_squeeze-4a5350f2.pth'),
         ('lpips', 'weights/v0.1/squeeze.pth'),
     ),
-    # trunk and heads, from tools/model_converters/convert_lpips.py
+    # trunk and heads, from star convert lpips
     WeightFile('lpips_squeeze.safetensors', '', '', 'BSD-2-Clause'),
 )
 FILES = {file.name: file for file in _FILES}

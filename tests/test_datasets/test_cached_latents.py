@@ -93,12 +93,12 @@ def test_few_files_stay_open(tmp_path, monkeypatch):
 def test_expected_configs(tmp_path):
     write_cache(tmp_path)
     build(tmp_path, expect=CONFIGS)
-    vae = {**CONFIGS['autoencoder'], 'pretrained': 'x', 'decode_chunk': 9}
+    vae = {**CONFIGS['autoencoder'], 'pretrained': 'x', 'decode_window': 9}
     build(tmp_path, expect={'autoencoder': vae})
     other = {'type': 'CaptionedFolder', 'pipeline': [{'scale': 2}]}
     text = (
         r'was made by another config: dataset.pipeline.0.scale is 4 '
-        'there and 2 here; make the cache anew with tools/'
+        'there and 2 here; make the cache anew with star '
     )
     with pytest.raises(ValueError, match=text):
         build(tmp_path, expect={'dataset': other})

@@ -168,7 +168,7 @@ def test_sets_that_are_refused(tmp_path):
     shutil.rmtree(root / 'gt' / 'c')
     assert len(build(root)) == 2
     (root / 'set.json').unlink()  # as while it is being prepared
-    with pytest.raises(ValueError, match='udm is not finished: run tools/'):
+    with pytest.raises(ValueError, match='udm is not finished: run star '):
         build(root)
 
 
