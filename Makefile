@@ -24,7 +24,7 @@ help: ## list the targets
 	| awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
 
 demo: install ## restore a sample clip, or yours: make demo INPUT=my.mp4
-	@$(BIN)/python tools/demo.py $${INPUT:+--input "$$INPUT"} $(ARGS)
+	@$(BIN)/star demo $${INPUT:+--input "$$INPUT"} $(ARGS)
 
 test: install-tests ## run the tests; options for pytest: make test ARGS=-x
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest \

@@ -103,14 +103,15 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
         'B': write_folder(tmp_path / 'B', 'klmnopq', frames=1, gt=False),
     }
     found = {}
-    for ranks, command in (
-        (1, [sys.executable, 'tools/test.py']),
-        (2, ['tools/dist_test.sh']),
+    star = [sys.executable, '-m', 'star', 'test']
+    for ranks, command, more in (
+        ('one', [sys.executable, 'tools/test.py'], []),
+        ('two', ['tools/dist_test.sh'], [2]),
+        ('gpus', star, ['--gpus', 2]),
     ):
-        work_dir = tmp_path / f'ranks{ranks}'
+        work_dir = tmp_path / ranks
         result = run(
-            *(command, 'configs/interpolation/bicubic.py', 'default'),
-            *([ranks] if ranks > 1 else []),
+            *(command, 'configs/interpolation/bicubic.py', 'default', *more),
             *(f'--set={name}={root}' for name, root in places.items()),
             *('--metrics', 'PSNR', 'SSIM', '--work-dir', work_dir),
             *('--cfg-options', 'test_dataloader.num_workers=0'),
@@ -124,14 +125,14 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
         for each in found[ranks]['sets'].values():
             assert each.pop('seconds_per_frame') > 0
             del each['peak_memory']
-    assert found[1] == found[2]
-    names = [clip['name'] for clip in found[1]['clips']]
+    assert found['one'] == found['two'] == found['gpus']
+    names = [clip['name'] for clip in found['one']['clips']]
     assert names == list('abcdefghijklmnopq')
     expected = [psnr(places['A'], name) for name in 'abcdefghij']
-    scores = found[1]['sets']['A']['scores']
+    scores = found['one']['sets']['A']['scores']
     assert scores['PSNR'] == pytest.approx(np.mean(expected), abs=0.3)
-    assert found[1]['sets']['A']['scored']['SSIM'] == 10
-    assert found[1]['sets']['B']['scored']['SSIM'] == 0
+    assert found['one']['sets']['A']['scored']['SSIM'] == 10
+    assert found['one']['sets']['B']['scored']['SSIM'] == 0
 
 
 @pytest.mark.parametrize(

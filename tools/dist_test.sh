@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Test on several GPUs, or on CPUs where there is no GPU:
-#     tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
-# CHECKPOINT: as for tools/test.py; `default` for the config's own weights.
+#     tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of star test]
+# CHECKPOINT: as for star test; `default` for the config's own weights.
+# The same without a checkout: star test CONFIG CHECKPOINT --gpus GPUS.
 # Several machines: run it on each with NNODES, NODE_RANK and MASTER_ADDR set,
 # and PORT if 29500 is taken. PYTHON names the interpreter.
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train on several GPUs, or on CPUs where there is no GPU:
-#     tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
+#     tools/dist_train.sh CONFIG GPUS [options of star train]
+# The same without a checkout: star train CONFIG --gpus GPUS [options].
 # Several machines: run it on each with NNODES, NODE_RANK and MASTER_ADDR set,
 # and PORT if 29500 is taken. PYTHON names the interpreter.
 set -euo pipefail

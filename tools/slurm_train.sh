@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train under SLURM, one task per GPU:
 #     tools/slurm_train.sh PARTITION JOB_NAME CONFIG [WORK_DIR] [options]
-# Options are those of tools/train.py. GPUS (8), GPUS_PER_NODE (8 or GPUS),
+# Options are those of star train. GPUS (8), GPUS_PER_NODE (8 or GPUS),
 # CPUS_PER_TASK (5), MASTER_PORT, PYTHON and SRUN_ARGS come from the
 # environment.
 set -euo pipefail
