@@ -69,8 +69,10 @@ def execute(
         name = str(error.name or '').partition('.')[0]
         if name == 'star':
             raise
-        missing = isinstance(error, ModuleNotFoundError)
-        say(f'error: {f"{name} is missing: {INSTALL}" if missing else error}')
+        reason = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            reason = f'{name} is missing: {INSTALL}'
+        say(f'error: {reason}')
     except (OSError, ValueError) as error:
         say(f'error: {error}')
     return WRONG_USE

@@ -42,12 +42,10 @@ def main(words: Sequence[str] | None = None) -> int:
         interrupted.
     """
     words = sys.argv[1:] if words is None else list(words)
-    name = next(
-        (n for n in COMMANDS if n.split() == words[: len(n.split())]), None
-    )
-    if name is None:
+    count = next((n for n in (1, 2) if ' '.join(words[:n]) in COMMANDS), None)
+    if count is None:
         _explain(words)
-    rest = words[len(name.split()) :]
+    name, rest = ' '.join(words[:count]), words[count:]
     args = make_parser(name).parse(rest)
     args.words = rest
     module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
@@ -67,9 +65,8 @@ def make_parser(name: str) -> Parser:
 
 
 def _options_of(name: str) -> Callable[[Parser], None]:
-    group, *_, last = [*name.split(), *name.split()]
-    module = import_module(f'star.cli.options.{group}')
-    return getattr(module, last.replace('-', '_'))
+    words = name.replace('-', '_').split()
+    return getattr(import_module(f'star.cli.options.{words[0]}'), words[-1])
 
 
 def _explain(words: Sequence[str]) -> NoReturn:

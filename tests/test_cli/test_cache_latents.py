@@ -13,11 +13,9 @@ from tests.test_engine.configs import shrunk_config, train
 AUTOENCODER = {
     'type': 'TemporalVAE',
     'latent_channels': 4,
-    'block_out_channels': (32,),
+    'block_out_channels': (32,) * 4,
     'layers_per_block': 1,
     'norm_groups': 1,
-    'patch_size': 8,
-    'mid_attention': False,
 }
 
 

@@ -1,8 +1,12 @@
 """The choices of options are those that the library knows."""
 
+from dataclasses import fields
+
+from star.apis import FileOptions
 from star.apis.inference.devices import DTYPES
 from star.apis.train.training import LAUNCHERS
 from star.cli.convert import star_cogvideox
+from star.cli.main import make_parser
 from star.cli.options import choices
 from star.datasets import latent_shards, test_set_sources
 from star.datasets.transforms.degradation_presets import PRESETS
@@ -36,6 +40,15 @@ def test_choices_mirror_the_restore_options():
         'upsample': choices.UPSAMPLINGS,
         'compat': choices.COMPATS,
     }
+
+
+def test_every_option_of_a_restoration_can_be_given():
+    args = vars(make_parser('restore').parse(['a.mp4', 'b.mp4']))
+    assert {f.name for f in fields(options.RestoreOptions)} < args.keys()
+    assert {f.name for f in fields(FileOptions)} < args.keys()
+    for each in fields(FileOptions):
+        if args[each.name] is not None:
+            assert args[each.name] == each.default
 
 
 def test_choices_mirror_the_published_sets():

@@ -78,8 +78,8 @@ def describe(
             'text_encoder': plain(model.text_encoder),
         },
         weights={
-            'autoencoder': hash_weights(encoder.autoencoder),
-            'text_encoder': hash_weights(encoder.text_encoder),
+            part: hash_weights(getattr(encoder, part))
+            for part in ('autoencoder', 'text_encoder')
         },
     )
 
