@@ -1,8 +1,9 @@
-"""The weights that configs, baselines and metrics name, and where they lie."""
+"""The weight files that configs, baselines and metrics name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mmengine.config import Config
 
@@ -17,40 +18,46 @@ Row = tuple[str, Path | None, str]  # name, place, how to get it
 
 def list_weights() -> Iterator[Row]:
     """List every weight file; nothing is downloaded."""
-    yield from _configs()
-    for files in (baseline_files, lpips_files, metric_files):
-        yield from _published(files.FILES)
+    known: dict[str, tuple[WeightFile, list[str]]] = {}
+    for config, file in _config_files():
+        _, configs = known.setdefault(f'{file.repo}/{file.file}', (file, []))
+        if config not in configs:
+            configs.append(config)
+    for file, configs in known.values():
+        place = find_local(file, verify=False)  # gigabytes
+        yield f'{file.name} ({", ".join(configs)})', place, _hint(file)
+    for module in (baseline_files, lpips_files, metric_files):
+        for file in module.FILES.values():
+            yield _published(file)
 
 
-def _configs() -> Iterator[Row]:
-    """List the files of the configs in `configs/star`."""
+def _config_files() -> Iterator[tuple[str, WeightFile]]:
+    """List the files that restoring with a config of `configs/star` needs."""
     for path in sorted((config_root() / 'star').glob('*.py')):
-        wanted = Config.fromfile(path).get('weights') or {}
+        wanted: dict[str, Any] = dict(Config.fromfile(path).get('weights', {}))
         if 'asset' in wanted:
-            file = WeightFile(wanted['asset'])
-            yield f'{path.stem}: {file.name}', find_local(file), ''
+            yield path.stem, WeightFile(wanted['asset'])
             continue
-        for entry in _entries(wanted):
-            file = WeightFile(**entry)
-            hint = f'downloaded from {file.repo} when it is first used'
-            if file.made_by:
-                hint = f'{file.made_by}, from {file.source}'
-            place = find_local(file, verify=False)
-            yield f'{path.stem}: {file.name}', place, hint
+        variants = wanted.pop('variants', {})
+        wanted.pop('random', None)
+        for entry in [*wanted.values(), *variants.values()]:
+            yield path.stem, WeightFile(**entry)
 
 
-def _entries(wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-    parts = [v for k, v in wanted.items() if k not in ('variants', 'random')]
-    return [*parts, *wanted.get('variants', {}).values()]
+def _published(file: WeightFile) -> Row:
+    try:
+        return file.name, find_local(file), _hint(file)
+    except ValueError as error:  # another file of that name
+        return file.name, None, str(error)
 
 
-def _published(table: Mapping[str, WeightFile]) -> Iterator[Row]:
-    for name, file in table.items():
-        hint = f'get it from {file.source}' if file.source else 'made by hand'
-        if file.url:
-            hint = f'downloaded from {file.url} when it is first used'
-        try:
-            place = find_local(file)
-        except ValueError as error:  # another file of that name
-            place, hint = None, str(error)
-        yield name, place, hint
+def _hint(file: WeightFile) -> str:
+    """Return how to get a file."""
+    if file.made_by:
+        return f'{file.made_by} makes it from {file.source}'
+    if file.repo or file.url:
+        host = urlsplit(file.url).hostname or file.repo
+        return f'downloaded from {host} at first use'
+    if file.source:
+        return f'get it from {file.source}'
+    return 'give a folder that holds it with --weights-dir'
