@@ -191,7 +191,7 @@ def table(rows: list[dict]) -> str:
     columns = [name for name in FORMATS if name in rows[0]]
     lines = [
         ' | '.join(['model', *columns]),
-        '|'.join(['---'] * (1 + len(columns))),
+        ' | '.join(['---'] * (1 + len(columns))),
     ]
     for model in dict.fromkeys(row['model'] for row in rows):
         own = [row for row in rows if row['model'] == model]
