@@ -1,7 +1,7 @@
 """Draw when a sampler restores low and high frequencies.
 
     python tools/analysis_tools/plot_band_psnr.py LQ... --gt GT... \
-        --config tiny_f4 --steps 8 --out FOLDER
+        --config tiny_compact --steps 8 --out FOLDER
 
 LQ and GT are clips, videos or folders of frames, as many of each and in the
 same order. Every evaluation of the sampler has an estimate of the clean clip;
