@@ -99,7 +99,8 @@ def test_baselines_by_name(star: Star, tmp_path: Path) -> None:
             '`weights`: there is',
         ),
         (['realesr_general_x4v3', '--weights', __file__], f'{__file__}: '),
-        (['no_such_method'], "`name` must be a config, got 'star/no_such_met"),
+        (['no_such'], "there is no config 'no_such'"),
+        (['realbasicvrs'], "there is no config 'realbasicvrs'; did you mean"),
     ],
 )
 def test_baselines_that_cannot_be(

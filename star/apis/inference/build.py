@@ -1,6 +1,7 @@
 """Build a model from a config and give it its weights."""
 
 import copy
+import difflib
 import os
 import sys
 import warnings
@@ -21,7 +22,7 @@ from star.models.backbones.i2vgen.checkpoints import load_star_weights
 from star.models.contracts import Restorer
 from star.models.layers.lora import merge_lora
 from star.registry import MODELS
-from star.utils.paths import config_path, config_root
+from star.utils.paths import config_root
 from star.utils.tensor_files import read_state
 
 DEFAULT_CONFIG = 'tiny_compact'  # its weights ship with the package
@@ -139,10 +140,13 @@ def find_config(config: str) -> Path:
     """
     if Path(config).is_file():
         return Path(config)
-    if Path(config).suffix or Path(config).name != config:
-        raise ValueError(f'there is no config {config!r}')
-    found = sorted(config_root().glob(f'[!_]*/{config}.py'))
-    return found[0] if found else config_path(f'star/{config}.py')
+    paths = sorted(config_root().glob('[!_]*/*.py'))
+    named = {path.stem: path for path in paths}
+    if config in named:
+        return named[config]
+    close = difflib.get_close_matches(config, named, 3)
+    hint = f'; did you mean {" or ".join(close)}?' if close else ''
+    raise ValueError(f'there is no config {config!r}{hint}')
 
 
 @contextmanager

@@ -22,16 +22,16 @@ from star.models.backbones.i2vgen.checkpoints import network_state, to_official
 
 SMALL = """
 sizes = dict(
-    in_dim=4, dim=32, dim_mult=(1, 2), num_res_blocks=1, head_dim=16,
-    num_heads=2, context_dim=16)
+    dim=32, dim_mult=(1, 2), num_res_blocks=1, head_dim=16, num_heads=2,
+    context_dim=16)
 vae = dict(
     type='TemporalVAE', block_out_channels=(32, 32), layers_per_block=1)
 model = dict(
     type='STARModel',
     autoencoder=vae,
     text_encoder=dict(type='ConstantTextEncoder', dim=16),
-    backbone=dict(type='I2VGenUNet', **sizes),
-    controlnet=dict(type='UNetControlNet', **sizes),
+    backbone=dict(type='I2VGenUNet', sizes=sizes),
+    controlnet=dict(type='UNetControlNet', sizes=sizes),
     schedule=dict(type='I2VGenSchedule'),
     restore_options=dict(mode='normal', steps=1, guidance_scale=1),
 )
@@ -233,7 +233,7 @@ def test_baselines_by_name() -> None:
     assert type(model).__name__ == 'Lanczos'
     assert find_config('bicubic').parent.name == 'interpolation'
     assert find_config('tiny').parent.name == 'star'
-    with pytest.raises(ValueError, match=r"got 'star/no_such\.py'"):
+    with pytest.raises(ValueError, match=r"there is no config 'no_such'"):
         find_config('no_such')
     with pytest.raises(ValueError, match='`weights` means nothing to Lanczos'):
         init_model('lanczos', 'net.pth', 'cpu')
