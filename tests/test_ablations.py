@@ -20,6 +20,7 @@ from star.report.published import load_ablations, published_ablations
 from star.structures import VideoSample
 from star.utils.paths import config_root
 from tests.test_models.fakes import (
+    SMALL_SIZES,
     CountingTextEncoder,
     FoldingAutoencoder,
     random_clip,
@@ -30,17 +31,7 @@ FILES = sorted(path.stem for path in FOLDER.glob('*.py'))
 ROWS = [name for name in FILES if not name.startswith('tiny_')]
 SMALL = [name for name in FILES if name not in ROWS]
 TINY = config_root() / 'star' / 'tiny.py'
-SIZES = {
-    'in_dim': 3,
-    'dim': 32,
-    'dim_mult': (1,),
-    'num_res_blocks': 1,
-    'head_dim': 8,
-    'num_heads': 2,
-    'context_dim': 12,
-    'norm_groups': 8,
-    'dropout': 0.0,
-}
+NETWORK = {'in_dim': 3, 'sizes': SMALL_SIZES, 'dropout': 0.0}
 DIRECT = {
     'alpha': 2,
     'beta': 1,
@@ -97,8 +88,8 @@ def build(name: str) -> nn.Module:
     settings = copy.deepcopy(load_config(FOLDER / f'{name}.py').model)
     settings.autoencoder = {'type': FoldingAutoencoder}
     settings.text_encoder = {'type': CountingTextEncoder}
-    settings.backbone.update(out_dim=3, **SIZES)
-    settings.controlnet.update(SIZES)
+    settings.backbone.update(out_dim=3, **NETWORK)
+    settings.controlnet.update(NETWORK)
     settings.losses.window.update(num_frames=2, crop_size=(8, 8))
     torch.manual_seed(0)
     return MODELS.build(settings)

@@ -3,6 +3,7 @@
 import inspect
 import re
 import shutil
+from dataclasses import replace
 from functools import lru_cache
 
 import pytest
@@ -270,9 +271,10 @@ def test_official_options():
     assert (options.mode, options.scale, options.window) == ('fast', 4, 32)
     assert (options.guidance_scale, options.guidance_rescale) == (7.5, 0.2)
     assert options.color_fix == 'adain'
-    assert options == RestoreOptions()
-    assert model.prompts['prompt'] == 'a good video'
-    assert model.prompts['negative'].startswith('painting, oil painting')
+    texts = ('prompt', 'prompt_suffix', 'negative_prompt')
+    assert replace(options, **dict.fromkeys(texts, '')) == RestoreOptions()
+    assert options.prompt == 'a good video'
+    assert options.negative_prompt.startswith('painting, oil painting')
     assert model.autoencoder.scaling_factor == 0.18215
 
 
@@ -316,7 +318,7 @@ def test_cogvideox_options(name):
     assert timesteps[:2] == [999, 979] and len(timesteps) == 50
     # the window's seven latents, and an unconditional text of zeros
     assert (options.window - 1) // model.autoencoder.temporal_downsample == 6
-    assert model.prompts['negative'] == '' and model.text_encoder.zero_empty
+    assert options.negative_prompt == '' and model.text_encoder.zero_empty
 
 
 @pytest.mark.parametrize('name', COGVIDEOX)

@@ -16,7 +16,7 @@ _IGNORED = frozenset(
         'pretrained',
         'tokenizer',
         'encode_batch',
-        'decode_chunk',
+        'decode_window',
         'decode_overlap',
     }
 )

@@ -18,7 +18,7 @@ def test_plain_values():
 
 def test_places_and_speed_do_not_matter():
     config = {'type': 'TemporalVAE', 'latent_channels': 4}
-    others = {'pretrained': 'vae.pt', 'encode_batch': 8, 'decode_chunk': 1}
+    others = {'pretrained': 'vae.pt', 'encode_batch': 8, 'decode_window': 1}
     assert plain({**config, **others}) == config
     # only options of the part itself
     nested = {'part': {'pretrained': 'vae.pt'}}

@@ -10,7 +10,17 @@ from mmengine.runner import Runner
 from star.utils.paths import config_path
 
 # fields of a UNet on the latents of `configs/star/tiny.py`
-NETWORK = {'dim': 32, 'dim_mult': (1,), 'head_dim': 8}
+NETWORK = {
+    'sizes': {
+        'dim': 32,
+        'dim_mult': (1,),
+        'num_res_blocks': 1,
+        'head_dim': 8,
+        'num_heads': 2,
+        'context_dim': 32,
+        'norm_groups': 8,
+    }
+}
 
 
 def write_clips(folder):

@@ -106,7 +106,7 @@ def star_config(folder, hooks):
     model.losses = {}
     model.data_preprocessor.scale = 2
     model.restore_options.update(scale=2)
-    model.frozen = ('autoencoder', 'text_encoder')
+    model.frozen = {'autoencoder': (), 'text_encoder': ()}
     config = watched_config(folder, 3, custom_hooks=hooks)
     config.model = model
     return config

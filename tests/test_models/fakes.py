@@ -12,6 +12,16 @@ from star.models.editors.star.star_model import STARModel
 from star.models.restoration.limits import Limits
 from tests.test_models.networks import randomize
 
+SMALL_SIZES = {
+    'dim': 32,
+    'dim_mult': (1,),
+    'num_res_blocks': 1,
+    'head_dim': 8,
+    'num_heads': 2,
+    'context_dim': 12,
+    'norm_groups': 8,
+}
+
 
 class Listener:
     """Keeps the events of a restoration."""
@@ -192,25 +202,17 @@ def small_model(random=True, training=None, **options):
         training: arguments of STARModel such as `losses` and `frozen`.
         options: of restoration.
     """
-    sizes = {
-        'in_dim': 3,
-        'dim': 32,
-        'dim_mult': (1,),
-        'num_res_blocks': 1,
-        'head_dim': 8,
-        'num_heads': 2,
-        'context_dim': 12,
-        'norm_groups': 8,
-        'dropout': 0.0,
-    }
+    network = {'in_dim': 3, 'sizes': SMALL_SIZES, 'dropout': 0.0}
     model = STARModel(
         autoencoder={'type': FoldingAutoencoder},
         text_encoder={'type': CountingTextEncoder},
-        backbone={'type': 'I2VGenUNet', 'out_dim': 3, **sizes},
-        controlnet={'type': 'UNetControlNet', **sizes},
+        backbone={'type': 'I2VGenUNet', 'out_dim': 3, **network},
+        controlnet={'type': 'UNetControlNet', **network},
         schedule={'type': 'I2VGenSchedule'},
-        prompts={'prompt': 'a', 'suffix': 'good', 'negative': 'bad'},
         restore_options={
+            'prompt': 'a',
+            'prompt_suffix': 'good',
+            'negative_prompt': 'bad',
             'scale': 2,
             'mode': 'normal',
             'steps': 2,

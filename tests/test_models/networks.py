@@ -6,7 +6,6 @@ from star.models.backbones import I2VGenUNet
 from star.models.controlnets import UNetControlNet
 
 SIZES = {
-    'in_dim': 6,
     'dim': 32,
     'dim_mult': (1, 2),
     'num_res_blocks': 1,
@@ -27,13 +26,20 @@ def randomize(network, seed=0, scale=0.05):
     return network.eval()
 
 
+def small_options(options=None):
+    """Options of a small network; those of `SIZES` are changed in `sizes`."""
+    options = dict(options or {})
+    sizes = {name: options.pop(name, value) for name, value in SIZES.items()}
+    return {'in_dim': 6, 'sizes': sizes, **options}
+
+
 def small_backbone(random=True, **options):
-    network = I2VGenUNet(out_dim=5, **{**SIZES, **options}).eval()
+    network = I2VGenUNet(out_dim=5, **small_options(options)).eval()
     return randomize(network, 0) if random else network
 
 
 def small_controlnet(random=True, **options):
-    network = UNetControlNet(**{**SIZES, **options}).eval()
+    network = UNetControlNet(**small_options(options)).eval()
     return randomize(network, 1) if random else network
 
 

@@ -19,7 +19,7 @@ def build(vector):
     """Networks filled one tensor at a time."""
     sizes = {'dim': int(vector['dim']), 'head_dim': int(vector['head_dim'])}
     with torch.device('meta'):
-        networks = I2VGenUNet(**sizes), UNetControlNet(**sizes)
+        networks = I2VGenUNet(sizes=sizes), UNetControlNet(sizes=sizes)
     for network in networks:
         network.to_empty(device='cpu').eval()
         network.to(memory_format=torch.channels_last)

@@ -8,11 +8,13 @@ from tests.test_apis.folders import write_folder
 _CONFIG = """
 _base_ = {base!r}
 _small = dict(
-    dim=32,
-    dim_mult=(1,),
-    head_dim=8,
-    context_dim=8,
-    norm_groups=4,
+    sizes=dict(
+        dim=32,
+        dim_mult=(1,),
+        head_dim=8,
+        context_dim=8,
+        norm_groups=4,
+    ),
     liem={liem},
 )
 model = dict(

@@ -159,7 +159,8 @@ def make_inputs(
     settings: Config, latent: tuple[int, ...], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     channels = settings.model.backbone.get('in_dim', 4)
-    dim = settings.model.backbone.get('context_dim', 1024)
+    sizes = settings.model.backbone.get('sizes', {})
+    dim = sizes.get('context_dim', 1024)
     tokens = settings.model.text_encoder.get(
         'num_tokens', settings.model.text_encoder.get('context_length', 77)
     )

@@ -12,21 +12,25 @@ model = dict(
     ),
     controlnet=dict(type='LatentConcat'),
     schedule=dict(type='CogVideoXSchedule'),
-    frozen=('autoencoder', 'text_encoder', 'backbone'),
-    trained=(
-        'LoRA',
-        'LIEM',
-        'PatchProjection',
-        'AdaLayerNorm',
-        'FinalProjection',
+    # in the frozen backbone these learn
+    frozen=dict(
+        autoencoder=(),
+        text_encoder=(),
+        backbone=(
+            'LoRA',
+            'LIEM',
+            'PatchProjection',
+            'AdaLayerNorm',
+            'FinalProjection',
+        ),
     ),
     losses=dict(
         frequency=dict(type='DynamicFrequencyLoss', alpha=2, beta=1),
         # what is decoded with a gradient, two latents of four frames
         window=dict(num_frames=8, crop_size=(256, 256)),
     ),
-    prompts=dict(prompt='a good video'),
     restore_options=dict(
+        prompt='a good video',
         mode='normal',
         steps=50,
         sampler='cogvideox_dpmpp_2m',

@@ -6,22 +6,22 @@ model = dict(
     backbone=dict(type='I2VGenUNet', checkpointing=True),
     controlnet=dict(type='UNetControlNet', checkpointing=True),
     schedule=dict(type='I2VGenSchedule'),
-    frozen=('autoencoder', 'text_encoder', 'backbone'),
-    trained=('LIEM',),
+    # in the frozen backbone LIEM learns
+    frozen=dict(autoencoder=(), text_encoder=(), backbone=('LIEM',)),
     losses=dict(
         frequency=dict(type='DynamicFrequencyLoss', alpha=2, beta=1),
         # what takes less memory to decode than the denoiser takes anyway
         window=dict(num_frames=3, crop_size=(512, 512)),
     ),
-    prompts=dict(
+    restore_options=dict(
         prompt='a good video',
-        suffix=(
+        prompt_suffix=(
             'Cinematic, High Contrast, highly detailed, taken using a Canon '
             'EOS R camera, hyper detailed photo - realistic maximum detail, '
             '32k, Color Grading, ultra HD, extreme meticulous detailing, skin '
             'pore detailing, hyper sharpness, perfect without deformations.'
         ),
-        negative=(
+        negative_prompt=(
             'painting, oil painting, illustration, drawing, art, sketch, oil '
             'painting, cartoon, CG Style, 3D render, unreal engine, blurring, '
             'dirty, messy, worst quality, low quality, frames, watermark, '

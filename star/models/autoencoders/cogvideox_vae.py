@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 # Convolutions over one frame, whose memory diffusers keeps and never reads:
-# copies of the whole chunk at every norm.
+# copies of the whole window at every norm.
 _WITHOUT_MEMORY = ('conv_y', 'conv_b')
 
 
@@ -29,8 +29,8 @@ class CogVideoXVAE(nn.Module):
 
     A clip of 4 k + 1 frames has k + 1 latent frames: the first latent stands
     for the first frame, every other one for four. Clips are computed in
-    chunks of frames; causal convolutions remember the chunk before, norms
-    see one chunk only. So the chunks are part of what is computed. By
+    windows of frames; causal convolutions remember the window before, norms
+    see one window only. So the windows are part of what is computed. By
     default they are diffusers', with which the networks were published.
     All results come back in the input's dtype; nothing here switches
     gradients off.
@@ -44,10 +44,10 @@ class CogVideoXVAE(nn.Module):
         scaling_factor: latents are multiplied by it; 0.7 for CogVideoX-5B
             and STAR, 1.15258426 for CogVideoX-2B.
         pretrained: weights, as for `load_vae_weights`.
-        encode_chunk: frames encoded at once, a multiple of 4. The first
-            chunk has what is left over in addition.
-        decode_chunk: latent frames decoded at once, an even number. The
-            first chunk has one more, or what is left over.
+        encode_window: frames encoded at once, a multiple of 4. The first
+            window has what is left over in addition.
+        decode_window: latent frames decoded at once, an even number. The
+            first window has one more, or what is left over.
         posterior: 'mode', or 'sample'.
         norm_groups: groups of every GroupNorm.
 
@@ -65,8 +65,8 @@ class CogVideoXVAE(nn.Module):
         layers_per_block: int = 3,
         scaling_factor: float = 0.7,
         pretrained: str | None = None,
-        encode_chunk: int = 8,
-        decode_chunk: int = 2,
+        encode_window: int = 8,
+        decode_window: int = 2,
         posterior: str = 'mode',
         norm_groups: int = 32,
     ) -> None:
@@ -74,11 +74,11 @@ class CogVideoXVAE(nn.Module):
         from diffusers import AutoencoderKLCogVideoX  # slow to import
 
         levels = len(block_out_channels)
-        _check_options(levels, encode_chunk, decode_chunk, posterior)
+        _check_options(levels, encode_window, decode_window, posterior)
         self.latent_channels = latent_channels
         self.scaling_factor = scaling_factor
-        self.encode_chunk = encode_chunk
-        self.decode_chunk = decode_chunk
+        self.encode_window = encode_window
+        self.decode_window = decode_window
         self.samples = posterior == 'sample'
         self.downsample = 2 ** (levels - 1)
         self.vae = AutoencoderKLCogVideoX(
@@ -99,12 +99,12 @@ class CogVideoXVAE(nn.Module):
         generator: torch.Generator | list[torch.Generator] | None = None,
         tile: TileSize = 0,
     ) -> Tensor:
-        """Encode a clip, chunk by chunk.
+        """Encode a clip, window by window.
 
         Args:
             x: clip, (N, C, T, H, W), RGB in [-1, 1]; T = 4 k + 1, H and W
                 multiples of `downsample`; may live on another device than
-                the network, which gets one chunk at a time.
+                the network, which gets one window at a time.
             generator: of the posterior's noise, or one for each clip; unused
                 for its mode.
             tile: side of a spatial tile in pixels of the clip, or its height
@@ -163,13 +163,13 @@ class CogVideoXVAE(nn.Module):
             Clip (N, 3, 4 k + 1, h * downsample, w * downsample), about
             [-1, 1], not clamped, where `z` lives.
         """
-        chunks = [chunk.to(z.device) for chunk in self.decode_pieces(z, tile)]
-        return torch.cat(chunks, dim=2)
+        pieces = [piece.to(z.device) for piece in self.decode_pieces(z, tile)]
+        return torch.cat(pieces, dim=2)
 
     def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
-        """Decode piece by piece, so that only one chunk is in memory.
+        """Decode piece by piece, so that only one window is in memory.
 
-        With tiles all chunks of a tile follow one another, or the memory of
+        With tiles all windows of a tile follow one another, or the memory of
         every tile's convolutions would have to be kept: the decoded clip is
         then held whole, in float32, where `z` lives.
 
@@ -199,14 +199,14 @@ class CogVideoXVAE(nn.Module):
             for t in tiles
         )
         clip = stitch_tiles(pieces, tiles)
-        for start in range(0, clip.shape[2], 4 * self.decode_chunk):
-            piece = clip[:, :, start : start + 4 * self.decode_chunk]
+        for start in range(0, clip.shape[2], 4 * self.decode_window):
+            piece = clip[:, :, start : start + 4 * self.decode_window]
             yield piece.to(self.vae.device, z.dtype)
 
     def _encode(self, x: Tensor) -> Tensor:
         """Return the moments (N, 2 C, k + 1, h, w) of a clip or tile."""
         moments, memory = [], None
-        for start, end in time_chunks(x.shape[2], self.encode_chunk):
+        for start, end in time_windows(x.shape[2], self.encode_window):
             piece = x[:, :, start:end].to(self.vae.device, self.vae.dtype)
             out, memory = self.vae.encoder(piece, conv_cache=memory)
             memory = _needed(memory)
@@ -214,9 +214,9 @@ class CogVideoXVAE(nn.Module):
         return torch.cat(moments, dim=2)
 
     def _decode(self, z: Tensor) -> Iterator[Tensor]:
-        """Yield the decoded chunks of a latent or tile.
+        """Yield the decoded windows of a latent or tile.
 
-        The network tells its first chunk by its odd number of latents. An
+        The network tells its first window by its odd number of latents. An
         even number in all is made odd by the last latent once more, whose
         frames are dropped.
         """
@@ -224,7 +224,7 @@ class CogVideoXVAE(nn.Module):
         left = 4 * (length - 1) + 1
         if length % 2 == 0:
             z = torch.cat([z, z[:, :, -1:]], dim=2)
-        for start, end in time_chunks(z.shape[2], self.decode_chunk):
+        for start, end in time_windows(z.shape[2], self.decode_window):
             piece = z[:, :, start:end] / self.scaling_factor
             piece = piece.to(self.vae.device, self.vae.dtype)
             out, memory = self.vae.decoder(piece, conv_cache=memory)
@@ -247,15 +247,15 @@ class CogVideoXVAE(nn.Module):
             )
 
 
-def time_chunks(length: int, size: int) -> list[tuple[int, int]]:
-    """Cut 0..length into chunks of `size`; the first has the rest as well.
+def time_windows(length: int, size: int) -> list[tuple[int, int]]:
+    """Cut 0..length into windows of `size`; the first has the rest as well.
 
-    As diffusers has it: the network needs chunks of even length after the
+    As diffusers has it: the network needs windows of even length after the
     first one.
 
     Args:
         length: frames in all, at least 1.
-        size: frames of a chunk.
+        size: frames of a window.
     """
     first = length if length < size else size + length % size
     starts = [0, *range(first, length, size)]
@@ -263,7 +263,7 @@ def time_chunks(length: int, size: int) -> list[tuple[int, int]]:
 
 
 def _needed(memory: dict) -> dict:
-    """Drop what the next chunk does not read."""
+    """Drop what the next window does not read."""
     return {
         name: _needed(value) if isinstance(value, dict) else value
         for name, value in memory.items()
@@ -272,19 +272,19 @@ def _needed(memory: dict) -> dict:
 
 
 def _check_options(
-    levels: int, encode_chunk: int, decode_chunk: int, posterior: str
+    levels: int, encode_window: int, decode_window: int, posterior: str
 ) -> None:
     if levels < 3:
         raise ValueError(
             f'`block_out_channels` must have at least 3 levels, got {levels}'
         )
-    if encode_chunk < 4 or encode_chunk % 4:
+    if encode_window < 4 or encode_window % 4:
         raise ValueError(
-            f'`encode_chunk` must be a multiple of 4, got {encode_chunk}'
+            f'`encode_window` must be a multiple of 4, got {encode_window}'
         )
-    if decode_chunk < 2 or decode_chunk % 2:
+    if decode_window < 2 or decode_window % 2:
         raise ValueError(
-            f'`decode_chunk` must be an even number, got {decode_chunk}'
+            f'`decode_window` must be an even number, got {decode_window}'
         )
     if posterior not in ('mode', 'sample'):
         raise ValueError(

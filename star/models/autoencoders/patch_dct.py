@@ -60,8 +60,7 @@ class PatchDCT(nn.Module):
 
     Args:
         patch_size: side of a patch, p, >= 1.
-        encode_batch: frames encoded at once, >= 1; changes memory only.
-        decode_chunk: frames decoded at once, >= 1; changes memory only.
+        decode_window: frames decoded at once, >= 1; changes memory only.
 
     Raises:
         ValueError: an option is below 1.
@@ -74,22 +73,16 @@ class PatchDCT(nn.Module):
     def __init__(
         self,
         patch_size: int = 4,
-        encode_batch: int = 8,
-        decode_chunk: int = 8,
+        decode_window: int = 8,
     ) -> None:
         super().__init__()
-        options = {
-            'patch_size': patch_size,
-            'encode_batch': encode_batch,
-            'decode_chunk': decode_chunk,
-        }
+        options = {'patch_size': patch_size, 'decode_window': decode_window}
         for name, value in options.items():
             if value < 1:
                 raise ValueError(f'`{name}` must be at least 1, got {value}')
         self.downsample = patch_size
         self.latent_channels = 3 * patch_size**2
-        self.encode_batch = encode_batch
-        self.decode_chunk = decode_chunk
+        self.decode_window = decode_window
         self.register_buffer('device_of', torch.empty(0), persistent=False)
 
     def encode(
@@ -150,7 +143,7 @@ class PatchDCT(nn.Module):
         return x.to(z.dtype)
 
     def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
-        """Decode piece by piece, so that only one chunk is in memory.
+        """Decode piece by piece, so that only one window is in memory.
 
         Args:
             z: latent, (N, latent_channels, T, h, w); may live on another
@@ -161,5 +154,5 @@ class PatchDCT(nn.Module):
             Consecutive pieces of the clip, (N, 3, t, H, W) with t >= 1, on
             the device of the model; together all T frames.
         """
-        for chunk in z.split(self.decode_chunk, dim=2):
-            yield self.decode(chunk.to(self.device_of.device))
+        for window in z.split(self.decode_window, dim=2):
+            yield self.decode(window.to(self.device_of.device))

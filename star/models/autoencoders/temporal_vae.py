@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -47,18 +46,14 @@ class TemporalVAE(nn.Module):
             deviation is about 1.
         pretrained: weights, as for `load_vae_weights`.
         encode_batch: frames encoded at once; changes speed and memory only.
-        decode_chunk: frames decoded at once; the decoder mixes them. STAR
+        decode_window: frames decoded at once; the decoder mixes them. STAR
             has 3.
-        decode_overlap: frames decoded in both of two neighbouring chunks and
-            cross-faded, at most half of `decode_chunk`. STAR has 0.
+        decode_overlap: frames that neighbouring windows share, which are
+            cross-faded, at most half of `decode_window`. STAR has 0.
         posterior: 'mode', or 'sample' as in STAR.
         norm_groups: groups of every GroupNorm. diffusers fixes 32; narrow
             networks need fewer, because a group of one channel forgets the
             brightness that the channel carries.
-        patch_size: p x p pixels are folded into channels before the encoder
-            and unfolded after the decoder: p * p times cheaper.
-        mid_attention: whether the encoder has its attention, whose cost
-            grows with the square of a frame's or tile's area.
 
     Raises:
         ValueError: an option is out of range, or the weights do not fit.
@@ -75,17 +70,15 @@ class TemporalVAE(nn.Module):
         scaling_factor: float = 0.18215,
         pretrained: str | None = None,
         encode_batch: int = 1,
-        decode_chunk: int = 3,
+        decode_window: int = 3,
         decode_overlap: int = 0,
         posterior: str = 'mode',
         norm_groups: int = 32,
-        patch_size: int = 1,
-        mid_attention: bool = True,
     ) -> None:
         super().__init__()
         from diffusers import AutoencoderKLTemporalDecoder  # slow to import
 
-        _check_chunks(encode_batch, decode_chunk, decode_overlap)
+        _check_windows(encode_batch, decode_window, decode_overlap)
         if posterior not in ('mode', 'sample'):
             raise ValueError(
                 f"`posterior` must be 'mode' or 'sample', got {posterior!r}"
@@ -93,22 +86,17 @@ class TemporalVAE(nn.Module):
         self.latent_channels = latent_channels
         self.scaling_factor = scaling_factor
         self.encode_batch = encode_batch
-        self.decode_chunk = decode_chunk
+        self.decode_window = decode_window
         self.decode_overlap = decode_overlap
         self.samples = posterior == 'sample'
-        self.patch_size = patch_size
-        self.downsample = patch_size * 2 ** (len(block_out_channels) - 1)
+        self.downsample = 2 ** (len(block_out_channels) - 1)
         self.vae = AutoencoderKLTemporalDecoder(
             down_block_types=('DownEncoderBlock2D',) * len(block_out_channels),
-            in_channels=3 * patch_size**2,
-            out_channels=3 * patch_size**2,
             block_out_channels=tuple(block_out_channels),
             layers_per_block=layers_per_block,
             latent_channels=latent_channels,
             scaling_factor=scaling_factor,
         )
-        if not mid_attention:
-            self.vae.encoder.mid_block.attentions[0] = None
         set_norm_groups(self, norm_groups)
         if pretrained is not None:
             load_vae_weights(self, pretrained)
@@ -187,11 +175,11 @@ class TemporalVAE(nn.Module):
             Clip (N, 3, T, h * downsample, w * downsample), about [-1, 1],
             not clamped, where `z` lives.
         """
-        chunks = [chunk.to(z.device) for chunk in self.decode_pieces(z, tile)]
-        return torch.cat(chunks, dim=2)
+        pieces = [piece.to(z.device) for piece in self.decode_pieces(z, tile)]
+        return torch.cat(pieces, dim=2)
 
     def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
-        """Decode piece by piece, so that only one chunk is in memory.
+        """Decode piece by piece, so that only one window is in memory.
 
         Args:
             z: scaled latent, (N, C, T, h, w); may live on another device.
@@ -203,7 +191,7 @@ class TemporalVAE(nn.Module):
         """
         overlap = self.decode_overlap
         tail = None
-        for start, end in _chunks(z.shape[2], self.decode_chunk, overlap):
+        for start, end in _windows(z.shape[2], self.decode_window, overlap):
             piece = self._decode_frames(z[:, :, start:end], tile)
             if tail is not None:
                 piece = fade(tail, piece, 2)
@@ -224,7 +212,7 @@ class TemporalVAE(nn.Module):
         return stitch_tiles(pieces, tiles)
 
     def _decode_frames(self, z: Tensor, tile: TileSize) -> Tensor:
-        """Decode the frames of one chunk together."""
+        """Decode the frames of one window together."""
         num_frames, side = z.shape[2], self.downsample
         frames = rearrange(z / self.scaling_factor, 'n c t h w -> (n t) c h w')
         frames = frames.to(self.vae.device, self.vae.dtype)
@@ -242,12 +230,10 @@ class TemporalVAE(nn.Module):
         return out.to(z.dtype)
 
     def _encode_tile(self, frames: Tensor) -> Tensor:
-        frames = F.pixel_unshuffle(frames, self.patch_size)
         return self.vae.encode(frames).latent_dist.parameters
 
     def _decode_tile(self, frames: Tensor, num_frames: int) -> Tensor:
-        out = self.vae.decode(frames, num_frames=num_frames).sample
-        return F.pixel_shuffle(out, self.patch_size)
+        return self.vae.decode(frames, num_frames=num_frames).sample
 
 
 def plan_vae_tiles(
@@ -312,20 +298,22 @@ def _weight_file(path: Path) -> Path:
     raise ValueError(f'no VAE weights: neither {files[0]} nor {files[1]}')
 
 
-def _check_chunks(batch: int, chunk: int, overlap: int) -> None:
+def _check_windows(batch: int, window: int, overlap: int) -> None:
     if batch < 1:
         raise ValueError(f'`encode_batch` must be at least 1, got {batch}')
-    if chunk < 1:
-        raise ValueError(f'`decode_chunk` must be at least 1, got {chunk}')
-    if not 0 <= overlap <= chunk // 2:
+    if window < 1:
+        raise ValueError(f'`decode_window` must be at least 1, got {window}')
+    if not 0 <= overlap <= window // 2:
         raise ValueError(
-            '`decode_overlap` must lie between 0 and half of `decode_chunk` '
-            f'({chunk // 2}), got {overlap}'
+            '`decode_overlap` must lie between 0 and half of `decode_window` '
+            f'({window // 2}), got {overlap}'
         )
 
 
-def _chunks(length: int, size: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Cover 0..length from the left; only the last chunk may be shorter.
+def _windows(
+    length: int, size: int, overlap: int
+) -> Iterator[tuple[int, int]]:
+    """Cover 0..length from the left; only the last window may be shorter.
 
     Unlike the denoiser's windows the last one is not moved back, which is
     how the official code has it and decodes no frame twice.

@@ -13,16 +13,6 @@ class LatentConcat(nn.Module):
     them (`CogVideoXDiT`, `CompactDenoiser`).
     """
 
-    @property
-    def size_multiple(self) -> tuple[int, int]:
-        """Any size will do; the backbone may have a rule."""
-        return 1, 1
-
-    @property
-    def size_remainder(self) -> tuple[int, int]:
-        """Remainder of latent height and width; see `size_multiple`."""
-        return 0, 0
-
     def project_text(self, text: Tensor) -> Tensor:
         """Return the text as it is: it is not looked at."""
         return text

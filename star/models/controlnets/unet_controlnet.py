@@ -1,11 +1,11 @@
 """ControlNet of STAR: a copy of the UNet's encoder that sees the input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from star.models.backbones.i2vgen.blocks import (
-    NUM_GROUPS,
     per_frame,
     zero_init,
 )
@@ -31,69 +31,40 @@ class UNetControlNet(nn.Module):
 
     Args:
         in_dim: channels of the latents, noised and low-quality.
-        dim: as of the `I2VGenUNet` it steers, as are all that follow.
-        dim_mult: see `I2VGenUNet`.
-        num_res_blocks: see `I2VGenUNet`.
-        head_dim: see `I2VGenUNet`.
-        num_heads: see `I2VGenUNet`.
-        context_dim: see `I2VGenUNet`.
-        attn_levels: see `I2VGenUNet`.
-        dropout: see `I2VGenUNet`.
-        liem: see `I2VGenUNet`.
-        checkpointing: see `I2VGenUNet`.
-        norm_groups: see `I2VGenUNet`.
+        sizes: as of the `I2VGenUNet` it steers.
+        dropout: as for `I2VGenUNet`.
+        liem: as for `I2VGenUNet`.
+        checkpointing: as for `I2VGenUNet`.
 
     Raises:
         ValueError: channels that do not divide into groups or heads.
+        TypeError: `sizes` has an unknown key.
     """
 
     def __init__(
         self,
         in_dim: int = 4,
-        dim: int = 320,
-        dim_mult: Sequence[int] = (1, 2, 4, 4),
-        num_res_blocks: int = 2,
-        head_dim: int = 64,
-        num_heads: int = 8,
-        context_dim: int = 1024,
-        attn_levels: int = 3,
+        sizes: Mapping[str, Any] | None = None,
         dropout: float = 0.1,
         liem: Mapping | None = OFFICIAL_LIEM,
         checkpointing: bool = False,
-        norm_groups: int = NUM_GROUPS,
     ) -> None:
         super().__init__()
-        sizes = UNetSizes(
+        every = UNetSizes(
             in_dim=in_dim,
-            dim=dim,
-            dim_mult=tuple(dim_mult),
-            num_res_blocks=num_res_blocks,
-            head_dim=head_dim,
-            num_heads=num_heads,
-            context_dim=context_dim,
-            attn_levels=attn_levels,
             dropout=dropout,
             liem=liem,
             checkpointing=checkpointing,
+            **(sizes or {}),
         )
-        self.encoder = UNetEncoder(sizes)
-        self.hint_conv = zero_init(nn.Conv2d(in_dim, dim, 3, padding=1))
+        self.encoder = UNetEncoder(every)
+        self.hint_conv = zero_init(nn.Conv2d(in_dim, every.dim, 3, padding=1))
         self.zero_convs = nn.ModuleList(
             zero_init(nn.Linear(d, d)) for d in self.encoder.skip_dims
         )
-        middle_dim = sizes.dims[-1]
+        middle_dim = every.dims[-1]
         self.middle_out = zero_init(nn.Linear(middle_dim, middle_dim))
-        set_norm_groups(self, norm_groups)
-
-    @property
-    def size_multiple(self) -> tuple[int, int]:
-        """Latent height and width are `size_multiple * k + size_remainder`."""
-        return self.encoder.sizes.multiple
-
-    @property
-    def size_remainder(self) -> tuple[int, int]:
-        """Remainder of latent height and width; see `size_multiple`."""
-        return self.encoder.sizes.remainder
+        set_norm_groups(self, every.norm_groups)
 
     def project_text(self, text: Tensor) -> ProjectedText:
         """Compute all keys and values of the text, once per clip.

@@ -69,11 +69,9 @@ class GuidedVelocity:
 
     def _encode_text(self, events: Events) -> Tensor:
         """Encode prompt and negative prompt as one batch."""
-        prompts, encoder = self.parts.prompts, self.parts.text_encoder
-        prompt, negative = self.options.prompt, self.options.negative_prompt
-        prompt = prompts['prompt'] if prompt is None else prompt
-        negative = prompts['negative'] if negative is None else negative
-        positive = join_prompts(prompt, prompts['suffix'])
+        options, encoder = self.options, self.parts.text_encoder
+        positive = join_prompts(options.prompt, options.prompt_suffix)
+        negative = options.negative_prompt
         for text in (positive, negative):
             lost = encoder.count_overflow(text)
             if lost:

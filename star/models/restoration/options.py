@@ -31,8 +31,9 @@ class RestoreOptions:
             at the model's official timestep, 899 for I2VGen and 999, pure
             noise, for CogVideoX; less stays closer to the input.
         seed: of all random draws, 0 to 2**32 - 1.
-        prompt: what the video shows; None takes the model's default.
-        negative_prompt: what to avoid; None takes the model's default.
+        prompt: what the video shows.
+        negative_prompt: what to avoid.
+        prompt_suffix: appended to `prompt`.
         window: frames per window of the denoiser; k r + 1 where a latent
             stands for r > 1 frames.
         overlap: frames that neighbouring windows share, < window; k r + 1 or
@@ -58,8 +59,9 @@ class RestoreOptions:
     guidance_rescale: float = 0.2
     strength: float = 1.0
     seed: int = 0
-    prompt: str | None = None
-    negative_prompt: str | None = None
+    prompt: str = ''
+    negative_prompt: str = ''
+    prompt_suffix: str = ''
     window: int = 32
     overlap: int = 8
     blend: str = 'smooth'
@@ -95,7 +97,7 @@ _INTEGERS = (
     'tile',
     'tile_overlap',
 )
-_TEXTS = ('prompt', 'negative_prompt')
+_TEXTS = ('prompt', 'negative_prompt', 'prompt_suffix')
 # name: (least, most, whether the least itself is allowed)
 _RANGES = {
     'scale': (0, 16, False),
@@ -155,7 +157,7 @@ def check_option(name: str, value: object) -> None:
     if name in _CHOICES and value not in _CHOICES[name]:
         choices = ', '.join(_CHOICES[name])
         raise ValueError(f'`{name}` must be one of {choices}, got {value!r}')
-    if name in _TEXTS and not isinstance(value, str | None):
+    if name in _TEXTS and not isinstance(value, str):
         raise ValueError(f'`{name}` must be a text, got {value!r}')
     if name in _RANGES:
         _check_range(name, value, *_RANGES[name])

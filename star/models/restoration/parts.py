@@ -1,6 +1,6 @@
 """The parts of a diffusion model, as training and restoration take them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -25,8 +25,6 @@ class ModelParts:
         backbone: its device and dtype are those of a restoration.
         controlnet: of the backbone.
         schedule: of the backbone.
-        prompts: 'prompt' and 'negative', where the options have none, and
-            'suffix', appended to every prompt.
         velocity: predicts the velocity (N, C, T, h, w) from z_t, t, the
             texts of ControlNet and backbone, and z_lq.
     """
@@ -36,5 +34,4 @@ class ModelParts:
     backbone: Backbone
     controlnet: ControlNet
     schedule: NoiseSchedule
-    prompts: Mapping[str, str]
     velocity: Callable[[Tensor, Tensor, tuple[Text, Text], Tensor], Tensor]

@@ -284,7 +284,7 @@ def test_a_clip_has_its_own_prompt(tmp_path, places):
     (tmp_path / 'A' / 'text' / 'b.txt').write_text('')
     planned = plan(tmp_path / 'w', places)
     run_test(replace(planned, restorer=Reader()))
-    assert prompts == ['a cat', None, 'a house']
+    assert prompts == ['a cat', '', 'a house']
 
 
 def test_config_without_tests():

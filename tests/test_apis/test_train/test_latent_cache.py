@@ -133,7 +133,6 @@ VAE = {
     'block_out_channels': (32,),
     'layers_per_block': 1,
     'norm_groups': 2,
-    'mid_attention': False,
 }
 
 

@@ -161,7 +161,7 @@ def test_unknown_runner(config):
         ({'model.backbone.dmi': 3}, 'dmi'),
         ({'model.type': 'STRModel'}, 'STRModel is not in'),
         ({'train_cfg.type': 'Loop'}, 'Loop is not in'),
-        ({'model.frozen': ['decoder']}, '`frozen` must name'),
+        ({'model.frozen.decoder': []}, '`frozen` must name'),
         ({'custom_hooks': [{'type': 'Nothing'}]}, 'Nothing is not in'),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from star.models.autoencoders.cogvideox_vae import CogVideoXVAE, time_chunks
+from star.models.autoencoders.cogvideox_vae import CogVideoXVAE, time_windows
 
 SMALL = dict(
     latent_channels=4,
@@ -42,7 +42,7 @@ def record(module):
 class Repeater:
     """Stands in for the network: each pixel and latent by itself.
 
-    In the first chunk the first frame is a latent of its own; elsewhere a
+    In the first window the first frame is a latent of its own; elsewhere a
     latent is the mean of four frames, and four frames repeat a latent.
     """
 
@@ -122,18 +122,18 @@ def test_even_numbers_of_latents(length, pieces):
 
 
 @torch.no_grad()
-def test_chunks_remember_the_one_before():
-    """With the norms switched off a chunk is only a matter of memory."""
+def test_windows_remember_the_one_before():
+    """With the norms switched off a window is only a matter of memory."""
     vae, x = build(), clip(25)
     for module in vae.modules():
         if isinstance(module, torch.nn.GroupNorm):
             module.forward = lambda y: y
     z = vae.encode(x)
     out = vae.decode(z)
-    vae.encode_chunk, vae.decode_chunk = 100, 100
+    vae.encode_window, vae.decode_window = 100, 100
     torch.testing.assert_close(z, vae.encode(x), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(out, vae.decode(z), atol=1e-4, rtol=1e-4)
-    vae.encode_chunk = 4
+    vae.encode_window = 4
     torch.testing.assert_close(z, vae.encode(x), atol=1e-4, rtol=1e-4)
 
 
@@ -196,7 +196,7 @@ def _tensors(memory):
 
 
 @pytest.mark.parametrize(
-    ('length', 'size', 'chunks'),
+    ('length', 'size', 'windows'),
     [
         (1, 8, [(0, 1)]),
         (5, 8, [(0, 5)]),
@@ -209,8 +209,8 @@ def _tensors(memory):
         (7, 4, [(0, 7)]),
     ],
 )
-def test_time_chunks(length, size, chunks):
-    assert time_chunks(length, size) == chunks
+def test_time_windows(length, size, windows):
+    assert time_windows(length, size) == windows
 
 
 @pytest.mark.parametrize('frames', [1, 5, 9, 21, 25, 49])
@@ -336,8 +336,8 @@ def test_wrong_weights(tmp_path):
     ('options', 'message'),
     [
         ({'block_out_channels': (8, 8)}, 'at least 3 levels, got 2'),
-        ({'encode_chunk': 6}, 'multiple of 4, got 6'),
-        ({'decode_chunk': 3}, 'an even number, got 3'),
+        ({'encode_window': 6}, 'multiple of 4, got 6'),
+        ({'decode_window': 3}, 'an even number, got 3'),
         ({'posterior': 'mean'}, "must be 'mode' or 'sample', got 'mean'"),
     ],
 )

@@ -40,10 +40,10 @@ def test_basis_is_orthonormal():
     torch.testing.assert_close(basis @ basis.T, torch.eye(16))
 
 
-def test_chunks_are_the_whole():
+def test_windows_are_the_whole():
     torch.manual_seed(0)
     z = torch.randn(1, 48, 5, 2, 3)
-    coder = PatchDCT(4, decode_chunk=2)
+    coder = PatchDCT(4, decode_window=2)
     pieces = list(coder.decode_pieces(z))
     assert [piece.shape[2] for piece in pieces] == [2, 2, 1]
     assert torch.equal(torch.cat(pieces, 2), coder.decode(z))
@@ -67,7 +67,7 @@ def test_gradient_passes():
     torch.testing.assert_close(z.grad, 2 * z.detach() / gains.square())
 
 
-@pytest.mark.parametrize('name', ['patch_size', 'encode_batch'])
+@pytest.mark.parametrize('name', ['patch_size', 'decode_window'])
 def test_options_below_one_are_refused(name):
     with pytest.raises(ValueError, match=f'`{name}` must be at least 1'):
         PatchDCT(**{name: 0})

@@ -11,7 +11,6 @@ def test_control_is_the_low_quality_latents():
     assert concat(z_t, torch.tensor([3]), text, z_lq) is z_lq
     assert concat.project_text(text) is text
     assert not concat.state_dict()
-    assert (concat.size_multiple, concat.size_remainder) == ((1, 1), (0, 0))
 
 
 def test_other_shape_is_refused():

@@ -19,12 +19,12 @@ INTEGERS = (
     *('window', 'overlap', 'tile', 'tile_overlap'),
 )
 NUMBERS = ('scale', 'guidance_scale', 'guidance_rescale', 'strength')
-TEXTS = ('prompt', 'negative_prompt')
+TEXTS = ('prompt', 'negative_prompt', 'prompt_suffix')
 WRONG = [
     *((name, value) for name in WORDS for value in ('fasst', '', None, 3)),
     *((n, v) for n in INTEGERS for v in (-1, 1.5, math.nan, '4', None, True)),
     *((n, v) for n in NUMBERS for v in (-1, math.nan, math.inf, '4', None)),
-    *((name, value) for name in TEXTS for value in (3, b'a', ['a'])),
+    *((name, value) for name in TEXTS for value in (3, None, b'a', ['a'])),
     ('scale', 0),
     ('scale', 16.5),
     ('steps', 0),

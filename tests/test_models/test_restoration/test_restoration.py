@@ -323,11 +323,9 @@ def with_real_autoencoder(posterior, **options):
     model = fake_model(window=4, overlap=1, **options)
     torch.manual_seed(0)
     model.autoencoder = TemporalVAE(
-        block_out_channels=(32,),
+        block_out_channels=(32,) * 4,
         layers_per_block=1,
-        patch_size=8,
         norm_groups=1,
-        mid_attention=False,
         decode_overlap=1,
         posterior=posterior,
     ).eval()

@@ -77,6 +77,7 @@ class CogVideoXDiT(nn.Module):
     """
 
     limits = Limits()
+    size_multiple, size_remainder = (PATCH, PATCH), (0, 0)
 
     def __init__(
         self,
@@ -110,16 +111,6 @@ class CogVideoXDiT(nn.Module):
                 for name in _ATTENTION
             ]
             add_lora(self.transformer, names, lora)
-
-    @property
-    def size_multiple(self) -> tuple[int, int]:
-        """Latent height and width are `size_multiple * k + size_remainder`."""
-        return PATCH, PATCH
-
-    @property
-    def size_remainder(self) -> tuple[int, int]:
-        """Remainder of latent height and width; see `size_multiple`."""
-        return 0, 0
 
     def project_text(self, text: Tensor) -> ProjectedText:
         """Compute the text's tokens, once per clip.

@@ -67,6 +67,8 @@ class CompactDenoiser(nn.Module):
         ValueError: an argument below 1, or `dim` is odd.
     """
 
+    size_multiple, size_remainder = (1, 1), (0, 0)  # any size
+
     def __init__(
         self,
         in_dim: int = 48,
@@ -107,16 +109,6 @@ class CompactDenoiser(nn.Module):
         mixes = [TemporalMix(dim) for _ in range(num_conv // mix_every)]
         self.mixes = nn.ModuleList(mixes)
         self.skip = zero_init(nn.Conv2d(3 + in_dim, in_dim, 1))
-
-    @property
-    def size_multiple(self) -> tuple[int, int]:
-        """Latent height and width may be anything."""
-        return 1, 1
-
-    @property
-    def size_remainder(self) -> tuple[int, int]:
-        """Remainder of latent height and width; see `size_multiple`."""
-        return 0, 0
 
     def project_text(self, text: Tensor) -> Tensor:
         """Return the text as it is: it is not looked at."""

@@ -1,7 +1,7 @@
 """The half of the I2VGen-XL UNet that backbone and ControlNet share."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from star.models.backbones.i2vgen.blocks import (
+    NUM_GROUPS,
     Downsample,
     ResBlock,
     SpatialTransformer,
@@ -25,23 +26,43 @@ ProjectedText = list[TextKeysValues]
 
 @dataclass(frozen=True)
 class UNetSizes:
-    """Sizes of the UNet; see `I2VGenUNet` for each.
+    """Sizes of the UNet; the defaults are the official ones.
+
+    Attributes:
+        dim: channels of the finest level, a multiple of 32.
+        dim_mult: channels of each level over `dim`, the finest first.
+        num_res_blocks: blocks per level of the encoder; the decoder has one
+            more.
+        head_dim: channels of an attention head.
+        num_heads: heads of the first temporal transformer, which is
+            `num_heads * head_dim` wide.
+        context_dim: channels of the text embedding.
+        attn_levels: number of levels with attention, the finest first; the
+            middle block always has it.
+        norm_groups: groups of every GroupNorm; a narrow network needs fewer
+            than the official 32, for a group of one or two channels forgets
+            how bright a clip is.
+        in_dim: as for `I2VGenUNet`, like the three that follow.
+        dropout: see `in_dim`.
+        liem: see `in_dim`.
+        checkpointing: see `in_dim`.
 
     Raises:
         ValueError: channels that do not divide into groups or heads.
     """
 
-    in_dim: int
-    dim: int
-    dim_mult: tuple[int, ...]
-    num_res_blocks: int
-    head_dim: int
-    num_heads: int
-    context_dim: int
-    attn_levels: int
-    dropout: float
-    liem: Mapping | None
-    checkpointing: bool
+    dim: int = 320
+    dim_mult: Sequence[int] = (1, 2, 4, 4)
+    num_res_blocks: int = 2
+    head_dim: int = 64
+    num_heads: int = 8
+    context_dim: int = 1024
+    attn_levels: int = 3
+    norm_groups: int = NUM_GROUPS
+    in_dim: int = 4
+    dropout: float = 0.1
+    liem: Mapping | None = None
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.dim % 32:

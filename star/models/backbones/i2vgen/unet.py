@@ -1,6 +1,7 @@
 """The I2VGen-XL UNet as STAR uses it: noised latents to their velocity."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,25 +38,14 @@ class I2VGenUNet(nn.Module):
     Args:
         in_dim: channels of the latents.
         out_dim: channels of the prediction.
-        dim: channels of the finest level, a multiple of 32.
-        dim_mult: channels of each level over `dim`, the finest first.
-        num_res_blocks: blocks per level of the encoder; the decoder has one
-            more.
-        head_dim: channels of an attention head.
-        num_heads: heads of the first temporal transformer, which is
-            `num_heads * head_dim` wide.
-        context_dim: channels of the text embedding.
-        attn_levels: how many levels, the finest first, have attention; the
-            middle block always has.
+        sizes: those fields of `UNetSizes` that differ from the official ones.
         dropout: probability in ResBlocks and temporal convolutions.
         liem: config of the local gates, or None for none.
         checkpointing: recompute blocks in the backward pass to save memory.
-        norm_groups: groups of every GroupNorm; a narrow network needs fewer
-            than the official 32, for a group of one or two channels forgets
-            how bright a clip is.
 
     Raises:
         ValueError: channels that do not divide into groups or heads.
+        TypeError: `sizes` has an unknown key.
     """
 
     limits = Limits()
@@ -64,37 +54,24 @@ class I2VGenUNet(nn.Module):
         self,
         in_dim: int = 4,
         out_dim: int = 4,
-        dim: int = 320,
-        dim_mult: Sequence[int] = (1, 2, 4, 4),
-        num_res_blocks: int = 2,
-        head_dim: int = 64,
-        num_heads: int = 8,
-        context_dim: int = 1024,
-        attn_levels: int = 3,
+        sizes: Mapping[str, Any] | None = None,
         dropout: float = 0.1,
         liem: Mapping | None = OFFICIAL_LIEM,
         checkpointing: bool = False,
-        norm_groups: int = NUM_GROUPS,
     ) -> None:
         super().__init__()
-        sizes = UNetSizes(
+        every = UNetSizes(
             in_dim=in_dim,
-            dim=dim,
-            dim_mult=tuple(dim_mult),
-            num_res_blocks=num_res_blocks,
-            head_dim=head_dim,
-            num_heads=num_heads,
-            context_dim=context_dim,
-            attn_levels=attn_levels,
             dropout=dropout,
             liem=liem,
             checkpointing=checkpointing,
+            **(sizes or {}),
         )
-        self.encoder = UNetEncoder(sizes)
-        self.output_blocks = _output_blocks(sizes, self.encoder.skip_dims)
-        self.norm_out = nn.GroupNorm(NUM_GROUPS, dim)
-        self.conv_out = zero_init(nn.Conv2d(dim, out_dim, 3, padding=1))
-        set_norm_groups(self, norm_groups)
+        self.encoder = UNetEncoder(every)
+        self.output_blocks = _output_blocks(every, self.encoder.skip_dims)
+        self.norm_out = nn.GroupNorm(NUM_GROUPS, every.dim)
+        self.conv_out = zero_init(nn.Conv2d(every.dim, out_dim, 3, padding=1))
+        set_norm_groups(self, every.norm_groups)
 
     @property
     def size_multiple(self) -> tuple[int, int]:

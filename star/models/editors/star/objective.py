@@ -1,6 +1,6 @@
 """The training side of STARModel: what learns, from what, by which losses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -218,58 +218,52 @@ def _check_clips(
         )
 
 
-def freeze(
-    model: nn.Module, frozen: tuple[str, ...], trained: tuple[str, ...]
-) -> None:
+def freeze(model: nn.Module, frozen: Mapping[str, Sequence[str]]) -> None:
     """Switch off the gradients of parts, but for some kinds of module.
 
     Args:
         model: whose parts.
-        frozen: names of parts.
-        trained: see `trained_modules`.
+        frozen: names of parts, each with the classes of its modules that
+            learn all the same, e.g. 'LIEM', in any case.
 
     Raises:
-        ValueError: a name in `frozen` or in `trained` stands for nothing.
+        ValueError: there is no such part, or no such module in it.
     """
-    for part in frozen_parts(model, frozen):
-        part.requires_grad_(False)
-    missing = {name.lower() for name in trained}
-    for module in trained_modules(model, frozen, trained):
-        module.requires_grad_(True)
-        missing.discard(type(module).__name__.lower())
-    if missing:
+    if not isinstance(frozen, Mapping):
         raise ValueError(
-            '`trained` must name classes of modules in frozen parts, found '
-            f'none of: {", ".join(sorted(missing))}'
+            '`frozen` must map names of parts to classes of modules that '
+            f'learn, got {frozen!r}'
         )
-
-
-def frozen_parts(model: nn.Module, frozen: tuple[str, ...]) -> list[nn.Module]:
-    """Find parts by name.
-
-    Raises:
-        ValueError: there is no such part.
-    """
-    try:
-        return [model.get_submodule(name) for name in frozen]
-    except AttributeError as error:
-        raise ValueError(
-            f'`frozen` must name parts of the model, got {frozen}'
-        ) from error
+    for name, kinds in frozen.items():
+        try:
+            part = model.get_submodule(name)
+        except AttributeError as error:
+            raise ValueError(
+                f'`frozen` must name parts of the model, got {name!r}'
+            ) from error
+        part.requires_grad_(False)
+        missing = {kind.lower() for kind in kinds}
+        for module in trained_modules(model, {name: kinds}):
+            module.requires_grad_(True)
+            missing.discard(type(module).__name__.lower())
+        if missing:
+            raise ValueError(
+                f'`frozen` must name classes of modules in {name!r}, found '
+                f'none of: {", ".join(sorted(missing))}'
+            )
 
 
 def trained_modules(
-    model: nn.Module, frozen: tuple[str, ...], trained: tuple[str, ...]
+    model: nn.Module, frozen: Mapping[str, Sequence[str]]
 ) -> Iterator[nn.Module]:
-    """Find the modules within frozen parts that learn all the same.
+    """Find the modules in frozen parts that learn all the same.
 
     Args:
         model: whose parts.
-        frozen: names of parts.
-        trained: names of classes in any case, e.g. 'LIEM'.
+        frozen: as for `freeze`.
     """
-    wanted = {name.lower() for name in trained}
-    for part in frozen_parts(model, frozen):
-        for module in part.modules():
+    for name, kinds in frozen.items():
+        wanted = {kind.lower() for kind in kinds}
+        for module in model.get_submodule(name).modules():
             if type(module).__name__.lower() in wanted:
                 yield module

@@ -22,7 +22,6 @@ from star.models.contracts import (
 from star.models.editors.star.objective import (
     build_objective,
     freeze,
-    frozen_parts,
     prepare_batch,
     trained_modules,
 )
@@ -55,24 +54,22 @@ class STARModel(BaseModel):
         losses: configs of the training losses by name, `velocity`,
             `frequency`, `perceptual`, and what they look at, `window` and
             `t_range`: the arguments of `training.Objective`.
-        prompts: defaults of a restoration, with the keys `prompt` (what the
-            video shows), `suffix` (appended to every prompt) and `negative`.
         restore_options: fields of RestoreOptions that differ from its
             defaults for this model.
         residual_std: deviation of z0 - z_lq in each channel of the latent.
             If given, the networks predict only what `lq_velocity` leaves of
             the velocity, in units of its error: small networks then need not
             learn to copy their input. None as in the paper.
-        frozen: names of the parts that training leaves as they are.
-        trained: classes of modules within frozen parts that learn all the
-            same, e.g. ('LIEM',).
+        frozen: the parts that training leaves as they are, each with the
+            classes of its modules that learn all the same, such as
+            `dict(text_encoder=(), backbone=('LIEM',))`; None for autoencoder
+            and text encoder.
         data_preprocessor: config of the data preprocessor.
 
     Raises:
-        ValueError: a misspelt key in `losses`, `prompts`,
-            `restore_options`, `frozen` or `trained`, a wrong value in
-            `losses` or `restore_options`, or `residual_std` is not one
-            positive number per channel.
+        ValueError: a misspelt key in `losses`, `restore_options` or
+            `frozen`, a wrong value in `losses` or `restore_options`, or
+            `residual_std` is not one positive number per channel.
     """
 
     def __init__(
@@ -83,11 +80,9 @@ class STARModel(BaseModel):
         controlnet: dict,
         schedule: dict,
         losses: dict | None = None,
-        prompts: dict | None = None,
         restore_options: dict | None = None,
         residual_std: list[float] | None = None,
-        frozen: tuple[str, ...] = ('autoencoder', 'text_encoder'),
-        trained: tuple[str, ...] = (),
+        frozen: dict | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
         preprocessor = data_preprocessor or {'type': 'VideoDataPreprocessor'}
@@ -100,15 +95,15 @@ class STARModel(BaseModel):
         self.objective = build_objective(
             losses or {}, self.schedule.num_timesteps
         )
-        self.prompts = _check_prompts(prompts or {})
         self.restore_options = build_options(restore_options or {})
         self.check_options(self.restore_options)
         self.residual_std = residual_std
         if residual_std is not None:
             _check_std(residual_std, self.autoencoder.latent_channels)
-        self.frozen = tuple(frozen)
-        self.trained = tuple(trained)
-        freeze(self, self.frozen, self.trained)
+        if frozen is None:
+            frozen = {'autoencoder': (), 'text_encoder': ()}
+        self.frozen = frozen
+        freeze(self, frozen)
 
     autoencoder: Autoencoder
     text_encoder: TextEncoder
@@ -127,7 +122,6 @@ class STARModel(BaseModel):
             self.backbone,
             self.controlnet,
             self.schedule,
-            self.prompts,
             self.velocity,
         )
 
@@ -144,9 +138,9 @@ class STARModel(BaseModel):
     def train(self, mode: bool = True) -> 'STARModel':
         """Switch to training mode; frozen parts stay in evaluation mode."""
         super().train(mode)
-        for part in frozen_parts(self, self.frozen):
-            part.eval()
-        for module in trained_modules(self, self.frozen, self.trained):
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        for module in trained_modules(self, self.frozen):
             module.train(mode)
         return self
 
@@ -361,11 +355,3 @@ def _check_std(std: list[float], channels: int) -> None:
         raise ValueError(
             f'`residual_std` must be {channels} positive numbers, got {std}'
         )
-
-
-def _check_prompts(prompts: dict) -> dict[str, str]:
-    known = {'prompt': '', 'suffix': '', 'negative': ''}
-    unknown = sorted(set(prompts) - set(known))
-    if unknown:
-        raise ValueError(f'`prompts` has unknown keys: {", ".join(unknown)}')
-    return known | dict(prompts)

@@ -14,7 +14,6 @@ from star.models.backbones.i2vgen.checkpoints import (
 from star.models.controlnets import UNetControlNet
 from tests.paths import VECTORS, needs_vectors
 from tests.test_models.networks import (
-    SIZES,
     randomize,
     small_backbone,
     small_controlnet,
@@ -111,7 +110,7 @@ def test_round_trip(networks, official, names):
 
 def test_networks_on_meta_take_the_tensors(networks, official):
     with torch.device('meta'):
-        loaded = I2VGenUNet(out_dim=5, **SIZES), UNetControlNet(**SIZES)
+        loaded = small_backbone(random=False), small_controlnet(random=False)
     load_star_weights(*loaded, official)
     assert_equal(network_state(*loaded), network_state(*networks))
     ours = loaded[0].conv_out.weight
@@ -139,7 +138,7 @@ def test_venhancer_keeps_liem_at_default(networks, official):
 
 def test_venhancer_on_meta_draws_liem(official):
     with torch.device('meta'):
-        loaded = I2VGenUNet(out_dim=5, **SIZES), UNetControlNet(**SIZES)
+        loaded = small_backbone(random=False), small_controlnet(random=False)
     load_star_weights(*loaded, venhancer(official))
     weight = loaded[0].encoder.middle_block.spatial.local1.conv.weight
     bound = (2 * 49) ** -0.5  # of a new Conv2d(2, 1, 7)

@@ -149,11 +149,13 @@ def test_registered_with_liem_as_config():
     backbone = MODELS.build(
         {
             'type': 'I2VGenUNet',
-            'dim': 32,
-            'dim_mult': [1],
-            'head_dim': 32,
-            'num_heads': 1,
-            'context_dim': 8,
+            'sizes': {
+                'dim': 32,
+                'dim_mult': [1],
+                'head_dim': 32,
+                'num_heads': 1,
+                'context_dim': 8,
+            },
             'liem': {'type': 'LIEM', 'position': 'iii'},
         }
     )

@@ -68,8 +68,11 @@ def full_model(**losses):
                 'window': {'num_frames': 2, 'crop_size': 4},
                 **losses,
             },
-            'frozen': ('autoencoder', 'text_encoder', 'backbone'),
-            'trained': ('liem',),
+            'frozen': {
+                'autoencoder': (),
+                'text_encoder': (),
+                'backbone': ('liem',),
+            },
         }
     ).train()
 

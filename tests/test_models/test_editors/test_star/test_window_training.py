@@ -38,11 +38,14 @@ CONFIG = dict(
         'window': {'num_frames': 4, 'crop_size': 8},
     },
     restore_options={'mode': 'normal', 'window': 9, 'overlap': 5},
-    frozen=('autoencoder', 'text_encoder', 'backbone'),
-    trained=(
-        *('LoRA', 'LIEM', 'PatchProjection'),
-        *('AdaLayerNorm', 'FinalProjection'),
-    ),
+    frozen={
+        'autoencoder': (),
+        'text_encoder': (),
+        'backbone': (
+            *('LoRA', 'LIEM', 'PatchProjection'),
+            *('AdaLayerNorm', 'FinalProjection'),
+        ),
+    },
 )
 
 
