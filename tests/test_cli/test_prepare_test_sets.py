@@ -41,7 +41,7 @@ def run(star):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Let the published sets have two clips of eight small frames."""
+    """Shrink the published sets to two clips of eight small frames."""
     for key, published in sources.PUBLISHED.items():
         size = published.size and (48, 64)
         less = replace(published, num_clips=2, num_frames=FRAMES, size=size)

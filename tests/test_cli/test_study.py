@@ -78,7 +78,7 @@ class Person:
 
 
 def test_kill_9_loses_no_vote(tmp_path: Path):
-    """What was answered as saved is there, and the study goes on."""
+    """Votes reported as saved are there, and the study continues."""
     args = ['--methods', *save_methods(tmp_path)]
     args += ['--db', str(tmp_path / 'study.db')]
     pages = []

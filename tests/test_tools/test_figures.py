@@ -34,7 +34,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def is_drawn(path: Path) -> bool:
-    """Whether a picture is there and not all of one colour."""
+    """Return whether a picture has more than one colour."""
     return float(np.asarray(Image.open(path).convert('L')).std()) > 1
 
 
@@ -46,7 +46,7 @@ def call(tool: ModuleType, *args: object) -> int:
 
 
 def error_of(capsys: pytest.CaptureFixture) -> str:
-    """Give what was said; it must be one line."""
+    """Return the error message, which must be one line."""
     (line,) = capsys.readouterr().err.splitlines()
     return line
 

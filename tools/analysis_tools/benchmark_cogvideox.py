@@ -150,7 +150,7 @@ def latent_grid(clip: tuple[int, int, int]) -> tuple[int, int, int]:
 def compare(
     calls: dict[str, Callable[[], Tensor]], repeat: int
 ) -> dict[str, dict[str, float]]:
-    """Let calls take turns.
+    """Time calls in turn.
 
     Args:
         calls: by name, each gives a tensor.

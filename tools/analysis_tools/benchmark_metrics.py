@@ -104,7 +104,7 @@ def ssim_runs(pred: Tensor, gt: Tensor) -> dict[str, dict[str, Run]]:
 
 
 def pyiqa_run(name: str, pred: Tensor, gt: Tensor) -> dict[str, Run]:
-    """Let pyiqa measure the same frames, one by one."""
+    """Make a function that scores the frames with pyiqa, one by one."""
     compat.allow_missing_torchvision_operators()
     try:
         pyiqa = compat.require('pyiqa', 'metrics')
@@ -136,7 +136,7 @@ def lpips_runs(
 
 
 def package_run(net: str, pred: Tensor, gt: Tensor) -> dict[str, Run]:
-    """Let the package lpips measure the same frames, one by one."""
+    """Make a function that scores the frames with the package lpips."""
     compat.allow_missing_torchvision_operators()
     try:
         package = compat.require('lpips', 'metrics')

@@ -8,15 +8,15 @@ same order. Every evaluation of the sampler has an estimate of the clean clip;
 each is decoded and compared with the ground truth, low and high frequencies
 by themselves, split by the filter of the frequency loss (figure 4 of the
 paper). --out gets the curves, `band_psnr.png`, their numbers,
-`band_psnr.csv`, and for each clip `pictures_NAME.png`. What the curves are to
-be judged by is in them as well: the enlarged input, and a picture without any
-high frequencies. Exit code: 0 done, 2 wrong use.
+`band_psnr.csv`, and for each clip `pictures_NAME.png`. Two more curves help to
+judge the others: the enlarged input, and a clip without high frequencies. Exit
+code: 0 done, 2 wrong use.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from star.diffusion.samplers import SAMPLERS
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
 from star.models.editors.star.star_model import STARModel
 from star.models.losses.dynamic_frequency_loss import DynamicFrequencyLoss
+from star.models.restoration.choose import choose_options
 from star.report.figures import (
     COLOURS,
     SHAPES,
@@ -65,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Filter:
-    """How frequencies are split."""
+    """The filter that splits frequencies."""
 
     kind: str
     cutoff: float
@@ -112,10 +113,8 @@ def make(args: argparse.Namespace) -> list[Row]:
     if not isinstance(model, STARModel):
         raise ValueError(f'--config {args.config} has no sampler to watch')
     names = ('steps', 'sampler', 'strength', 'seed')
-    changes = {n: v for n in names if (v := getattr(args, n)) is not None}
-    if args.steps is not None:
-        changes['mode'] = 'normal'
-    options = replace(model.restore_options, **changes)
+    given = {n: v for n in names if (v := getattr(args, n)) is not None}
+    options = choose_options(model, given)
     split, rows = Filter(args.filter, args.cutoff), []
     for name, (lq, gt) in pairs.items():
         bigger = enlarge(lq, gt, options.upsample)
@@ -269,7 +268,7 @@ def draw(rows: list[Row]) -> Any:
 
 
 def widen(panel: Any) -> None:
-    """Give the axis upwards its least span."""
+    """Widen the vertical axis to `LEAST_SPAN` or more."""
     low, high = panel.get_ylim()
     more = max(0.0, LEAST_SPAN - (high - low)) / 2
     panel.set_ylim(low - more, high + more)

@@ -124,7 +124,7 @@ def draw(curves: list[Curve], path: Path) -> None:
 
 
 def draw_panel(panel: Any, curves: list[Curve]) -> None:
-    """Give each number a colour and each shape its dashes."""
+    """Draw curves: a colour for each number, dashes for each shape."""
     numbers = list(dict.fromkeys(c.alpha or c.beta for c in curves))
     shapes = list(dict.fromkeys(c.b for c in curves))
     for curve in curves:
