@@ -57,7 +57,9 @@ def check_backbone(
         _rule(whole, f'`size_{name}` is two whole numbers, got {pair}')
 
     def latents(factor: int, clips: int = 2) -> tuple[Tensor, ...]:
-        sides = [factor * m + r for m, r in zip(multiple, remainder)]
+        sides = [
+            factor * m + r for m, r in zip(multiple, remainder, strict=True)
+        ]
         shape = (clips, latent_channels, num_frames, *sides)
         z_t, z_lq = _noise(shape, 1), _noise(shape, 2)
         return z_t, z_lq, torch.arange(clips) * 400 + 3

@@ -46,7 +46,7 @@ def choose_sets(
     """
     found: dict[str, dict] = {}
     for entry in _entries(config):
-        name = str(entry.get('name') or Path(entry['data_root']).name)
+        name = _name_of(entry)
         if name in found:
             raise ValueError(f'config {config.filename}: two sets {name!r}')
         found[name] = {**entry, 'name': name}
@@ -125,10 +125,12 @@ def describe_set(
     Returns:
         `clips`, their number; `frames`, the limit for each clip or None;
         `manifest_sha256`, or without a manifest `files_sha256` of the names
-        and sizes of the files; `options`, the rest of the config.
+        and sizes of the files, both None for a set without `data_root`;
+        `options`, the rest of the config.
     """
     manifest = getattr(dataset, 'manifest_sha256', None)
-    root = Path(str(config['data_root']))
+    root = config.get('data_root')
+    unlisted = root is not None and not manifest
     options = {
         key: value
         for key, value in config.items()
@@ -138,7 +140,7 @@ def describe_set(
         'clips': len(dataset),
         'frames': config.get('num_frames'),
         'manifest_sha256': manifest,
-        'files_sha256': None if manifest else _digest_names(root),
+        'files_sha256': _digest_names(Path(str(root))) if unlisted else None,
         'options': {'type': config['type'], **copy.deepcopy(options)},
     }
 
@@ -192,6 +194,12 @@ def _entries(config: Config) -> list[dict]:
     several = dataset.get('type') == 'ConcatDataset'
     entries = dataset.datasets if several else [dataset]
     return [each.to_dict() for each in entries]
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    """Return a set's name; without one its folder's or its type's."""
+    folder = Path(str(entry.get('data_root', ''))).name
+    return str(entry.get('name') or folder or entry['type'])
 
 
 def _check_name(name: str) -> None:
