@@ -17,12 +17,13 @@ def start_from_image_network(
     autoencoder: PatchDCT,
     state: dict[str, Tensor],
 ) -> None:
-    """Make a denoiser state what SRVGGNetCompact gives, frame by frame.
+    """Make a denoiser restore as a SRVGGNetCompact does, frame by frame.
 
-    All that is between the network and the latents is linear, so the result
-    is the network's own up to rounding: pixels are read off the latents of a
-    clip enlarged bicubically, and the last convolution writes latents. What
-    sees other frames, noise and timesteps has no effect yet.
+    Everything between the network and the latents is linear, so the result is
+    the network's own up to rounding: the first layer reads pixels off the
+    latents of a clip enlarged bicubically, and the last convolution writes
+    latents. The layers that see other frames, noise and the timestep have no
+    effect yet.
 
     Args:
         backbone: gets the weights; its `residual_std` must be small beside
@@ -76,8 +77,8 @@ def _set_pixels(backbone: CompactDenoiser, autoencoder: PatchDCT) -> None:
     """Read low-quality pixels in [0, 1] off latents of their enlargement.
 
     Each patch of a bicubic enlargement is a linear map of the 5x5 pixels
-    around it, so 3x3 patches determine the middle one; of all maps that do,
-    the least one is taken.
+    around it, so 3x3 patches determine the middle pixel. Of all maps that
+    give it, the one with the smallest weights is taken.
     """
     draw = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 1, _SIDE, _SIDE, generator=draw) - 0.5

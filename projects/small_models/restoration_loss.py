@@ -22,11 +22,10 @@ _FAR = 0.12  # mean error, of 2, above which any input has much to restore
 class RestorationLoss(nn.Module):
     """Compares restored clips with the truth: LPIPS and four distances.
 
-    Distances of pixels count in proportion to the input's quality
-    (`input_weight`): decibels count alike for good and for bad inputs, and
-    good ones stay good. A sum of LPIPS and L1 alone lets a network that
-    writes patches lay a pattern over smooth areas, which LPIPS takes for
-    texture: against this there are `grid` and `max_shift`.
+    Distances of pixels weigh more for better inputs (`input_weight`), so that
+    a decibel counts alike for all and good clips stay good. With LPIPS and L1
+    alone, a network that writes patches covers smooth areas with a pattern
+    that LPIPS takes for texture; `grid` and `max_shift` prevent it.
 
     Args:
         weights: of LPIPS with SqueezeNet, as for `PerceptualLoss`.
@@ -36,12 +35,11 @@ class RestorationLoss(nn.Module):
         gradient: of that of changes between neighbouring pixels.
         grid: weight of `grid_distance`.
         patch: side of the patches that the network writes, pixels.
-        max_shift: LPIPS sees clips without up to so many rows and columns,
-            drawn, so that its strides do not meet the patches alike.
-        lpips_frames: LPIPS sees so many frames, drawn; 0 for all.
-        least_lpips: weight of LPIPS, of `lpips`, where the input is right
-            already (`shrunk_weight`); below 1 for a network that shall leave
-            clips that are only shrunk as they are.
+        max_shift: LPIPS sees a crop that lacks up to so many rows and columns,
+            at random, so that its strides fall differently on the patches.
+        lpips_frames: number of random frames that LPIPS sees; 0 for all.
+        least_lpips: factor of `lpips` for clips that are only shrunk
+            (`shrunk_weight`), in [0, 1]; below 1 they change less.
 
     Raises:
         ValueError: a number is negative, or `least_lpips` above 1.

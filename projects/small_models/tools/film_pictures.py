@@ -41,7 +41,7 @@ _FLAT = 4.0  # median change between neighbours below which a film is flat
 
 @dataclass(frozen=True)
 class Sources:
-    """What films are made of.
+    """Hold the material of films.
 
     Args:
         pictures: (H, W, 3) uint8 each.
