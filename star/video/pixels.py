@@ -1,5 +1,6 @@
 """Pixel formats: decoded frames to upright 8-bit SDR RGB, and to YUV."""
 
+from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 from typing import cast
@@ -7,24 +8,33 @@ from typing import cast
 import av
 import numpy as np
 from av.sidedata.sidedata import SideData
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange
 
 PQ, HLG = 16, 18  # H.273 transfer characteristics
 _UNKNOWN = 2  # H.273 matrix coefficients
-_FLAGS = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-)
+# swscale's BICUBIC, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND; PyAV 17,
+# the last for Python 3.10, has no names for the last three
+_FLAGS = 0x4 | 0x2000 | 0x4000 | 0x40000
+
+
+class YuvMatrix(IntEnum):
+    """swscale's numbers of matrices; PyAV 17 has no name for BT2020."""
+
+    ITU709 = 1
+    FCC = 4
+    ITU601 = 5
+    SMPTE240M = 7
+    BT2020 = 9
+
+
 _MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
+    1: YuvMatrix.ITU709,
+    4: YuvMatrix.FCC,
+    5: YuvMatrix.ITU601,
+    6: YuvMatrix.ITU601,
+    7: YuvMatrix.SMPTE240M,
+    9: YuvMatrix.BT2020,
+    10: YuvMatrix.BT2020,
 }
 _EXIF_ORIENTATIONS = {  # displayed (x, y) of a step along x, and along y
     1: ((1, 0), (0, 1)),
@@ -74,7 +84,7 @@ def to_yuv(image: np.ndarray, pix_fmt: str) -> av.VideoFrame:
     return frame.reformat(
         format=pix_fmt,
         src_color_range=ColorRange.JPEG,
-        dst_colorspace=Colorspace.ITU709,
+        dst_colorspace=YuvMatrix.ITU709,
         dst_color_range=output_range(pix_fmt),
         interpolation=_FLAGS,
         threads=1,
@@ -111,7 +121,7 @@ def _reformat(frame: av.VideoFrame, pix_fmt: str) -> np.ndarray:
     return rgb.to_ndarray()
 
 
-def source_matrix(frame: av.VideoFrame) -> Colorspace:
+def source_matrix(frame: av.VideoFrame) -> YuvMatrix:
     """Return the matrix by which a frame's YUV is read."""
     default = 1 if frame.height >= 720 else 6
     return _MATRICES.get(frame.colorspace, _MATRICES[default])
