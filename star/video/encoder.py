@@ -9,6 +9,18 @@ import av
 from star.video import pixels
 from star.video.info import VideoError, VideoInfo, explain
 
+# encoders with an option `crf`; PyAV 17, the last for Python 3.10, lists none
+BY_RATE_FACTOR = frozenset(
+    {
+        'libaom-av1',
+        'libsvtav1',
+        'libvpx',
+        'libvpx-vp9',
+        'libx264',
+        'libx264rgb',
+        'libx265',
+    }
+)
 _BY_QUANTISER = ('mpeg4', 'mpeg2video', 'msmpeg4', 'mjpeg', 'flv', 'wmv2')
 _QUANTISER = 3 * 118  # near lossless, for codecs without a rate factor
 _UNKNOWN = (0, 2, 3)  # reserved or unspecified H.273 codes
@@ -55,15 +67,10 @@ class Encoding:
         context.colorspace = _GBR if is_rgb else _BT709
         context.color_primaries = self.primaries
         context.color_trc = self.transfer
-        if has_crf(context):
+        if context.codec.name in BY_RATE_FACTOR:
             context.options = {'crf': f'{self.crf:g}', **_quiet(self.codec)}
         elif self.codec in _BY_QUANTISER:
             context.qscale, context.global_quality = True, _QUANTISER
-
-
-def has_crf(context: av.CodecContext) -> bool:
-    """Return whether an encoder has a constant rate factor."""
-    return any(o.name == 'crf' for o in context.supported_options.private)
 
 
 def _quiet(codec: str) -> dict[str, str]:

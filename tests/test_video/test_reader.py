@@ -240,9 +240,11 @@ def test_diffuse_white_and_black_of_hdr(transfer):
 
 def test_hdr_is_named(tmp_path):
     # with one frame FFmpeg's H.265 fails now and then
-    grey = np.full((96, 64), 512, np.uint16)
+    grey = np.full((64, 64), 1 << 15, np.uint16)
     frames = [
-        av.VideoFrame.from_ndarray(grey, format='yuv420p10le')
+        av.VideoFrame.from_ndarray(grey, 'gray16le').reformat(
+            format='yuv420p10le'
+        )
         for _ in range(4)
     ]
     path = write_clip(

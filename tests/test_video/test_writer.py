@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from star.video.encoder import BY_RATE_FACTOR
 from star.video.io import VideoError, VideoReader, VideoWriter, probe
 from tests.paths import ROOT
 from tests.test_video.clips import (
@@ -340,3 +341,19 @@ def test_unset_decoding_time_is_repaired(tmp_path, dts):
     packet.dts = 1  # a real one: a frame is waited for
     sink._mux([packet])
     assert output.packet.dts == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(av.CodecContext, 'supported_options'),
+    reason='PyAV 17 does not list options',
+)
+def test_encoders_with_a_rate_factor_are_those_of_ffmpeg():
+    found = set()
+    for name in av.codecs_available:
+        try:
+            context = av.CodecContext.create(name, 'w')
+        except ValueError:  # decodes only
+            continue
+        if any(o.name == 'crf' for o in context.supported_options.private):
+            found.add(context.codec.name)
+    assert found and found <= BY_RATE_FACTOR
