@@ -53,7 +53,8 @@ def check_backbone(
     _rule(isinstance(limits, Limits), 'a backbone has `limits`, a Limits')
     multiple, remainder = backbone.size_multiple, backbone.size_remainder
     for name, pair in (('multiple', multiple), ('remainder', remainder)):
-        whole = len(pair) == 2 and all(isinstance(n, int) for n in pair)
+        whole = isinstance(pair, tuple) and len(pair) == 2
+        whole = whole and all(isinstance(n, int) for n in pair)
         _rule(whole, f'`size_{name}` is two whole numbers, got {pair}')
 
     def latents(factor: int, clips: int = 2) -> tuple[Tensor, ...]:
@@ -280,6 +281,7 @@ def _refuses(work: Callable[[], object], what: str) -> None:
 
 
 def _check_gradients(v: Tensor, *networks: object) -> None:
+    _rule(v.requires_grad, 'the gradient reaches the parameters')
     v.square().mean().backward()
     for network in networks:
         assert isinstance(network, nn.Module)
