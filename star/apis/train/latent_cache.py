@@ -17,7 +17,7 @@ from star.apis.inference.devices import find_device
 from star.apis.inference.weights import find_weights
 from star.models.contracts import Autoencoder, TextEncoder
 from star.models.data_preprocessor import VideoDataPreprocessor
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 from star.registry import MODELS
 from star.structures import VideoSample
 from star.utils.state_dicts import load_strict
@@ -70,7 +70,7 @@ class LatentEncoder:
                 f'input {tuple(lq.shape[2:])} (frames, height, width)'
             )
         # the draws of training, so that its first epoch is the same
-        posterior = [Draws(sample.seed, gt.device).posterior]
+        posterior = [ClipRandom(sample.seed, gt.device).posterior]
         sample.z0 = self.autoencoder.encode(gt, posterior)[0].cpu()
         sample.z_lq = self.autoencoder.encode(lq, posterior)[0].cpu()
         return sample

@@ -156,7 +156,7 @@ class TemporalConvLayer(nn.Module):
         return self.conv(self.dropout(F.silu(self.norm(x))))
 
 
-class Downsample(nn.Module):
+class UNetDownsample(nn.Module):
     """Halve a frame: H to H / 2 + 1 (padding 2 rows), W to W / 2."""
 
     def __init__(self, dim: int) -> None:
@@ -168,8 +168,8 @@ class Downsample(nn.Module):
         return per_frame(self.conv, x)
 
 
-class Upsample(nn.Module):
-    """Double a frame and cut the rows `Downsample` added: 2 H - 2, 2 W."""
+class UNetUpsample(nn.Module):
+    """Double a frame and cut the rows `UNetDownsample` added: 2 H - 2, 2 W."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

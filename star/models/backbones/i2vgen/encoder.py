@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 
 from star.models.backbones.i2vgen.blocks import (
     NUM_GROUPS,
-    Downsample,
     ResBlock,
     SpatialTransformer,
     TemporalTransformer,
     TextKeysValues,
-    Upsample,
+    UNetDownsample,
+    UNetUpsample,
     per_frame,
 )
 
@@ -85,10 +85,10 @@ class UNetSizes:
 
     @property
     def multiple(self) -> tuple[int, int]:
-        """What a latent's height and width are multiples of, plus `remainder`.
+        """Height and width of a latent are multiples of it plus `remainder`.
 
-        `Downsample` adds a row that `Upsample` cuts, so a height returns to
-        itself only if it is 2 above a multiple.
+        `UNetDownsample` adds a row that `UNetUpsample` cuts: a height returns
+        to itself only if it is 2 above a multiple.
         """
         factor = 2 ** (len(self.dim_mult) - 1)
         return factor, factor
@@ -120,7 +120,7 @@ class UNetBlock(nn.Module):
         if level < sizes.attn_levels:
             self.spatial = _spatial(sizes, dim)
             self.temporal = _temporal(sizes, dim)
-        self.up = Upsample(dim) if up else None
+        self.up = UNetUpsample(dim) if up else None
 
     def forward(
         self, x: Tensor, embed: Tensor, text: Iterator[TextKeysValues]
@@ -215,7 +215,7 @@ class UNetEncoder(nn.Module):
                 self.input_blocks.append(block)
                 self.skip_dims.append(dim)
             if level < len(sizes.dims) - 1:
-                self.input_blocks.append(Downsample(dim))
+                self.input_blocks.append(UNetDownsample(dim))
                 self.skip_dims.append(dim)
         self.middle_block = MiddleBlock(sizes)
 
@@ -246,7 +246,7 @@ class UNetEncoder(nn.Module):
         x = self.input_blocks[0](z, hint)
         outputs = [x]
         for block in self.input_blocks[1:]:
-            if isinstance(block, Downsample):
+            if isinstance(block, UNetDownsample):
                 x = block(x)
             else:
                 x = block(x, embed, text)

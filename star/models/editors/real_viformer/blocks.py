@@ -172,7 +172,7 @@ class MergeBlock(nn.Module):
         return self.ffn(torch.cat([x, found], dim=1))
 
 
-class Downsample(nn.Module):
+class ViformerDownsample(nn.Module):
     """Halves the sides and doubles the channels.
 
     Args:
@@ -189,7 +189,7 @@ class Downsample(nn.Module):
         return self.body(x)
 
 
-class Upsample(nn.Module):
+class ViformerUpsample(nn.Module):
     """Doubles the sides and halves the channels.
 
     Args:

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from star.models.editors.network_baseline import NetworkBaseline
 from star.models.editors.real_viformer.blocks import (
-    Downsample,
     MergeBlock,
     TransformerBlock,
-    Upsample,
+    ViformerDownsample,
+    ViformerUpsample,
 )
 from star.models.editors.recipe import Recipe
 from star.models.layers.spynet import SPyNet
@@ -69,14 +69,14 @@ class RealViformerNet(nn.Module):
         self.spynet = SPyNet()
         self.attn_merge = MergeBlock(dim, heads=2)
         self.encoder_level1 = row(0, dim, blocks[0])
-        self.down1_2 = Downsample(dim)
+        self.down1_2 = ViformerDownsample(dim)
         self.encoder_level2 = row(1, 2 * dim, blocks[1])
-        self.down2_3 = Downsample(2 * dim)
+        self.down2_3 = ViformerDownsample(2 * dim)
         self.latent = row(2, 4 * dim, blocks[2])
-        self.up3_2 = Upsample(4 * dim)
+        self.up3_2 = ViformerUpsample(4 * dim)
         self.reduce_chan_level2 = nn.Conv2d(4 * dim, 2 * dim, 1, bias=False)
         self.decoder_level2 = row(1, 2 * dim, blocks[1])
-        self.up2_1 = Upsample(2 * dim)
+        self.up2_1 = ViformerUpsample(2 * dim)
         self.decoder_level1 = row(0, 2 * dim, blocks[0])
         self.refinement = row(0, 2 * dim, blocks[3])
         self.compress = nn.Conv2d(2 * dim, dim, 1)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from star.models.contracts import Autoencoder
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def decode_windows(
     autoencoder: Autoencoder,
     z: Tensor,
     gt: Tensor,
-    draws: list[Draws],
+    random: list[ClipRandom],
     window: DecodeWindow,
 ) -> tuple[Tensor, Tensor]:
     """Decode one window of every clip.
@@ -67,7 +67,7 @@ def decode_windows(
         autoencoder: may be frozen; the gradient passes through.
         z: latents, (N, C, T, h, w).
         gt: the clips they stand for, (N, 3, T, H, W).
-        draws: of each clip.
+        random: of each clip.
         window: its size.
 
     Returns:
@@ -80,12 +80,12 @@ def decode_windows(
     factor = autoencoder.downsample
     height, width = _latent_size(window.crop_size, factor)
     pieces, targets, inner = [], [], []
-    for latent, clip, draw in zip(z, gt, draws, strict=True):
+    for latent, clip, source in zip(z, gt, random, strict=True):
         time, frames, inner_time = _draw_time(
-            draw, latent.shape[1], window, autoencoder.temporal_downsample
+            source, latent.shape[1], window, autoencoder.temporal_downsample
         )
-        rows = draw.span(latent.shape[2], height, window.margin)
-        columns = draw.span(latent.shape[3], width, window.margin)
+        rows = source.crop(latent.shape[2], height, window.margin)
+        columns = source.crop(latent.shape[3], width, window.margin)
         (y, inner_y), (x, inner_x) = (
             rows.pixels(factor),
             columns.pixels(factor),
@@ -99,7 +99,7 @@ def decode_windows(
 
 
 def _draw_time(
-    draw: Draws, length: int, window: DecodeWindow, ratio: int
+    source: ClipRandom, length: int, window: DecodeWindow, ratio: int
 ) -> tuple[slice, slice, slice]:
     """Draw which latents are decoded, and which frames that gives.
 
@@ -113,14 +113,14 @@ def _draw_time(
     """
     wanted, frames = window.num_frames, 1 + (length - 1) * ratio
     if ratio == 1 or wanted is None or wanted >= frames:
-        time = draw.span(length, wanted).decoded
+        time = source.crop(length, wanted).decoded
         return time, time if ratio == 1 else slice(None), slice(None)
     if wanted % ratio:
         raise ValueError(
             f'`num_frames` must be a multiple of {ratio}, got {wanted}'
         )
     count, before = wanted // ratio, max(1, window.margin)
-    first = 1 + draw.integer(length - count)
+    first = 1 + source.integer(length - count)
     decoded = min(before + count, length)  # or a batch were not of one size
     start = max(first - before, 0)
     return (

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from star.models.contracts import Autoencoder
 from star.models.data_preprocessor import VideoDataPreprocessor
 from star.models.editors.star.decode_window import DecodeWindow, decode_windows
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
@@ -25,7 +25,7 @@ class Batch:
         text: embeddings of the prompts, (N, L, D).
         t: timesteps, (N,) int64.
         noise: of the shape of `z0`.
-        draws: the random numbers of each clip.
+        random: of each clip.
         gt: ground truth, (N, C, T, H, W) in [-1, 1], if anything needs it.
     """
 
@@ -34,7 +34,7 @@ class Batch:
     text: Tensor
     t: Tensor
     noise: Tensor
-    draws: list[Draws]
+    random: list[ClipRandom]
     gt: Tensor | None
 
 
@@ -74,11 +74,11 @@ class Objective(nn.Module):
         self.t_range = tuple(t_range or (0, num_timesteps - 1))
         _check_t_range(self.t_range, num_timesteps)
 
-    def draw_timesteps(self, draws: list[Draws]) -> Tensor:
+    def draw_timesteps(self, random: list[ClipRandom]) -> Tensor:
         """Draw a timestep for each clip, uniformly; (N,) on the CPU."""
         first, last = self.t_range
         return torch.tensor(
-            [first + d.integer(last - first + 1) for d in draws]
+            [first + r.integer(last - first + 1) for r in random]
         )
 
     def compare_pixels(
@@ -96,7 +96,7 @@ class Objective(nn.Module):
         """
         assert batch.gt is not None
         pred, gt = decode_windows(
-            autoencoder, x0, batch.gt, batch.draws, self.window
+            autoencoder, x0, batch.gt, batch.random, self.window
         )
         found: dict[str, Tensor] = {}
         for loss in self.on_pixels:
@@ -170,7 +170,7 @@ def prepare_batch(
         ValueError: a clip is needed that is not there.
     """
     device = parts.schedule.alpha.device
-    draws = [Draws(s.seed, device) for s in samples]
+    random = [ClipRandom(s.seed, device) for s in samples]
     z0, z_lq = (_stack(samples, name, device) for name in ('z0', 'z_lq'))
     cached = z0 is not None and z_lq is not None
     gt = None
@@ -179,16 +179,16 @@ def prepare_batch(
         gt = preprocessor.stack(samples, 'gt')
     if z0 is None or z_lq is None:
         assert gt is not None and inputs is not None
-        posterior = [d.posterior for d in draws]
+        posterior = [r.posterior for r in random]
         z0, z_lq = (
             parts.autoencoder.encode(x, posterior) for x in (gt, inputs)
         )
     text = _stack(samples, 'text', device)
     if text is None:
         text = parts.text_encoder([s.prompt for s in samples])
-    t = objective.draw_timesteps(draws).to(device, non_blocking=True)
-    noise = torch.stack([d.noise(z0.shape[1:]) for d in draws])
-    return Batch(z0, z_lq, text, t, noise, draws, gt)
+    t = objective.draw_timesteps(random).to(device, non_blocking=True)
+    noise = torch.stack([r.noise(z0.shape[1:]) for r in random])
+    return Batch(z0, z_lq, text, t, noise, random, gt)
 
 
 def _stack(

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from star.models.editors.star.decode_window import DecodeWindow, decode_windows
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 from tests.test_models.fakes import FoldingAutoencoder, GroupingAutoencoder
 
 
@@ -25,7 +25,7 @@ class SmoothingAutoencoder(nn.Module):
 
 
 def draws(n=2):
-    return [Draws(seed, torch.device('cpu')) for seed in range(n)]
+    return [ClipRandom(seed, torch.device('cpu')) for seed in range(n)]
 
 
 def latents(n=2, channels=3, frames=5, height=8, width=9):

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from star.models.autoencoders.temporal_vae import TemporalVAE
-from star.models.editors.star.draws import Draws
 from star.models.editors.star.objective import Objective
+from star.models.editors.star.random_state import ClipRandom
 from star.models.losses.dynamic_frequency_loss import DynamicFrequencyLoss
 from star.structures import VideoSample
 from tests.test_models.fakes import random_clip, small_model
@@ -167,7 +167,7 @@ def test_cached_latents_give_the_same_losses(sampled):
     expected = losses_of(model, batch)
     gt = model.data_preprocessor.stack(batch['data_samples'], 'gt')
     for i, sample in enumerate(batch['data_samples']):
-        posterior = [Draws(sample.seed, torch.device('cpu')).posterior]
+        posterior = [ClipRandom(sample.seed, torch.device('cpu')).posterior]
         sample.z0 = model.autoencoder.encode(gt[i : i + 1], posterior)[0]
         sample.z_lq = model.autoencoder.encode(
             batch['inputs'][i : i + 1], posterior
@@ -219,7 +219,7 @@ def test_losses_on_pixels_compare_the_estimate_of_x0():
     batch = batch_of(model, [1, 2])
     found = losses_of(model, batch)
     z0 = model.data_preprocessor.stack(batch['data_samples'], 'gt')
-    draws = [Draws(seed, torch.device('cpu')) for seed in (1, 2)]
+    draws = [ClipRandom(seed, torch.device('cpu')) for seed in (1, 2)]
     t = model.objective.draw_timesteps(draws)
     noise = torch.stack([d.noise(z0.shape[1:]) for d in draws])
     z_t = model.schedule.add_noise(z0, noise, t)
@@ -266,10 +266,10 @@ def test_what_learns_is_named_by_class():
 
 
 def test_range_of_timesteps():
-    draws = [Draws(seed, torch.device('cpu')) for seed in range(300)]
+    draws = [ClipRandom(seed, torch.device('cpu')) for seed in range(300)]
     t = Objective(t_range=(10, 13)).draw_timesteps(draws)
     assert sorted(set(t.tolist())) == [10, 11, 12, 13]
-    draws = [Draws(seed, torch.device('cpu')) for seed in range(300)]
+    draws = [ClipRandom(seed, torch.device('cpu')) for seed in range(300)]
     t = Objective().draw_timesteps(draws)
     assert t.min() < 30 and t.max() > 970
     assert t.float().mean().item() == pytest.approx(499.5, abs=50)

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 from star.models.editors.star.star_model import STARModel
 from star.models.restoration.options import RestoreOptions
 from star.registry import MODELS
@@ -162,7 +162,7 @@ def test_predict():
 
 def draw(model, sample, device='cpu'):
     """A sample's timestep and noise, from its seed."""
-    draws = Draws(sample.seed, torch.device(device))
+    draws = ClipRandom(sample.seed, torch.device(device))
     t = model.objective.draw_timesteps([draws])
     return t, draws.noise(sample.gt.transpose(0, 1).shape)
 

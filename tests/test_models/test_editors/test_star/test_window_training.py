@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 from star.models.editors.star.star_model import STARModel
 from star.models.layers.lora import merge_lora
 from star.structures import VideoSample
@@ -77,7 +77,7 @@ def test_the_velocity_is_compared_with_that_of_the_schedule(model):
     gt = model.data_preprocessor.stack(batch['data_samples'], 'gt')
     alphas, errors = model.schedule.alpha, []
     for i, sample in enumerate(batch['data_samples']):
-        draws = Draws(sample.seed, torch.device('cpu'))
+        draws = ClipRandom(sample.seed, torch.device('cpu'))
         z0, z_lq = (
             model.autoencoder.encode(x[i : i + 1], [draws.posterior])
             for x in (gt, batch['inputs'])
@@ -101,7 +101,7 @@ def test_cached_latents_give_the_same_losses(model):
     expected = losses_of(model, batch)
     gt = model.data_preprocessor.stack(batch['data_samples'], 'gt')
     for i, sample in enumerate(batch['data_samples']):
-        posterior = [Draws(sample.seed, torch.device('cpu')).posterior]
+        posterior = [ClipRandom(sample.seed, torch.device('cpu')).posterior]
         sample.z0, sample.z_lq = (
             model.autoencoder.encode(x[i : i + 1], posterior)[0]
             for x in (gt, batch['inputs'])

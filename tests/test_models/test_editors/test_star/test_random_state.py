@@ -3,14 +3,14 @@ from collections import Counter
 import pytest
 import torch
 
-from star.models.editors.star.draws import Draws
+from star.models.editors.star.random_state import ClipRandom
 
 CPU = torch.device('cpu')
 SHAPE = torch.Size([2, 3])
 
 
 def test_a_seed_gives_the_same_numbers():
-    a, b, c = Draws(7, CPU), Draws(7, CPU), Draws(8, CPU)
+    a, b, c = ClipRandom(7, CPU), ClipRandom(7, CPU), ClipRandom(8, CPU)
     assert torch.equal(a.noise(SHAPE), b.noise(SHAPE))
     assert not torch.equal(a.noise(SHAPE), c.noise(SHAPE))
     numbers = [[d.integer(10**6) for _ in range(3)] for d in (a, b, c)]
@@ -19,7 +19,7 @@ def test_a_seed_gives_the_same_numbers():
 
 def test_sources_do_not_disturb_one_another():
     """Noise does not depend on whether the posterior was drawn."""
-    a, b = Draws(7, CPU), Draws(7, CPU)
+    a, b = ClipRandom(7, CPU), ClipRandom(7, CPU)
     posterior = torch.randn(SHAPE, generator=a.posterior)
     a.integer(5)
     noise = a.noise(SHAPE)
@@ -29,35 +29,35 @@ def test_sources_do_not_disturb_one_another():
 
 def test_without_a_seed_the_global_state_decides():
     torch.manual_seed(3)
-    a, other = Draws(None, CPU), Draws(None, CPU)
+    a, other = ClipRandom(None, CPU), ClipRandom(None, CPU)
     torch.manual_seed(3)
-    b = Draws(None, CPU)
+    b = ClipRandom(None, CPU)
     noise = a.noise(SHAPE)
     assert torch.equal(noise, b.noise(SHAPE))
     assert not torch.equal(noise, other.noise(SHAPE))
 
 
 def test_integers_are_uniform():
-    draws = Draws(0, CPU)
+    draws = ClipRandom(0, CPU)
     counts = Counter(draws.integer(4) for _ in range(4000))
     assert sorted(counts) == [0, 1, 2, 3]
     assert all(900 < count < 1100 for count in counts.values())
 
 
 def test_noise_is_normal():
-    noise = Draws(0, CPU).noise(torch.Size([10000]))
+    noise = ClipRandom(0, CPU).noise(torch.Size([10000]))
     assert noise.mean().item() == pytest.approx(0, abs=0.05)
     assert noise.std().item() == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize('margin', [0, 1, 2, 9])
-def test_spans(margin):
+def test_crops(margin):
     """All of one size, inside the axis, every start as likely."""
-    draws = Draws(1, CPU)
+    draws = ClipRandom(1, CPU)
     starts = Counter()
     for _ in range(700):
-        span = draws.span(9, 3, margin)
-        decoded, kept = span.decoded, span.kept
+        crop = draws.crop(9, 3, margin)
+        decoded, kept = crop.decoded, crop.kept
         assert 0 <= decoded.start < decoded.stop <= 9
         assert decoded.stop - decoded.start == min(3 + 2 * margin, 9)
         assert kept.stop - kept.start == 3
@@ -70,16 +70,16 @@ def test_spans(margin):
     assert min(starts.values()) > 60
 
 
-def test_span_in_pixels():
-    span = Draws(1, CPU).span(9, 3, 1)
-    clip, inner = span.pixels(4)
-    start = span.decoded.start + span.kept.start
+def test_crop_in_pixels():
+    crop = ClipRandom(1, CPU).crop(9, 3, 1)
+    clip, inner = crop.pixels(4)
+    start = crop.decoded.start + crop.kept.start
     assert (clip.start, clip.stop) == (4 * start, 4 * (start + 3))
-    assert inner.start == 4 * span.kept.start
+    assert inner.start == 4 * crop.kept.start
     assert inner.stop - inner.start == 12
 
 
-def test_span_of_a_whole_axis():
+def test_crop_of_a_whole_axis():
     for size in (None, 9, 20):
-        span = Draws(1, CPU).span(9, size, 2)
-        assert span.decoded == span.kept == slice(0, 9)
+        crop = ClipRandom(1, CPU).crop(9, size, 2)
+        assert crop.decoded == crop.kept == slice(0, 9)

@@ -1,4 +1,4 @@
-"""The random numbers of training: they depend on a clip's seed alone."""
+"""Random numbers of training, which depend on a clip's seed alone."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,19 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Span:
-    """A stretch of an axis: what is decoded, and what of that is kept."""
+class AxisCrop:
+    """A random crop of an axis, decoded with a margin.
+
+    Attributes:
+        decoded: the crop with its margin, within the axis.
+        kept: the crop, within `decoded`.
+    """
 
     decoded: slice
     kept: slice
 
     def pixels(self, factor: int) -> tuple[slice, slice]:
-        """Return what is kept, within the clip and within what is decoded.
+        """Return the crop in pixels, within the clip and within `decoded`.
 
         Args:
             factor: pixels of a latent's side.
@@ -26,12 +31,12 @@ class Span:
         )  # type: ignore[return-value]
 
 
-class Draws:
-    """The random numbers of one clip in one training step.
+class ClipRandom:
+    """Random numbers of one clip in one training step.
 
-    They depend on its seed alone, not on the batch or the rank, and those
-    for one purpose not on those for another: cached latents, for instance,
-    leave timestep and noise as they were.
+    They depend on the seed alone, not on the batch or the rank. The posterior
+    has a generator of its own, so that cached latents leave timestep and
+    noise as they were.
 
     Args:
         seed: None draws one from the global random state.
@@ -60,20 +65,20 @@ class Draws:
         source = self._noise
         return torch.randn(shape, generator=source, device=source.device)
 
-    def span(self, length: int, size: int | None, margin: int = 0) -> Span:
-        """Draw where a stretch of an axis lies.
+    def crop(self, length: int, size: int | None, margin: int = 0) -> AxisCrop:
+        """Draw a crop of an axis.
 
         Args:
             length: of the axis.
-            size: of the stretch; None for all. At most `length`.
+            size: of the crop, at most `length`; None for all.
             margin: decoded on both sides. At an end of the axis it lies on
-                the other side, so that all stretches are of one size.
+                the other side, so that all crops are decoded at one size.
         """
         size = length if size is None else min(size, length)
         start = self.integer(length - size + 1)
         whole = min(size + 2 * margin, length)
         first = min(max(start - margin, 0), length - whole)
-        return Span(
+        return AxisCrop(
             slice(first, first + whole),
             slice(start - first, start - first + size),
         )
