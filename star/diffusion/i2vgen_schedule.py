@@ -47,7 +47,7 @@ def logsnr_cosine_interp(
     return first + (sigma - first) * ((1 - first) / (last - first))
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=['I2VGenSchedule', 'NoiseSchedule'])
 class I2VGenSchedule(Schedule):
     """The noise schedule of I2VGen-XL and of STAR on it.
 
