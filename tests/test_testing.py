@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from star.apis.inference.build import build_model, fill_random, load_config
 from star.evaluation import PSNR, SSIM, VideoMetric
-from star.models import Bicubic, PatchDCT
+from star.models import (
+    Bicubic,
+    PatchDCT,
+    autoencoders,
+    backbones,
+    controlnets,
+)
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
 from star.testing import (
@@ -50,9 +56,19 @@ def test_autoencoders(name: str):
     check_autoencoder(build(model_config(name).autoencoder))
 
 
+VAE = dict(type='TemporalVAE', block_out_channels=(32, 32), layers_per_block=1)
+
+
 def test_temporal_vae():
-    options = dict(block_out_channels=(32, 32), layers_per_block=1)
-    check_autoencoder(build(dict(type='TemporalVAE', **options)))
+    check_autoencoder(build(VAE))
+
+
+def test_no_part_is_left_out():
+    configs = [model_config(name) for name in TINY]
+    assert {c.backbone.type for c in configs} == {*backbones.__all__}
+    assert {c.controlnet.type for c in configs} == {*controlnets.__all__}
+    kinds = {c.autoencoder.type for c in configs} | {VAE['type']}
+    assert kinds == {*autoencoders.__all__}
 
 
 @every_model

@@ -11,6 +11,7 @@ from star.apis.inference.build import build_model, load_config, take_random
 from star.models.editors import Baseline, NetworkBaseline
 from star.models.editors.weight_files import FILES
 from star.models.restoration.options import RestoreOptions
+from star.testing import check_restorer
 from star.utils.paths import config_root
 
 OTHER = {'_base_', 'ablations', 'star'}  # these are no baselines
@@ -93,11 +94,8 @@ def test_restores_odd_clips_and_leaves_them_alone(name: str):
 
 
 @every_baseline
-def test_restores_one_frame(name: str):
-    model = build(name)
-    scale = int(model.recipe.scale)
-    out = model.restore(clip(1))
-    assert out.shape == (1, 3, 9 * scale, 11 * scale)
+def test_keeps_the_contract(name: str):
+    check_restorer(build(name), 3, (9, 11))
 
 
 @every_baseline
