@@ -27,7 +27,7 @@ from torch import Tensor
 
 from star.apis import init_model
 from star.apis.analysis.band_psnr import BandPSNR, band_psnr, split_clip
-from star.apis.analysis.estimates import restore_estimates
+from star.apis.analysis.sampler_steps import restore_steps
 from star.cli.common import Parser, execute
 from star.diffusion.samplers import SAMPLERS
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
@@ -49,7 +49,7 @@ COLUMNS = ('clip', 'version', 'evaluation', 't')
 COLUMNS += ('psnr_low', 'psnr_high', 'psnr')
 INPUT, NO_DETAIL, ESTIMATE = 'enlarged input', 'no high band', 'estimate'
 REFERENCES = {INPUT: '--', NO_DETAIL: ':'}
-MOST = 6  # estimates in a row of pictures
+MOST = 6  # evaluations in a row of pictures
 LEAST_SPAN = 1.0  # dB of an axis: hundredths shall not look like mountains
 
 
@@ -119,7 +119,7 @@ def make(args: argparse.Namespace) -> list[Row]:
     for name, (lq, gt) in pairs.items():
         bigger = enlarge(lq, gt, options.upsample)
         clips = {(INPUT, None, None): bigger}
-        for i, found in enumerate(restore_estimates(model, lq, options)):
+        for i, found in enumerate(restore_steps(model, lq, options)):
             clips[ESTIMATE, i + 1, found.t] = check_size(found.clip, gt)
         rows += score(name, clips, gt, split)
         picture = strips(clips, gt, split, args.crop)

@@ -1,11 +1,11 @@
-"""Estimates are what the sampler saw; the last is the restored clip."""
+"""Each evaluation gives an estimate; the last is the restored clip."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from star.apis.analysis.estimates import restore_estimates
+from star.apis.analysis.sampler_steps import restore_steps
 from tests.test_models.fakes import (
     GroupingAutoencoder,
     PixelBackbone,
@@ -21,7 +21,7 @@ from tests.test_models.fakes import (
 def test_last_estimate_is_the_restored_clip(sampler: str, evaluations: int):
     model, lq = small_model(sampler=sampler, steps=3), random_clip(5, 6, 7)
     options = model.restore_options
-    found = list(restore_estimates(model, lq, options))
+    found = list(restore_steps(model, lq, options))
     assert torch.equal(found[-1].clip, model.restore(lq))
     assert len(found) == evaluations
     steps = model.schedule.list_timesteps('normal', 3, 1.0)
@@ -33,7 +33,7 @@ def test_first_estimate_is_that_of_one_step():
     """Both start from the same noise at the same timestep."""
     model, lq = small_model(sampler='ddim', steps=4), random_clip(3)
     options = model.restore_options
-    first = next(restore_estimates(model, lq, options))
+    first = next(restore_steps(model, lq, options))
     one = model.restore(lq, replace(options, steps=1))
     assert torch.equal(first.clip, one)
 
@@ -41,7 +41,7 @@ def test_first_estimate_is_that_of_one_step():
 def test_the_colour_fix_is_left_out():
     model, lq = fake_model(PixelBackbone, color_fix='adain'), random_clip(3)
     options = model.restore_options
-    last = list(restore_estimates(model, lq, options))[-1]
+    last = list(restore_steps(model, lq, options))[-1]
     plain = model.restore(lq, replace(options, color_fix='none'))
     assert torch.equal(last.clip, plain)
     assert not torch.equal(last.clip, model.restore(lq, options))
@@ -53,7 +53,7 @@ def test_latents_of_several_frames():
         PixelBackbone, autoencoder=GroupingAutoencoder, window=9, overlap=5
     )
     lq = random_clip(7)
-    last = list(restore_estimates(model, lq, model.restore_options))[-1]
+    last = list(restore_steps(model, lq, model.restore_options))[-1]
     assert last.clip.shape[0] == 7
     assert torch.equal(last.clip, model.restore(lq))
 
@@ -63,4 +63,4 @@ def test_a_clip_in_segments_is_refused():
         PixelBackbone, autoencoder=GroupingAutoencoder, window=5, overlap=1
     )
     with pytest.raises(ValueError, match='one segment, 2 latents long'):
-        list(restore_estimates(model, random_clip(9), model.restore_options))
+        list(restore_steps(model, random_clip(9), model.restore_options))

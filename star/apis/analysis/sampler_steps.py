@@ -1,4 +1,4 @@
-"""What the sampler takes the clean clip for, at each of its evaluations."""
+"""The sampler's current estimate of x0, at each of its evaluations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from star.models.data_preprocessor import to_uint8
 from star.models.editors.star.star_model import STARModel
+from star.models.restoration.frame_coder import FrameCoder
 from star.models.restoration.frame_plan import plan_frames
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.restoration import Restoration
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The clean clip as one evaluation sees it.
+class SamplerStep:
+    """One evaluation of the sampler.
 
     Args:
         t: timestep of the evaluation.
-        clip: (T, 3, H, W) uint8 RGB.
+        clip: estimate of the clean clip, (T, 3, H, W) uint8 RGB.
     """
 
     t: int
@@ -27,27 +27,27 @@ class Estimate:
 
 
 @torch.inference_mode()
-def restore_estimates(
+def restore_steps(
     model: STARModel, lq: Tensor, options: RestoreOptions
-) -> Iterator[Estimate]:
+) -> Iterator[SamplerStep]:
     """Restore a clip and decode the estimate of x0 of every evaluation.
 
-    The last one is what `model.restore` gives with these options and no
-    colour fix; none is applied here.
+    Without a colour fix: the last one equals `model.restore` with these
+    options and `color_fix` 'none'.
 
     Args:
         model: in evaluation mode.
         lq: low-quality clip, (T, 3, h, w) uint8 RGB.
-        options: how to restore.
+        options: of the restoration.
 
     Yields:
-        Estimates in the order of the evaluations, decoded one by one.
+        The evaluations in order, each decoded when it is asked for.
 
     Raises:
         ValueError: an option or the clip is wrong, or the clip is so long
             that it is restored in segments.
     """
-    options = replace(options, color_fix='none')
+    parts, options = model.parts, replace(options, color_fix='none')
     found: list[tuple[int, Tensor]] = []
 
     def watch(start: int, t: int, x0: Tensor) -> None:
@@ -58,11 +58,12 @@ def restore_estimates(
             )
         found.append((t, x0))
 
-    for _ in Restoration(model.parts, options, watch=watch).run(iter(lq)):
+    for _ in Restoration(parts, options, watch=watch).run(iter(lq)):
         pass
-    plan = plan_frames(lq[0], options, model.autoencoder, model.backbone)
+    plan = plan_frames(lq[0], options, parts.autoencoder, parts.backbone)
+    device = next(parts.backbone.parameters()).device
+    coder = FrameCoder(parts.autoencoder, options, plan, device)
     for t, z0 in found:
-        x0 = model.autoencoder.decode(z0, tile=options.tile)
+        x0 = parts.autoencoder.decode(z0, tile=options.tile)
         # a latent of several frames may reach beyond the last one
-        frames = x0[0].transpose(0, 1)[: len(lq)]
-        yield Estimate(t, to_uint8(plan.crop(frames)).cpu())
+        yield SamplerStep(t, coder.finish(x0[:, :, : len(lq)], lq))
