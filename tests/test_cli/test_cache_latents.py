@@ -31,6 +31,7 @@ def small_config(folder):
     config.model.autoencoder = AUTOENCODER
     config.model.backbone.update(in_dim=4, out_dim=4)
     config.model.controlnet.update(in_dim=4)
+    config.model.residual_std = None
     return config
 
 
