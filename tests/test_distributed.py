@@ -17,10 +17,10 @@ from tests.test_apis.folders import psnr, write_folder
 
 # networks and clips of a size that takes seconds
 CHANGES = {
-    'model.backbone.dim': 32,
-    'model.controlnet.dim': 32,
-    'model.backbone.head_dim': 16,
-    'model.controlnet.head_dim': 16,
+    'model.backbone.sizes.dim': 32,
+    'model.controlnet.sizes.dim': 32,
+    'model.backbone.sizes.head_dim': 16,
+    'model.controlnet.sizes.head_dim': 16,
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'train_dataloader.dataset.num_frames': 2,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from star.apis import FileOptions, init_model, restore_video
-from star.cli.common import DONE
+from star.cli.common import DONE, say
 from star.cli.progress import ProgressBar
 from star.utils.paths import config_root
 from star.video.io import VideoReader
@@ -42,6 +42,8 @@ def demo(args: argparse.Namespace) -> tuple[Path, Path]:
         f'{report.output_size[1]}, {report.seconds:.0f} s, peak memory '
         f'{report.peak_memory / 2**30:.1f} GiB'
     )
+    for note in report.notes:
+        say(f'note: {note}')
     middle = report.frames // 2
     image = compare(read_frame(src, middle), read_frame(video, middle))
     if not cv2.imwrite(str(picture), image[..., ::-1]):
