@@ -1,4 +1,4 @@
-"""From batches of uint8 clips to the networks' range and size, and back."""
+"""Conversion of uint8 clips to the networks' range and size, and back."""
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +67,7 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
         self.upsample = upsample
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepare a batch for training, or hand the clips on for testing.
+        """Prepare a batch for training; in testing return it as it is.
 
         Args:
             data: `inputs`, a list of (T, C, h, w) uint8 clips, of one shape

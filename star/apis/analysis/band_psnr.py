@@ -1,4 +1,4 @@
-"""PSNR of the low and of the high frequencies of a clip, each by itself."""
+"""PSNR of the low and of the high frequencies of a clip."""
 
 import math
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def band_psnr(
     """Compute the PSNR of each band of a clip.
 
     The error is split as the frequency loss splits it; a band's PSNR is
-    10 log10(255^2 / MSE) with the mean square, over the pixels of all frames,
-    of what the band holds of the error. With the radial filter the two mean
+    10 log10(255^2 / MSE) with the mean square of the error in the band, over
+    the pixels of all frames. With the radial filter the two mean
     squares add up to that of the clip. The peak is that of the whole picture
     for both: a band's number says how much of the error lies in it, and a
     high one may come from there being little to get wrong.
@@ -74,7 +74,7 @@ def split_clip(
     Args:
         clip: (..., H, W).
         kind: as for `band_psnr`.
-        cutoff: likewise.
+        cutoff: as for `band_psnr`.
 
     Returns:
         Two clips of the same shape, float32, whose sum is the clip.

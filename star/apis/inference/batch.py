@@ -1,4 +1,4 @@
-"""Which clips of a folder are restored, and where their results go."""
+"""Planning of a batch: the clips of a folder and the paths of results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ _NAMES = (
     'divx'
 )
 VIDEO_SUFFIXES = frozenset(f'.{name}' for name in _NAMES.split())
-_KEPT = ('.mp4', '.mov', '.mkv')  # what the writer can give back
+_KEPT = ('.mp4', '.mov', '.mkv')  # containers that the writer can make
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Job:
 
 
 def is_batch(src: Path) -> bool:
-    """Tell a folder of clips from one clip: a file or a folder of images.
+    """Return whether a path is a folder of clips, not a single clip.
 
     A folder with videos is a batch, and its own images are left alone; so is
     a folder without images of its own that holds folders of images.

@@ -1,4 +1,4 @@
-"""Build a model from a config and give it its weights."""
+"""Building of a model from a config, with its weights."""
 
 import copy
 import difflib
@@ -57,7 +57,7 @@ def init_model(
         ValueError: an argument is wrong, a file is missing or unfit.
         ImportError: a baseline needs an extra that is not installed.
     """
-    place = find_device(device)
+    target = find_device(device)
     settings = load_config(config)
     model: Any
     if names_files(settings):
@@ -73,12 +73,12 @@ def init_model(
         paths = find_weights(settings.get('weights', {}), weights)
         model = build_with_weights(settings, paths)
     merge_lora(model)
-    model.place(place, find_model_dtype(model, dtype, place))
+    model.place(target, find_model_dtype(model, dtype, target))
     return model.eval()
 
 
 def is_random(settings: Config, weights: str | Path | None) -> bool:
-    """Tell whether a model is to have random numbers for weights.
+    """Return whether a model gets random numbers as weights.
 
     Args:
         settings: a config; its `weights` may say `random`.
@@ -189,7 +189,7 @@ def build_with_weights(settings: Config, paths: dict[str, Path]) -> nn.Module:
 def build_part(
     settings: Config, name: str, device: str | torch.device = 'cpu'
 ) -> nn.Module:
-    """Build one part of a config's model, its memory not yet filled.
+    """Build one part of a config's model; its memory is not filled.
 
     Args:
         settings: a config with `model`.
@@ -207,7 +207,7 @@ def build_part(
 
 @torch.no_grad()
 def fill_random(model: nn.Module, seed: int = 0) -> None:
-    """Fill all parameters in place so that signals neither die nor explode.
+    """Fill all parameters in place; signals keep about their size.
 
     Args:
         model: its initial values do not matter.
@@ -279,14 +279,14 @@ def _build(config: ConfigDict, filename: str | None) -> nn.Module:
 
 
 def _with_files(settings: Config, paths: dict[str, Path]) -> Config:
-    """Enter the found files where the parts look for them."""
+    """Enter the paths of files into a copy of a config."""
     settings = copy.deepcopy(settings)
     enter_files(settings, paths)
     return settings
 
 
 def enter_files(settings: Config, paths: dict[str, Path]) -> None:
-    """Tell a config's autoencoder and text encoder where their files are.
+    """Enter the files of autoencoder and text encoder into a config.
 
     Args:
         settings: a config with `model`; changed in place.
@@ -302,7 +302,7 @@ def enter_files(settings: Config, paths: dict[str, Path]) -> None:
 
 
 def _load(model: Any, paths: dict[str, Path]) -> None:
-    """Load what the parts have not loaded themselves."""
+    """Load the weights that the parts have not loaded themselves."""
     if 'asset' in paths:
         model.load_weights(paths['asset'])
         return

@@ -26,14 +26,14 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
         mps = torch.backends.mps.is_available()
         return torch.device('mps' if mps else 'cpu')
     try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
+        found = torch.device(device)
+        torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
             f'`device` {str(device)!r} cannot be used: {reason}'
         ) from error
-    return place
+    return found
 
 
 def find_dtype(

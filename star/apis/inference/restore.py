@@ -1,4 +1,4 @@
-"""Restore a video file: what lies between two paths and a model."""
+"""Restoring of a video file, from path to path."""
 
 import os
 import time
@@ -30,8 +30,8 @@ class FileOptions:
         crf: constant rate factor, less is better.
         pix_fmt: FFmpeg's name of the pixel format; None takes yuv420p, or
             the encoder's first.
-        overwrite: replace what exists.
-        allow_partial: restore what can be decoded of a damaged file.
+        overwrite: replace an existing file.
+        allow_partial: restore the frames that a damaged file still has.
     """
 
     frames: int | None = None
@@ -44,7 +44,7 @@ class FileOptions:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restoration did.
+    """Report of one restoration.
 
     Args:
         src: path of the input.
@@ -55,7 +55,7 @@ class RestoreReport:
         seconds: from opening the input to the complete result.
         frames_per_second: restored.
         peak_memory: bytes; see `star.utils.memory.peak_memory`.
-        notes: what was changed or lost on the way, a sentence each.
+        notes: changes and losses, a sentence each.
     """
 
     src: str
@@ -162,7 +162,7 @@ def _restore(
     options: RestoreOptions,
     events: Events,
 ) -> None:
-    """Pass frames through the model; each keeps its place in time."""
+    """Restore and write all frames; each keeps its time."""
     times: deque[tuple[Fraction, Fraction]] = deque()
 
     def frames() -> Iterator[Tensor]:

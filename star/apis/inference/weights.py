@@ -12,7 +12,7 @@ _FOLDERS = {
     'text': 'text_encoder',
     'tokenizer': 'tokenizer',
 }
-# what a config's `weights` may hold besides entries of files
+# keys of a config's `weights` that are no entries of files
 _WORDS = ('variants', 'random')
 
 
@@ -37,7 +37,7 @@ def find_weights(
 
     Raises:
         ValueError: `source` does not exist, a file is missing and cannot be
-            downloaded, or a download is not what it should be.
+            downloaded, or a download has another content.
     """
     variants = {
         word: WeightFile(**entry)

@@ -18,20 +18,20 @@ from star.video.tiling import TileSize, cut_tile, stitch_tiles
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
-# Convolutions over one frame, whose memory diffusers keeps and never reads:
-# copies of the whole window at every norm.
+# Convolutions over one frame. diffusers keeps their memory, a copy of the
+# whole window at every norm, and never reads it.
 _WITHOUT_MEMORY = ('conv_y', 'conv_b')
 
 
 @MODELS.register_module()
 class CogVideoXVAE(nn.Module):
-    """Wrap diffusers' causal 3D autoencoder, in the form of `TemporalVAE`.
+    """Wraps diffusers' causal 3D autoencoder, as `TemporalVAE` does.
 
     A clip of 4 k + 1 frames has k + 1 latent frames: the first latent stands
     for the first frame, every other one for four. Clips are computed in
-    windows of frames; causal convolutions remember the window before, norms
-    see one window only. So the windows are part of what is computed. By
-    default they are diffusers', with which the networks were published.
+    windows of frames. Causal convolutions remember the window before, but
+    norms see one window only, so the result depends on the windows. The
+    defaults are diffusers', with which the networks were published.
     All results come back in the input's dtype; nothing here switches
     gradients off.
 
@@ -45,9 +45,9 @@ class CogVideoXVAE(nn.Module):
             and STAR, 1.15258426 for CogVideoX-2B.
         pretrained: weights, as for `load_vae_weights`.
         encode_window: frames encoded at once, a multiple of 4. The first
-            window has what is left over in addition.
+            window also has the remainder.
         decode_window: latent frames decoded at once, an even number. The
-            first window has one more, or what is left over.
+            first window also has the remainder.
         posterior: 'mode', or 'sample'.
         norm_groups: groups of every GroupNorm.
 
@@ -169,9 +169,9 @@ class CogVideoXVAE(nn.Module):
     def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one window is in memory.
 
-        With tiles all windows of a tile follow one another, or the memory of
-        every tile's convolutions would have to be kept: the decoded clip is
-        then held whole, in float32, where `z` lives.
+        With tiles all windows of a tile are decoded before the next tile, so
+        that the convolutions' memory of one tile suffices. The decoded clip
+        is then held whole, in float32, where `z` lives.
 
         Args:
             z: scaled latent, (N, C, k + 1, h, w); may live on another device.
@@ -216,9 +216,9 @@ class CogVideoXVAE(nn.Module):
     def _decode(self, z: Tensor) -> Iterator[Tensor]:
         """Yield the decoded windows of a latent or tile.
 
-        The network tells its first window by its odd number of latents. An
-        even number in all is made odd by the last latent once more, whose
-        frames are dropped.
+        The network recognises the first window by its odd number of latents.
+        If the total is even, the last latent is repeated, and its frames are
+        dropped.
         """
         length, memory = z.shape[2], None
         left = 4 * (length - 1) + 1
@@ -248,10 +248,9 @@ class CogVideoXVAE(nn.Module):
 
 
 def time_windows(length: int, size: int) -> list[tuple[int, int]]:
-    """Cut 0..length into windows of `size`; the first has the rest as well.
+    """Cut 0..length into windows of `size`; the first also has the remainder.
 
-    As diffusers has it: the network needs windows of even length after the
-    first one.
+    As in diffusers: all windows after the first must have an even length.
 
     Args:
         length: frames in all, at least 1.
@@ -263,7 +262,7 @@ def time_windows(length: int, size: int) -> list[tuple[int, int]]:
 
 
 def _needed(memory: dict) -> dict:
-    """Drop what the next window does not read."""
+    """Drop the memory that the next window does not read."""
     return {
         name: _needed(value) if isinstance(value, dict) else value
         for name, value in memory.items()

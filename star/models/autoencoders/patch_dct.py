@@ -23,18 +23,18 @@ def dct_basis(patch: int) -> Tensor:
 
     Source: the discrete cosine transform II, as in JPEG.
     """
-    place = torch.arange(patch, dtype=torch.float64)
-    angle = math.pi / patch * torch.outer(place, place + 0.5)
+    index = torch.arange(patch, dtype=torch.float64)
+    angle = math.pi / patch * torch.outer(index, index + 0.5)
     rows = angle.cos() * math.sqrt(2 / patch)
     rows[0] /= math.sqrt(2)
     return torch.kron(rows, rows).float()
 
 
 def dct_gains(patch: int) -> Tensor:
-    """Scale coefficients so that a picture's deviate more alike.
+    """Compute gains that bring a picture's coefficients closer together.
 
-    A picture's coefficients fall about as the inverse frequency; half of
-    that, as an exponent, is taken out: smooth parts, whose errors show most,
+    A picture's coefficients fall about with the inverse frequency. The gains
+    rise with its square root, so that smooth areas, where errors show most,
     still weigh more in a distance of latents.
 
     Args:
@@ -44,19 +44,18 @@ def dct_gains(patch: int) -> Tensor:
         (p p,): 2 / p for the mean, so that latents of clips in [-1, 1]
         deviate by about 1, more for higher frequencies.
     """
-    place = torch.arange(patch, dtype=torch.float32)
-    squares = place.square()
+    squares = torch.arange(patch, dtype=torch.float32).square()
     radius = (1 + squares[:, None] + squares).sqrt().flatten()
     return 2 / patch * radius.sqrt()
 
 
 @MODELS.register_module()
 class PatchDCT(nn.Module):
-    """Turn patches of p x p pixels into latents of 3 p p channels and back.
+    """Turns patches of p x p pixels into latents of 3 p p channels and back.
 
-    An invertible linear map without weights: for small networks that do all
-    their work at the size of the low-quality clip and shall not lose anything
-    to an autoencoder. Computed in float32, whatever the model's precision.
+    An invertible linear map without weights, for small networks that work at
+    the size of the low-quality clip and lose nothing to the autoencoder.
+    Computed in float32 in models of any dtype.
 
     Args:
         patch_size: side of a patch, p, >= 1.
@@ -96,8 +95,8 @@ class PatchDCT(nn.Module):
         Args:
             x: clip, (N, 3, T, H, W), RGB in [-1, 1]; H and W multiples of
                 `downsample`; may live on another device than the model.
-            generator: unused: nothing is drawn.
-            tile: unused: patches do not see each other.
+            generator: unused: there are no random numbers.
+            tile: unused: patches are independent.
 
         Returns:
             Latent (N, latent_channels, T, H / downsample, W / downsample),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class TemporalVAE(nn.Module):
-    """Wrap diffusers' image encoder with a decoder that sees several frames.
+    """Wraps diffusers' image encoder and its decoder of several frames.
 
     The defaults are those of Stable Video Diffusion, which STAR uses. All
     results come back in the input's dtype; the network may be in another
@@ -190,13 +190,13 @@ class TemporalVAE(nn.Module):
             the device of the network; together all T frames.
         """
         overlap = self.decode_overlap
-        tail = None
+        earlier = None
         for start, end in _windows(z.shape[2], self.decode_window, overlap):
             piece = self._decode_frames(z[:, :, start:end], tile)
-            if tail is not None:
-                piece = fade(tail, piece, 2)
+            if earlier is not None:
+                piece = fade(earlier, piece, 2)
             if end < z.shape[2] and overlap:
-                tail = piece[:, :, -overlap:]
+                earlier = piece[:, :, -overlap:]
                 piece = piece[:, :, :-overlap]
             yield piece
 
@@ -250,7 +250,7 @@ def plan_vae_tiles(
         width: columns of the latent.
         tile: a tile's side in pixels, or its height and width.
         downsample: pixels per latent.
-        in_pixels: whether the tiles are wanted in pixels, not in latents.
+        in_pixels: return tiles in pixels, not in latents.
 
     Raises:
         ValueError: a side is less than four latents.
@@ -315,8 +315,8 @@ def _windows(
 ) -> Iterator[tuple[int, int]]:
     """Cover 0..length from the left; only the last window may be shorter.
 
-    Unlike the denoiser's windows the last one is not moved back, which is
-    how the official code has it and decodes no frame twice.
+    Unlike the denoiser's windows the last one is not moved back: the official
+    code decodes no frame twice.
     """
     start, end = 0, min(size, length)
     yield start, end

@@ -7,14 +7,14 @@ from star.registry import MODELS
 
 @MODELS.register_module()
 class LatentConcat(nn.Module):
-    """Hand the low-quality latents to a backbone that takes them as channels.
+    """Passes the low-quality latents on to the backbone.
 
-    It has no parameters; the backbone's first layer learns what to do with
-    them (`CogVideoXDiT`, `CompactDenoiser`).
+    It has no parameters: the backbone's first layer learns to use them
+    (`CogVideoXDiT`, `CompactDenoiser`).
     """
 
     def project_text(self, text: Tensor) -> Tensor:
-        """Return the text as it is: it is not looked at."""
+        """Return the text, which is not used."""
         return text
 
     def forward(

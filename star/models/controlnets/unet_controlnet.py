@@ -73,7 +73,7 @@ class UNetControlNet(nn.Module):
             text: embeddings, (N, L, context_dim).
 
         Returns:
-            What `forward` takes in place of `text`.
+            An argument for `forward` in place of `text`.
         """
         return project_text(self, text)
 
@@ -89,8 +89,8 @@ class UNetControlNet(nn.Module):
         Args:
             z_t: noised latents, (N, in_dim, T, H, W).
             t: timesteps, (N,) int64.
-            text: embeddings, (N, L, context_dim), or what `project_text`
-                gave; one clip's text serves all N.
+            text: embeddings, (N, L, context_dim), or the result of
+                `project_text`; the text of one clip serves all N.
             z_lq: latents of the low-quality clip, (N, in_dim, T, H, W).
 
         Returns:

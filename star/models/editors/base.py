@@ -1,4 +1,4 @@
-"""What every baseline shares: restoring clips, nothing to train."""
+"""Base class of the methods that are not trained here."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -16,26 +16,30 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import segments
 from star.video.blending import join_windows
 
-Chunk = tuple[Tensor, bool]
+Window = tuple[Tensor, bool]  # frames, and whether it is the last
 
 
 class Baseline(nn.Module, ABC):
-    """Restores clips with the methods and options of a STARModel.
+    """Restores clips window by window; see `Restorer`.
 
-    A subclass states `enlarge`; one with a network is a `NetworkBaseline`.
-    Nothing is drawn at random and nothing depends on a prompt: of the
-    options only those in `options_used` count.
+    A subclass defines `enlarge`; one with a network is a `NetworkBaseline`.
+    It uses no random numbers and no prompt, only the options in
+    `options_used`.
 
     Args:
-        recipe: what the method declares of itself.
+        recipe: of the method.
         window: frames that are restored at a time; None for the recipe's.
         overlap: frames that windows share; None for the recipe's, but at most
             half of `window`. Methods whose recipe has none use none.
-        any_scale: whether `enlarge` can be asked for another scale.
+        any_scale: whether `enlarge` accepts other scales.
 
     Raises:
         ValueError: a value is out of range.
     """
+
+    # bfloat16 is too coarse for pixels
+    default_dtype: torch.dtype | None = torch.float32
+    names_files = True
 
     def __init__(
         self,
@@ -55,9 +59,6 @@ class Baseline(nn.Module, ABC):
         )
         self.check_options(self.restore_options)
 
-    default_dtype: torch.dtype | None = torch.float32  # its output is pixels
-    names_files = True
-
     @property
     def weight_files(self) -> tuple[str | None, ...]:
         """Files for `load_weights`: paths or names of published files."""
@@ -71,7 +72,7 @@ class Baseline(nn.Module, ABC):
 
     def overlap_for(self, window: int) -> int:
         """Choose the overlap of windows of `window` frames."""
-        if self.recipe.blend == 'trim':  # exact with this and no less
+        if self.recipe.blend == 'trim':  # exact with this, and only with this
             return self.recipe.overlap
         return min(self.recipe.overlap, window // 2)
 
@@ -139,7 +140,7 @@ class Baseline(nn.Module, ABC):
             events: receives the progress of the stage 'decode'.
 
         Returns:
-            Restored clip, (T, C, H, W) uint8, on the CPU.
+            Restored clip, (T, 3, H, W) uint8, on the CPU.
 
         Raises:
             ValueError: an option or the clip's shape is wrong.
@@ -166,7 +167,7 @@ class Baseline(nn.Module, ABC):
             events: receives the progress of the stage 'decode'.
 
         Yields:
-            Consecutive pieces of the restored clip, (t, C, H, W) uint8.
+            Consecutive pieces of the restored clip, (t, 3, H, W) uint8.
 
         Raises:
             ValueError: an option or a frame's shape is wrong.
@@ -192,32 +193,32 @@ class Baseline(nn.Module, ABC):
             )
         overlap = options.overlap if self.recipe.overlap else 0
         found = segments(first, frames, options.window, overlap)
-        clips = ((clip, last) for _, clip, last in found)
-        restored = self.restore_chunks(clips, options)
+        windows = ((clip, last) for _, clip, last in found)
+        restored = self.restore_windows(windows, options)
         done = 0
         for piece in join_windows(restored, overlap, self.recipe.blend):
             yield round_pixels(piece).cpu()
             done += len(piece)
             events.progress('decode', done, None)
 
-    def restore_chunks(
-        self, clips: Iterator[Chunk], options: RestoreOptions
-    ) -> Iterator[Chunk]:
-        """Restore the chunks of one clip, in order.
+    def restore_windows(
+        self, windows: Iterator[Window], options: RestoreOptions
+    ) -> Iterator[Window]:
+        """Restore the windows of one clip, in order.
 
         Args:
-            clips: (t, 3, h, w) uint8, and whether each is the last.
-            options: how to restore.
+            windows: (t, 3, h, w) uint8.
+            options: of the restoration.
 
         Yields:
-            (t, 3, H, W) with values of [0, 255], and whether it is the last.
+            Restored windows, (t, 3, H, W) with values of [0, 255].
         """
-        for clip, last in clips:
+        for clip, last in windows:
             height, width = (
                 round(side * options.scale) for side in clip.shape[-2:]
             )
             out = self.enlarge(clip, (height, width))
-            # only what is blended needs fractions
+            # only blended frames need fractions
             yield (out.float() if self.recipe.overlap else out), last
 
 

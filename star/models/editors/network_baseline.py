@@ -1,4 +1,4 @@
-"""What baselines with a network share: pixels, padding, tiles, weights."""
+"""Base class of the methods with a network that was trained elsewhere."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from star.models.editors.base import Baseline, Chunk, round_pixels
+from star.models.editors.base import Baseline, Window, round_pixels
 from star.models.editors.recipe import Recipe
 from star.models.restoration.options import RestoreOptions
 from star.utils.state_dicts import find_misfits
@@ -20,7 +20,7 @@ from star.video.tiling import Tile, both_axes, plan_tiles
 
 
 class NetworkBaseline(Baseline):
-    """Restores clips with a network that somebody else has trained.
+    """Restores clips with a network: padding, tiles and weights.
 
     A subclass calls this constructor, sets `network`, and defines
     `restore_frames`. Weights come with `load_weights`, which
@@ -31,13 +31,12 @@ class NetworkBaseline(Baseline):
         network: with all weights, and no others.
         wrappers: keys under which files hold the state dict; the first that
             a file has counts, and without any the file is the state dict.
-        state: for `restore_frames` of methods that remember: whatever is to
-            be handed on from a chunk to the next; None at the start of a
-            clip. Each tile has its own.
+        state: memory that `restore_frames` passes to the next window; None
+            at the start of a clip. Each tile has its own.
         loaded: whether the network has weights.
 
     Args:
-        recipe: what the method declares of itself.
+        recipe: of the method.
         weights: file, or name of a published one, see `weight_files.FILES`.
         window: as for `Baseline`.
         overlap: as for `Baseline`.
@@ -85,7 +84,7 @@ class NetworkBaseline(Baseline):
         """
 
     def start_clip(self) -> None:
-        """Forget the clip, or tile, before; the next chunk is the first."""
+        """Clear the memory: the next window is the first of a clip or tile."""
         self.state = None
 
     def rename(self, name: str) -> str | None:
@@ -95,7 +94,7 @@ class NetworkBaseline(Baseline):
             name: in the file.
 
         Returns:
-            The network's name; None for what the network has no use for.
+            The network's name; None for a tensor that it does not need.
         """
         return name
 
@@ -155,7 +154,7 @@ class NetworkBaseline(Baseline):
 
         Args:
             path: as for `load_weights`.
-            network: that they must fit; None for `network`.
+            network: the tensors must fit it; None for `network`.
 
         Raises:
             ValueError: the file cannot be read or is another network's.
@@ -175,24 +174,24 @@ class NetworkBaseline(Baseline):
     @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
-        clips = iter([(frames, True)])
-        ((out, _),) = self.restore_chunks(clips, self.restore_options)
+        windows = iter([(frames, True)])
+        ((out, _),) = self.restore_windows(windows, self.restore_options)
         return round_pixels(out)
 
-    def restore_chunks(
-        self, clips: Iterator[Chunk], options: RestoreOptions
-    ) -> Iterator[Chunk]:
-        """Restore the chunks of one clip, in order.
+    def restore_windows(
+        self, windows: Iterator[Window], options: RestoreOptions
+    ) -> Iterator[Window]:
+        """Restore the windows of one clip, in order.
 
         Args:
-            clips: (t, 3, h, w) uint8, and whether each is the last.
-            options: how to restore.
+            windows: (t, 3, h, w) uint8.
+            options: of the restoration.
 
         Yields:
-            (t, 3, H, W) with values of [0, 255], and whether it is the last.
+            Restored windows, (t, 3, H, W) with values of [0, 255].
 
         Raises:
-            ValueError: no weights were loaded.
+            ValueError: the network has no weights.
         """
         if not self.loaded:
             raise ValueError(
@@ -201,7 +200,7 @@ class NetworkBaseline(Baseline):
             )
         weight = next(self.network.parameters())
         states: dict[int, Any] = {}
-        for clip, last in clips:
+        for clip, last in windows:
             x = clip.to(weight.device).to(weight.dtype).div_(255)
             out = self._restore(self._pad(x), options, states)
             height, width = (side * self._scale for side in clip.shape[-2:])
@@ -210,16 +209,16 @@ class NetworkBaseline(Baseline):
     def _restore(
         self, x: Tensor, options: RestoreOptions, states: dict[int, Any]
     ) -> Tensor:
-        """Restore a padded chunk, tile by tile; gives float32."""
+        """Restore a padded window, tile by tile; float32."""
         if not options.tile:
             return self._restore_tile(x, 0, states)
         size = [side * self._scale for side in x.shape[-2:]]
         whole = x.new_zeros((*x.shape[:2], *size), dtype=torch.float32)
         for index, tile in enumerate(self._plan(size, options)):
-            place = [tile.top, tile.bottom, tile.left, tile.right]
-            top, bottom, left, right = (edge // self._scale for edge in place)
-            part = x[..., top:bottom, left:right].clone()
-            out = self._restore_tile(part, index, states)
+            edges = (tile.top, tile.bottom, tile.left, tile.right)
+            top, bottom, left, right = (edge // self._scale for edge in edges)
+            cut = x[..., top:bottom, left:right].clone()
+            out = self._restore_tile(cut, index, states)
             out = out * tile.weight.to(out.device)
             whole[..., tile.top : tile.bottom, tile.left : tile.right] += out
         return whole
@@ -227,7 +226,7 @@ class NetworkBaseline(Baseline):
     def _restore_tile(
         self, x: Tensor, index: int, states: dict[int, Any]
     ) -> Tensor:
-        """Restore one tile of a chunk, with what it remembers."""
+        """Restore one tile of a window, with the memory of this tile."""
         if index in states:
             self.state = states[index]
         else:
@@ -260,7 +259,7 @@ class NetworkBaseline(Baseline):
         return int(self.recipe.scale)
 
     def _pad(self, x: Tensor) -> Tensor:
-        """Pad at the bottom and on the right to a size the network takes."""
+        """Pad at the bottom and on the right to a size for the network."""
         multiple, least = self.recipe.size_multiple, self.recipe.min_size
         height, width = x.shape[-2:]
         bottom, right = (

@@ -1,4 +1,4 @@
-"""How a method was published to be used: sizes, windows, where it is from."""
+"""The published settings of a method: sizes, windows, licence, source."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,22 @@ PADDINGS = ('reflect', 'replicate')
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a baseline declares of itself.
+    """Settings with which the authors of a method published it.
 
     Args:
         scale: output size over input size.
         window: frames that are restored at a time.
-        overlap: frames that neighbouring windows share; 0 for methods that
-            look at one frame, or remember what they saw.
-        blend: how shared frames become one: 'fade' goes linearly from the
-            earlier window's to the later one's; 'trim' changes in the middle,
-            exact where a method looks at most `overlap // 2` frames aside.
+        overlap: frames that neighbouring windows share; 0 for methods of one
+            frame, or with a memory.
+        blend: how windows are joined: 'fade' goes linearly from the earlier
+            window's frames to the later one's; 'trim' changes in the middle,
+            which is exact for a method that looks at most `overlap // 2`
+            frames aside.
         size_multiple: height and width are padded to multiples of it.
         min_size: height and width are padded to at least this.
-        pad: 'reflect' or 'replicate' at the bottom and on the right; a side
-            that is too short to be reflected is replicated.
-        licence: of code and weights, as its authors state it.
+        pad: 'reflect' or 'replicate' at the bottom and on the right; too
+            short a side is always replicated.
+        licence: of code and weights, as the authors state it.
         source: paper and repository.
 
     Raises:

@@ -1,7 +1,7 @@
-"""The published files of weights of the methods to compare with.
+"""Published files of weights of the baselines.
 
-Digests are of the files that their authors serve; a copy that was packed
-anew holds the same numbers and has another digest.
+Digests are of the files that the authors serve. A copy that was packed anew
+has another digest, even with the same numbers.
 """
 
 from star.utils.weight_files import WeightFile

@@ -32,12 +32,12 @@ class LIEM(nn.Module):
         temporal: gate temporal attention.
         position: 'i' gates the branch, F + G(L(F) F); 'ii' the trunk before
             the branch, F' = L(F) F, F' + G(F'); 'iii' the trunk after it.
-        gate: where position 'i' applies L(F): 'before_norm', as the official
-            code does, G(norm(L(F) F)); 'after_norm', what Eq. 4 intends,
+        gate: where position 'i' applies L(F): 'before_norm' as in the
+            official code, G(norm(L(F) F)); 'after_norm' as in Eq. 4,
             G(L(F) norm(F)).
 
     Raises:
-        ValueError: `axis`, `position` or `gate` is none of the above.
+        ValueError: `axis`, `position` or `gate` is unknown.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LIEM(nn.Module):
         return self.local_of(pool(x))
 
     def local_of(self, pooled: Tensor) -> Tensor:
-        """Compute the gate of tokens whose channels are pooled already.
+        """Compute the gate from pooled channels.
 
         Args:
             pooled: from `pool`, (N, T, H, W, 2).

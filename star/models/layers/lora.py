@@ -11,14 +11,14 @@ from star.registry import MODELS
 
 @MODELS.register_module()
 class LoRA(nn.Module):
-    """What is added to a linear layer: alpha / rank * B A x.
+    """A low-rank update of a linear layer: alpha / rank * B A x.
 
     A new one adds zero. The official STAR on CogVideoX has rank 512 and
     alpha 1.
 
     Args:
         in_features: of the layer; set by the network, not by a config.
-        out_features: likewise.
+        out_features: of the layer; set by the network.
         rank: rows of A.
         alpha: strength.
 
@@ -48,11 +48,11 @@ class LoRA(nn.Module):
 
 
 class LoRALinear(nn.Linear):
-    """A linear layer, whose tensors it takes over, with an update.
+    """A linear layer with an update; it takes over the layer's tensors.
 
     Args:
         linear: the layer.
-        lora: maps its input to what is added to its output.
+        lora: maps the layer's input to an update of its output.
     """
 
     def __init__(self, linear: nn.Linear, lora: nn.Module) -> None:
@@ -86,7 +86,7 @@ def merge_update(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
 
 
 def add_lora(network: nn.Module, names: Iterable[str], lora: Mapping) -> None:
-    """Give linear layers of a network an update each, in place.
+    """Add an update to each of some linear layers, in place.
 
     Args:
         network: whose layers.

@@ -1,4 +1,4 @@
-"""The memory layout of convolutions' weights."""
+"""The memory layout of the weights of convolutions."""
 
 import torch
 from torch import nn
@@ -7,8 +7,8 @@ from torch import nn
 def use_channels_last(network: nn.Module) -> None:
     """Lay out the weights of 2D convolutions with their channels last.
 
-    Activations are laid out so; convolutions with other weights would copy
-    them at every call.
+    Activations have the same layout. Convolutions whose weights have
+    another would copy them at every call.
 
     Args:
         network: changed in place; tensors that are not 4-D stay as they are.

@@ -1,4 +1,4 @@
-"""Group counts of the norms, for networks narrower than the official."""
+"""The number of groups in GroupNorms of narrow networks."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""SPyNet, Ranjan and Black 2017: optical flow from a pyramid of pictures."""
+"""SPyNet, Ranjan and Black 2017: optical flow from a pyramid of frames."""
 
 from itertools import pairwise
 
@@ -15,9 +15,9 @@ _STD = (0.229, 0.224, 0.225)
 
 
 class SPyNetLevel(nn.Module):
-    """Five convolutions: what one level adds to the flow.
+    """Corrects the flow at one level, with five convolutions.
 
-    Both levels of names are those of the published files.
+    Its tensors are named as in the published files.
     """
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class SPyNetLevel(nn.Module):
 
 
 class SPyNet(nn.Module):
-    """Finds where the pixels of a picture lie in another one.
+    """Estimates the optical flow between two frames.
 
-    The flow is kept in float32, whatever the weights are: bfloat16 would
-    round one of 16 pixels to eighths of a pixel.
+    The flow stays in float32 for weights of any dtype: bfloat16 rounds a flow
+    of 16 pixels to eighths of a pixel.
     """
 
     mean: Tensor

@@ -1,4 +1,4 @@
-"""Moving a picture along optical flow, for methods that align frames."""
+"""Warping along optical flow, for methods that align frames."""
 
 import torch
 from torch import Tensor
@@ -8,19 +8,19 @@ PADDINGS = ('zeros', 'border')
 
 
 def flow_warp(x: Tensor, flow: Tensor, padding: str = 'zeros') -> Tensor:
-    """Fetch each pixel from where the flow points, bilinearly.
+    """Warp frames: sample each pixel where the flow points, bilinearly.
 
-    Positions are computed in float32 or finer, whatever `x` is: bfloat16 has
-    no odd numbers above 256.
+    Positions are computed in float32 or finer, because bfloat16 has no odd
+    numbers above 256.
 
     Args:
         x: (N, C, h, w).
         flow: (N, 2, h, w), pixels, to the right and down: pixel (i, j) of
             the result is `x` at row i + flow[:, 1], column j + flow[:, 0].
-        padding: what lies outside: 'zeros', or the nearest edge ('border').
+        padding: 'zeros' outside, or 'border' to replicate the borders.
 
     Returns:
-        (N, C, h, w), in the type of `x`.
+        (N, C, h, w), of the dtype of `x`.
 
     Raises:
         ValueError: an unknown `padding`, or a flow of another size.

@@ -31,7 +31,7 @@ def frequency_weights(
 
     Args:
         t: timesteps, (N,).
-        alpha: of c; larger lets the high band count for longer.
+        alpha: of c; a larger one lets the high band count at more steps.
         beta: largest b.
         b: 'linear', 'exponential' or 'constant'.
         order: 'direct' or 'inverse'.
@@ -64,8 +64,8 @@ def low_pass(
     Args:
         height: of a frame, in pixels.
         width: of a frame, in pixels.
-        kind: 'radial' passes what lies within the cutoff, the cutoff
-            included; 'gaussian' is 1 at zero and 1/2 at the cutoff.
+        kind: 'radial' passes the frequencies up to the cutoff; 'gaussian' is
+            1 at zero and 1/2 at the cutoff.
         cutoff: distance from zero frequency in cycles per pixel.
         device: where to.
 
@@ -88,7 +88,7 @@ def split_frequencies(
     Args:
         x: clips, (..., H, W).
         kind: as for `low_pass`.
-        cutoff: likewise.
+        cutoff: as for `low_pass`.
 
     Returns:
         The bands, (..., H, W // 2 + 1) complex64 each; they add up to the
@@ -104,9 +104,9 @@ def split_frequencies(
 def split_by_magnitude(x: Tensor) -> tuple[Tensor, Tensor]:
     """Split spectra as the official code does: by magnitude.
 
-    What is smaller than the 80th percentile of a clip's magnitudes goes to
-    the first band, which the official code calls low although in a picture
-    most of it is of high frequency. The percentile is taken over all
+    Values below the 80th percentile of a clip's magnitudes form the first
+    band. The official code calls it low, although in a picture most of it is
+    of high frequency. The percentile is taken over all
     magnitudes; the official code takes it over 10,000 random ones. The mask
     is held constant in the backward pass.
 
@@ -128,7 +128,7 @@ def split_by_magnitude(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def spectral_distance(error: Tensor, width: int, norm: str = 'l1') -> Tensor:
-    """Average an error over the whole spectrum, of which half is given.
+    """Average an error, given as a half spectrum, over the whole spectrum.
 
     Args:
         error: half spectra as of `rfft2`, (N, C, T, H, width // 2 + 1).
@@ -151,11 +151,11 @@ def spectral_distance(error: Tensor, width: int, norm: str = 'l1') -> Tensor:
 
 @MODELS.register_module()
 class DynamicFrequencyLoss(nn.Module):
-    """Compares low and high frequencies, each where diffusion forms them.
+    """Compares low and high frequencies, each at the steps that form them.
 
     b(t) (c(t) |low' - low| + (1 - c(t)) |high' - high|), averaged over the
-    batch, each clip with the weights of its own timestep: early steps
-    (high t) are held to the structure, late ones to the detail.
+    batch, each clip with the weights of its own timestep: the structure
+    counts at early steps (high t), the detail at late ones.
 
     Args:
         alpha: exponent of c(t), > 0.
@@ -222,10 +222,10 @@ class DynamicFrequencyLoss(nn.Module):
         return self.terms(pred, gt, t)['loss_frequency']
 
     def terms(self, pred: Tensor, gt: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """Return the loss and what to watch of it.
+        """Return the loss, and numbers to log.
 
         Args:
-            pred: as for `forward`, like the others.
+            pred: as for `forward`, like `gt` and `t`.
 
         Returns:
             `loss_frequency`; without gradient the mean distances

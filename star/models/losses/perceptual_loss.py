@@ -10,14 +10,13 @@ from star.registry import MODELS
 
 @MODELS.register_module()
 class PerceptualLoss(nn.Module):
-    """Compares decoded clips as eyes do: LPIPS, L1 and flicker.
+    """Compares decoded clips by LPIPS, L1 and flicker.
 
-    Each clip counts with (1 - t / t_max)**t_power: at high t the best
-    estimate of the clean clip is blurred for good reason. No part of the
-    paper.
+    Each clip counts with (1 - t / t_max)**t_power, because at high t the best
+    estimate of the clean clip is blurred. The paper has no such loss.
 
-    The network of LPIPS is loaded when first used, so that a model can be
-    built without it, and is no part of the state dict.
+    The network of LPIPS is loaded at its first use, so that a model can be
+    built without it. It is not in the state dict.
 
     Args:
         net: trunk of LPIPS, 'squeeze', 'alex' or 'vgg'.
@@ -28,7 +27,7 @@ class PerceptualLoss(nn.Module):
         temporal: weight of the mean absolute difference between the two
             clips' changes from frame to frame: flicker.
         t_power: how fast the loss falls with t; 0 for not at all.
-        weight: factor of the whole.
+        weight: factor of the loss.
         num_timesteps: of the noise schedule, >= 2.
 
     Raises:
@@ -84,10 +83,10 @@ class PerceptualLoss(nn.Module):
         return self.terms(pred, gt, t)['loss_perceptual']
 
     def terms(self, pred: Tensor, gt: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """Return the loss and what to watch of it.
+        """Return the loss, and numbers to log.
 
         Args:
-            pred: as for `forward`, like the others.
+            pred: as for `forward`, like `gt` and `t`.
 
         Returns:
             `loss_perceptual`; without gradient the means over the batch of

@@ -1,4 +1,4 @@
-"""Events of a restoration, passed on with what the sender does not know."""
+"""A relay of events that adds the total and keeps the notes."""
 
 from star.models.contracts import Events
 

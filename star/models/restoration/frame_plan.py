@@ -28,7 +28,7 @@ class FramePlan:
         padding: pixels that are added: left, right, top, bottom.
         latent_size: rows and columns of a padded frame's latent.
         tiles: of the latent; one where there are no tiles.
-        white: whether to pad in white, as the official code does.
+        white: pad with white, as the official code does.
     """
 
     output_size: tuple[int, int]

@@ -21,24 +21,24 @@ class RestoreOptions:
             `steps` unused) or 'normal' (`steps` evaluations).
         steps: sampler evaluations in mode 'normal', >= 1.
         sampler: 'dpmpp_2m_sde', 'ddim', 'heun' or 'cogvideox_dpmpp_2m'.
-        guidance_scale: classifier-free guidance; 1 switches it off, 0 where
-            it changes from step to step.
-        guidance_exponent: makes guidance change from step to step, up to 1 +
-            `guidance_scale`, as CogVideoX has it with 5; 0 for the same
+        guidance_scale: classifier-free guidance; 1 switches it off, or 0 with
+            a `guidance_exponent`.
+        guidance_exponent: exponent of guidance that changes from step to
+            step up to 1 + `guidance_scale`, 5 for CogVideoX; 0 for the same
             guidance at every step.
         guidance_rescale: share of the standard-deviation rescale, [0, 1].
-        strength: how much noise the low-quality latent gets, (0, 1]; 1 starts
-            at the model's official timestep, 899 for I2VGen and 999, pure
-            noise, for CogVideoX; less stays closer to the input.
-        seed: of all random draws, 0 to 2**32 - 1.
-        prompt: what the video shows.
-        negative_prompt: what to avoid.
+        strength: share of the first timestep, (0, 1]; 1 starts at the
+            model's official one, 899 for I2VGen and 999, pure noise, for
+            CogVideoX; less stays closer to the input.
+        seed: of all random numbers, 0 to 2**32 - 1.
+        prompt: description of the video.
+        negative_prompt: description of things to avoid.
         prompt_suffix: appended to `prompt`.
         window: frames per window of the denoiser; k r + 1 where a latent
             stands for r > 1 frames.
         overlap: frames that neighbouring windows share, < window; k r + 1 or
             0 where a latent stands for r > 1 frames.
-        blend: how windows are stitched, 'smooth' or 'cut' (official).
+        blend: 'smooth' or 'cut' (official) changes between windows.
         tile: side of a spatial tile in output pixels, or its height and
             width; 0 for no tiles.
         tile_overlap: pixels shared by neighbouring tiles, < tile.
@@ -98,7 +98,7 @@ _INTEGERS = (
     'tile_overlap',
 )
 _TEXTS = ('prompt', 'negative_prompt', 'prompt_suffix')
-# name: (least, most, whether the least itself is allowed)
+# name: (least, most, is the least allowed)
 _RANGES = {
     'scale': (0, 16, False),
     'steps': (1, 1000, True),

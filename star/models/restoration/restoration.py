@@ -73,7 +73,7 @@ class Restoration:
             yield from self._strategy(first).restore(first, frames)
 
     def _strategy(self, frame: Tensor) -> SegmentStrategy:
-        """Build what restores clips of frames like this one."""
+        """Build the strategy for a clip whose first frame this is."""
         parts, options, events = self.parts, self.options, self.events
         plan = plan_frames(frame, options, parts.autoencoder, parts.backbone)
         velocity = GuidedVelocity(parts, options, events)

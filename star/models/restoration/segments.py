@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_PRIME = 1_000_003  # frames and draws mix without meeting each other
+_PRIME = 1_000_003  # different pairs of draw and frame get different seeds
 
 
 def segments(
@@ -20,11 +20,11 @@ def segments(
         overlap: frames shared by neighbours, < size.
 
     Yields:
-        Index of the segment's first frame, its clip (t, C, h, w), and
-        whether it is the last.
+        Index of the segment's first frame, its clip (t, C, h, w), and True
+        for the last one.
 
     Raises:
-        ValueError: a frame is unlike the first.
+        ValueError: a frame has another shape or type than the first.
     """
     buffer = [first]
     start = 0

@@ -12,7 +12,7 @@ from star.models.restoration.segment_sampler import SegmentSampler
 from star.models.restoration.segments import lengthen, segments
 from star.video.blending import fade_pieces
 
-_POSTERIOR, _EARLIER = -1, -2  # draws besides those of the sampler
+_POSTERIOR, _EARLIER = -1, -2  # numbers of draws; the sampler's are >= 0
 
 
 class SegmentStrategy(ABC):

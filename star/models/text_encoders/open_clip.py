@@ -1,4 +1,4 @@
-"""Text encoders: a list of prompts -> embeddings (N, L, D) in float32."""
+"""The text tower of OpenCLIP, and a text encoder without weights."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _OUTER_NAMES = {
 
 
 def join_prompts(prompt: str, suffix: str) -> str:
-    """Join what a user wrote and a fixed addition with a comma.
+    """Join a prompt and its suffix with a comma.
 
-    The official code glues the two together without a separator.
+    The official code joins them without a separator.
 
     Args:
-        prompt: what the user wrote; may be empty.
-        suffix: what is always added; may be empty.
+        prompt: may be empty.
+        suffix: may be empty.
     """
     parts = (prompt.strip(), suffix.strip())
     return ', '.join(part for part in parts if part)
@@ -54,7 +54,7 @@ def join_prompts(prompt: str, suffix: str) -> str:
 
 @MODELS.register_module()
 class ConstantTextEncoder(nn.Module):
-    """Give zeros for every prompt: for models that do without text.
+    """Encodes every prompt as zeros, for models without text.
 
     Args:
         dim: size of a token's embedding, D.
@@ -83,7 +83,7 @@ class OpenCLIPTextEncoder(nn.Module):
     block but one.
 
     The defaults are ViT-H-14 (laion2b_s32b_b79k), as STAR has it. The last
-    block is not even built. The tower is frozen; keep it in float32.
+    block is not built. The tower is frozen; keep it in float32.
 
     Args:
         pretrained: a folder with `vocab.json`, `merges.txt` and the weights,
@@ -132,7 +132,7 @@ class OpenCLIPTextEncoder(nn.Module):
             load_text_weights(self, pretrained)
 
     def forward(self, prompts: list[str]) -> Tensor:
-        """Encode prompts; what does not fit is cut off.
+        """Encode prompts; tokens beyond `context_length` are cut off.
 
         Args:
             prompts: N texts, each may be empty.
@@ -193,10 +193,10 @@ def clean_text(text: str) -> str:
 
 
 def load_text_weights(encoder: OpenCLIPTextEncoder, path: str | Path) -> None:
-    """Load a text tower; what else a file holds (the image tower) is skipped.
+    """Load a text tower; other tensors of the file (image tower) are skipped.
 
     Args:
-        encoder: where to; stays in float32.
+        encoder: gets the tensors; stays in float32.
         path: a safetensors file or a folder with one, see
             `OpenCLIPTextEncoder`.
 
@@ -245,7 +245,7 @@ def _rename_block(name: str, value: Tensor) -> dict[str, Tensor]:
 
 
 def _tokenizer(folder: Path) -> CLIPTokenizer:
-    """Build the tokenizer from its two files; never asks the network."""
+    """Build the tokenizer from its two files, without a download."""
     from transformers import CLIPTokenizer
 
     vocab = json.loads((folder / 'vocab.json').read_text('utf-8'))

@@ -28,7 +28,7 @@ class T5TextEncoder(nn.Module):
     """Encode prompts with a T5 encoder, without a mask for the padding.
 
     The defaults are T5 v1.1 XXL (4.8 billion parameters), as CogVideoX and
-    STAR on it have it. It is frozen.
+    STAR on CogVideoX have it. It is frozen.
 
     Args:
         pretrained: folder of the weights, one safetensors file or several
@@ -39,9 +39,9 @@ class T5TextEncoder(nn.Module):
         tokenizer: folder with `spiece.model`, or such a repository, if it is
             not `pretrained`.
         dtype: of the weights, 'float32' or 'bfloat16' (as the official).
-        zero_empty: an empty prompt gives zeros, without the encoder. STAR's
-            unconditional half, and what it learnt from dropped prompts. If
-            not, it is encoded once and kept, as in CogVideoX itself.
+        zero_empty: encode an empty prompt as zeros, as in STAR, where it
+            stands for a dropped prompt; if not, the encoder's result for it
+            is computed once and kept, as in CogVideoX.
         context_length: tokens of a prompt, L, with the end mark.
         width: size of a token's embedding, D.
         layers: blocks.
@@ -84,7 +84,7 @@ class T5TextEncoder(nn.Module):
             load_t5_weights(self, pretrained)
 
     def forward(self, prompts: list[str]) -> Tensor:
-        """Encode prompts; what does not fit is cut off.
+        """Encode prompts; tokens beyond `context_length` are cut off.
 
         Args:
             prompts: N texts, each may be empty.
@@ -134,7 +134,7 @@ class T5TextEncoder(nn.Module):
         return self
 
     def _encode_empty(self) -> Tensor:
-        """Return what an empty prompt stands for, (L, D)."""
+        """Return the embedding of an empty prompt, (L, D)."""
         if self.zero_empty:
             shape = (self.context_length, self.tower.config.d_model)
             return torch.zeros(shape, device=self.tower.device)
@@ -156,7 +156,7 @@ def load_t5_weights(encoder: T5TextEncoder, path: str | Path) -> None:
     """Load the encoder's weights, all of them and no others.
 
     Args:
-        encoder: where to; keeps its dtype and device.
+        encoder: gets the tensors; keeps its dtype and device.
         path: see `pretrained` of `T5TextEncoder`.
 
     Raises:
@@ -192,7 +192,7 @@ def _config(
 
 
 def _build(config: T5Config, dtype: str, empty: bool) -> nn.Module:
-    """Build the frozen tower; `empty` does without drawing weights first."""
+    """Build the frozen tower; `empty` skips the initial weights."""
     from transformers import T5EncoderModel
 
     if empty:
@@ -262,5 +262,5 @@ def _indexed(index: Path) -> set[str]:
 
 
 def _forget(encoder: Any, *_: Any) -> None:
-    """Drop the kept embedding of the empty prompt: the weights changed."""
+    """Drop the embedding of the empty prompt: the weights changed."""
     encoder._empty_prompt = None

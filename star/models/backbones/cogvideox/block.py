@@ -16,8 +16,7 @@ class DiTBlock(nn.Module):
 
     The video tokens that enter the attention are gated by their maximum and
     mean over the channels, first with a 7x7 neighbourhood in their frame,
-    then each by itself. Nothing undoes the gates: what they scale is neither
-    normalised before the values are taken nor in the residual.
+    then each by itself. No norm follows the gates, so nothing undoes them.
 
     Args:
         block: diffusers' `CogVideoXBlock`, whose layers are taken over.
@@ -25,7 +24,7 @@ class DiTBlock(nn.Module):
             gate 'after_norm' is the official one; see `LIEM`.
     """
 
-    # diffusers' layers: their types hide what they hold
+    # diffusers' layers, whose types do not state their attributes
     norm1: Any
     attn1: Any
     norm2: Any
@@ -75,7 +74,7 @@ class DiTBlock(nn.Module):
         rope: Tensor | None,
         grid: Grid,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Give what the attention adds to all tokens, and its strengths."""
+        """Return the residuals of the attention and their gates."""
         branch = self._gated('before_norm', video, grid)
         tokens, gates = modulate(self.norm1, embed, text, branch)
         tokens[1] = self._gated('after_norm', tokens[1], grid)
@@ -84,12 +83,12 @@ class DiTBlock(nn.Module):
     def _feed(
         self, video: Tensor, text: Tensor, embed: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """Give what the feed-forward adds, likewise."""
+        """Return the residuals of the feed-forward and their gates."""
         tokens, gates = modulate(self.norm2, embed, text, video)
         return self.ff(_join(tokens)), gates
 
     def _gated(self, place: str, x: Tensor, grid: Grid) -> Tensor:
-        """Apply both gates to video tokens, if this is their place."""
+        """Apply both gates to video tokens if they belong at this place."""
         locals_ = [m for m in (self.local1, self.local2) if m.conv is not None]
         if place != self.place or not locals_:
             return x
@@ -105,7 +104,7 @@ class DiTBlock(nn.Module):
 def modulate(
     norm: Any, embed: Tensor, text: Tensor, video: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Normalise tokens, then scale and shift them as the time asks for.
+    """Normalise tokens, then scale and shift them by the time embedding.
 
     Args:
         norm: diffusers' `CogVideoXLayerNormZero`.
@@ -114,8 +113,7 @@ def modulate(
         video: (N, T h w, C).
 
     Returns:
-        Text and video tokens, and how strongly what becomes of each is
-        added, (N, 1, C).
+        Text and video tokens, and the gate of each residual, (N, 1, C).
     """
     chunks = norm.linear(embed)[:, None].chunk(6, -1)
     tokens = [
@@ -162,7 +160,7 @@ def _join(tokens: list[Tensor]) -> Tensor:
 def _add(
     video: Tensor, text: Tensor, x: Tensor, gates: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Add joined tokens, each part as strongly as its gate says."""
+    """Add joined tokens times their gates to text and video tokens."""
     words, frames = x.split([text.shape[1], video.shape[1]], 1)
     return (
         torch.addcmul(video, gates[1], frames),

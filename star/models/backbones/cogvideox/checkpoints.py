@@ -1,4 +1,4 @@
-"""Official and base weights to those of CogVideoXDiT, tensor by tensor."""
+"""Conversion of official and base weights for CogVideoXDiT."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ Tensors = dict[str, LazyTensor]
 
 OUR_PREFIX = 'backbone.'
 OFFICIAL_PREFIX = 'model.diffusion_model.'
-# Other parts of the official model, which have files of their own, and what
-# its network holds without learning or using it.
+# Other parts of the official model, which have files of their own, and
+# tensors of its network that are neither learnt nor used.
 LEFT_OUT = (
     'conditioner.',
     'first_stage_model.',
@@ -38,7 +38,7 @@ LEFT_OUT = (
 
 @dataclass
 class Conversion:
-    """What a file becomes.
+    """The tensors that a file is converted to.
 
     Attributes:
         tensors: ours by name, with the prefix 'backbone.'.
@@ -55,11 +55,12 @@ def open_weights(path: str | Path) -> Tensors:
     """List the tensors of a file, or of a folder in diffusers' layout.
 
     Args:
-        path: what SAT, the official trainer, saved (tensors under 'module');
-            a safetensors file; a folder with `diffusion_pytorch_model`.
+        path: a file of SAT, the official trainer, with its tensors under
+            'module'; a safetensors file; or a folder with
+            `diffusion_pytorch_model`.
 
     Raises:
-        ValueError: it cannot be read, or holds something else.
+        ValueError: it cannot be read, or holds no such tensors.
     """
     path = Path(path)
     if path.is_dir():
@@ -80,9 +81,8 @@ def convert(
     Args:
         source: as `open_weights` gives it: official STAR on CogVideoX, or
             diffusers' transformer of CogVideoX.
-        alpha: strength of LoRA, which no file tells; the official is 1.
-        left_out: what names of further official tensors begin with that are
-            of no use.
+        alpha: strength of LoRA, which no file states; the official is 1.
+        left_out: prefixes of further official tensors that are not needed.
 
     Raises:
         ValueError: names or shapes that do not fit.
@@ -120,7 +120,7 @@ def from_official(
 
 
 def from_base(source: Tensors) -> Tensors:
-    """Translate diffusers' weights; what STAR adds starts as new.
+    """Translate diffusers' weights; the layers that STAR adds are new.
 
     The patch embedding ignores the low-quality latents at first; the local
     gates are drawn.
@@ -149,7 +149,7 @@ def from_base(source: Tensors) -> Tensors:
 
 
 class _Official:
-    """Finds our tensors among official ones, and remembers which it found."""
+    """Finds our tensors among official ones, and keeps a list of them."""
 
     def __init__(self, source: Mapping[str, LazyTensor], alpha: float) -> None:
         self.source = source
@@ -176,7 +176,7 @@ class _Official:
         return LazyTensor(shape, partial(self._merge, weight, a, b))
 
     def refuse_others(self) -> None:
-        """Refuse names that are missing or that no tensor of ours needs."""
+        """Refuse missing names, and names that no tensor of ours needs."""
         misfits = describe_misfits(
             self.missing, self.source.keys() - self.used
         )
@@ -217,7 +217,7 @@ def _unread() -> Tensor:
 
 
 def _widened(weight: LazyTensor) -> LazyTensor:
-    """Append input channels whose weights are zero, as many as there are."""
+    """Double the input channels; the weights of the new ones are zero."""
 
     def read() -> Tensor:
         tensor = weight.read()
@@ -258,7 +258,7 @@ def _base_sizes(source: Tensors) -> dict[str, int]:
 def _sizes(
     source: Tensors, names: Sequence[str], layers: str
 ) -> dict[str, int]:
-    """Read the arguments of CogVideoXDiT off the shapes of four tensors."""
+    """Derive the arguments of CogVideoXDiT from the shapes of four tensors."""
     missing = [name for name in names if name not in source]
     if missing:
         raise ValueError(
@@ -285,7 +285,7 @@ def _sizes(
 
 
 def _expected(sizes: dict[str, int]) -> dict[str, Tensor]:
-    """Give our names and shapes, on meta."""
+    """Return our names and shapes, on meta."""
     with torch.device('meta'):
         return CogVideoXDiT(**sizes).state_dict()  # type: ignore[arg-type]
 
@@ -300,7 +300,7 @@ def _check_shape(
 
 
 def _numpy_types() -> list:
-    """List what a numpy array is pickled of, by its old and new names."""
+    """List the classes that a pickled numpy array needs, old and new names."""
     rebuild = np.zeros(1).__reduce__()[0]
     return [
         rebuild,

@@ -55,8 +55,8 @@ class CogVideoXDiT(nn.Module):
     LIEM, PatchProjection, AdaLayerNorm and FinalProjection.
 
     Args:
-        latent_dim: channels of the latents; the low-quality latents come in
-            as as many more, after the noised.
+        latent_dim: channels of the latents; the low-quality latents
+            are as many channels again, after the noised.
         num_layers: blocks.
         num_heads: heads of each attention, `head_dim` wide.
         head_dim: channels of a head, a multiple of 16.
@@ -64,16 +64,15 @@ class CogVideoXDiT(nn.Module):
         text_dim: channels of the text embedding.
         positions: 'rope' turns queries and keys, as in 5B; 'sincos' adds to
             the tokens, as in 2B. Both count tokens from the first frame and
-            the upper left corner and do for any size.
+            the upper left corner and fit any size.
         liem: config of the local gates, or None for none. Position and gate
-            are the official ones, after the norm, where it does not say
-            otherwise.
+            are the official ones, after the norm, unless it names others.
         lora: config of an update of each attention's linear layers, such as
             `dict(type='LoRA', rank=512)`, or None for none.
         checkpointing: recompute blocks in the backward pass to save memory.
 
     Raises:
-        ValueError: `head_dim` or `positions` is none of the above.
+        ValueError: `head_dim` or `positions` is out of range.
     """
 
     limits = Limits()
@@ -119,7 +118,7 @@ class CogVideoXDiT(nn.Module):
             text: embeddings, (N, L, text_dim), L >= 1.
 
         Returns:
-            What `forward` takes in place of `text`.
+            An argument for `forward` in place of `text`.
         """
         layer = self.transformer.patch_embed.text_proj
         return ProjectedText(layer(text.to(layer.weight.dtype)))
@@ -135,14 +134,14 @@ class CogVideoXDiT(nn.Module):
 
         Args:
             z_t: noised latents, (N, latent_dim, T, H, W), H and W even.
-            t: timesteps, (N,), whole or not.
-            text: embeddings, (N, L, text_dim), or what `project_text` gave;
-                one clip's text serves all N.
+            t: timesteps, (N,), possibly fractional.
+            text: embeddings, (N, L, text_dim), or the result of
+                `project_text`; the text of one clip serves all N.
             control: the low-quality latents, of the shape of `z_t`, as
                 `LatentConcat` gives them.
 
         Returns:
-            Of the shape and dtype of `z_t`.
+            A velocity of the shape and dtype of `z_t`.
 
         Raises:
             ValueError: latents of a wrong shape.
@@ -197,7 +196,7 @@ class CogVideoXDiT(nn.Module):
     def _transform(
         self, video: Tensor, text: Tensor, embed: Tensor, grid: Grid
     ) -> Tensor:
-        """Let the video tokens pass through all blocks."""
+        """Transform the video tokens with all blocks."""
         rope = None
         if self.positions == 'rope':
             rope = rope_table(grid, text.shape[1], self.head_dim, video.device)
@@ -264,7 +263,7 @@ def _transformer(
 
 
 def _adapt(transformer: Any, latent_dim: int, liem: Mapping | None) -> None:
-    """Put our blocks, and layers that can be told apart, into a network."""
+    """Put our blocks, and layers of classes of their own, into a network."""
     blocks = transformer.transformer_blocks
     transformer.transformer_blocks = nn.ModuleList(
         DiTBlock(block, liem) for block in blocks

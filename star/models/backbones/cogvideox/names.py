@@ -1,4 +1,4 @@
-"""Where CogVideoXDiT's tensors lie in the official files of STAR."""
+"""Names of CogVideoXDiT's tensors in the official files of STAR."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Place:
-    """Where the rows of one of our tensors lie in an official file.
+    """The rows of an official tensor that are one of our tensors.
 
     Attributes:
         name: official name, without the prefix of all names.
@@ -69,7 +69,7 @@ _RULES = [
 
 
 def find_place(name: str) -> Place:
-    """Find where one of our tensors lies in an official file without LoRA.
+    """Find the official tensor, without LoRA, that holds one of ours.
 
     Args:
         name: of a tensor of CogVideoXDiT.
@@ -82,15 +82,15 @@ def find_place(name: str) -> Place:
 
 
 def lora_names(place: Place) -> tuple[str, str, str] | None:
-    """Name the parts of a tensor that LoRA splits.
+    """Name the tensors into which LoRA splits an official one.
 
     Args:
         place: from `find_place`.
 
     Returns:
-        Names of the original and, for a weight, of A and B, which are of
-        every block of rows apart; A and B are empty for a bias. None for a
-        tensor that LoRA leaves alone.
+        Names of the original and, for a weight, of A and B, which exist for
+        each block of rows; A and B are empty for a bias. None for a tensor
+        without LoRA.
     """
     layer, _, kind = place.name.rpartition('.')
     if not re.search(r'\.attention\.(query_key_value|dense)$', layer):

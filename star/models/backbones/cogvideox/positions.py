@@ -1,4 +1,4 @@
-"""Where CogVideoX's tokens lie: rotations of 5B, added sinusoids of 2B."""
+"""Position encodings: the rotations of 5B, the added sinusoids of 2B."""
 
 from functools import lru_cache
 
@@ -45,10 +45,10 @@ def rope_table(
 
 @lru_cache(maxsize=4)
 def sincos_table(grid: Grid, dim: int, device: torch.device) -> Tensor:
-    """Compute what 2B adds to its video tokens, for any grid.
+    """Compute the sinusoids that 2B adds to its video tokens, for any grid.
 
-    A quarter of the channels tells the frame, three eighths the column, the
-    rest the row: the sines, then the cosines of each.
+    A quarter of the channels encodes the frame, three eighths the column,
+    the rest the row: the sines, then the cosines of each.
 
     Args:
         grid: video tokens in time, height and width.
@@ -79,28 +79,28 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
         table: from `rope_table`, (L, 1, head_dim / 2).
 
     Returns:
-        Of the shape and dtype of `x`.
+        Turned `x`, of the same shape and dtype.
     """
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
 
 
 def _parts(dim: int) -> tuple[int, int, int]:
-    """Channels that tell the frame, the row and the column."""
+    """Count the channels that encode the frame, the row and the column."""
     return dim // 4, dim // 8 * 3, dim // 8 * 3
 
 
 def _angles(
     side: int, num: int, stretch: float, device: torch.device
 ) -> Tensor:
-    """Angles of an axis's positions, (side, num) float32."""
+    """Compute the angles of an axis's positions, (side, num) float32."""
     exponents = torch.arange(num, dtype=torch.float32, device=device) / num
     positions = torch.arange(side, dtype=torch.float32, device=device)
     return torch.outer(positions / stretch, 1 / THETA**exponents)
 
 
 def _over_grid(axes: list[Tensor], grid: Grid) -> list[Tensor]:
-    """Repeat what each axis has, (side, C), to (T, h, w, C)."""
+    """Repeat the values of each axis, (side, C), to (T, h, w, C)."""
     shapes = [(-1, 1, 1), (1, -1, 1), (1, 1, -1)]
     return [
         axis.view(*shape, axis.shape[-1]).expand(*grid, -1)

@@ -1,6 +1,4 @@
-"""A row of convolutions as a denoiser: Real-ESRGAN's compact network, with
-time.
-"""
+"""Real-ESRGAN's compact network, extended in time, as a denoiser."""
 
 from typing import Any
 
@@ -15,10 +13,9 @@ from star.registry import MODELS
 
 
 class TemporalMix(nn.Module):
-    """Add to each frame what the two beside it say at the same place.
+    """Mixes each frame with its two neighbours, pixel by pixel.
 
-    Gives its input back until it is trained. Beyond a clip's ends there are
-    zeros.
+    A new one returns its input. Beyond a clip's ends there are zeros.
 
     Args:
         dim: channels.
@@ -39,16 +36,15 @@ class TemporalMix(nn.Module):
 
 @MODELS.register_module()
 class CompactDenoiser(nn.Module):
-    """Predict the velocity with convolutions of one width and no levels.
+    """Predicts the velocity with convolutions of one width and no levels.
 
-    For latents that are patches of pixels (`PatchDCT`): the low-quality
-    clip's pixels are read off its latents, go through a row of convolutions,
-    and become latents again. The row has the names and shapes of
-    SRVGGNetCompact, so that `start_from_image_network` can set it to a
-    network that was trained on images, of which it then is the inflated
-    form: `TemporalMix` after every few convolutions, and what is noised and
-    the timestep added to the first features, all three without effect until
-    trained. There is no text and no attention, hence no LIEM.
+    For latents that are patches of pixels (`PatchDCT`). A convolution reads
+    the low-quality clip's pixels from its latents; they pass a row of
+    convolutions and become latents again. The row has the names and shapes of
+    SRVGGNetCompact, so that it can start from a network for images. To that
+    are added: a `TemporalMix` after every few convolutions, and the noised
+    latents and the timestep in the first features. All three have no effect
+    until they are trained. There is no text and no attention, hence no LIEM.
 
     Args:
         in_dim: channels of the latents.
@@ -56,12 +52,12 @@ class CompactDenoiser(nn.Module):
         num_conv: inner convolutions of the row, as in SRVGGNetCompact.
         mix_every: convolutions between two `TemporalMix`.
         gain: of the prediction; the inverse of the STARModel's
-            `residual_std` lets the network state z0 - z_lq itself.
+            `residual_std` lets the network predict z0 - z_lq itself.
         max_timestep: the noisiest timestep that it is trained for; None for
             all.
-        scale: that it is trained for; None for any. A low-quality clip
-            enlarged by less has details that its pixels, as they are read off
-            the latents, have not.
+        scale: that it is trained for; None for any. With a smaller one the
+            enlarged clip has details that the pixels read from its latents
+            lack.
 
     Raises:
         ValueError: an argument below 1, or `dim` is odd.
@@ -111,7 +107,7 @@ class CompactDenoiser(nn.Module):
         self.skip = zero_init(nn.Conv2d(3 + in_dim, in_dim, 1))
 
     def project_text(self, text: Tensor) -> Tensor:
-        """Return the text as it is: it is not looked at."""
+        """Return the text, which is not used."""
         return text
 
     def forward(

@@ -60,9 +60,9 @@ def zero_init(module: Module) -> Module:
 class Conv3x3(nn.Conv2d):
     """3x3 convolution, padded by 1; one matrix product where frames are tiny.
 
-    On the CPU the library's kernels reorder the weights at every call. At a
-    few positions that costs more than the convolution and as much memory as
-    the weights; channels-last weights are already the matrix needed.
+    On the CPU torch reorders the weights at every call. For few positions
+    that costs more than the convolution, and as much memory as the weights;
+    channels-last weights already are the matrix of the product.
     """
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
@@ -190,7 +190,8 @@ class Attention(nn.Module):
     Args:
         dim: channels, a multiple of `head_dim`.
         head_dim: channels of a head.
-        context_dim: channels that keys and values are made of; default `dim`.
+        context_dim: channels of the tokens of keys and values; None for
+            `dim`.
     """
 
     def __init__(
@@ -224,7 +225,7 @@ class Attention(nn.Module):
             rearrange(f(x), 'n t h w (m d) -> (n h w) m t d', d=self.head_dim)
             for f in (self.to_q, self.to_k, self.to_v)
         )
-        y = _attend_in_parts(q, k, v)
+        y = _attend_in_batches(q, k, v)
         n, _, h, w, _ = x.shape
         y = rearrange(y, '(n h w) m t d -> n t h w (m d)', n=n, h=h, w=w)
         return self.to_out(y)
@@ -253,9 +254,8 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attend, without a mask; (N, heads, L, d) each.
 
-    On a processor torch's kernel takes two to ten times as long for short
-    sequences as the matrix products do; only their gradient in float32 is
-    slower.
+    On a CPU torch's kernel takes two to ten times as long for short sequences
+    as matrix products. Only their gradient in float32 is slower.
     """
     slow_gradient = torch.is_grad_enabled() and q.dtype == torch.float32
     if q.device.type != 'cpu' or q.shape[2] > SHORT or slow_gradient:
@@ -264,15 +264,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return weights.softmax(-1) @ v
 
 
-def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend_in_batches(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     size = MAX_ATTENTION_BATCH
     if q.shape[0] <= size:
         return attend(q, k, v)
-    parts = [
+    pieces = [
         attend(q[i : i + size], k[i : i + size], v[i : i + size])
         for i in range(0, q.shape[0], size)
     ]
-    return torch.cat(parts)
+    return torch.cat(pieces)
 
 
 class FeedForward(nn.Module):
@@ -284,11 +284,11 @@ class FeedForward(nn.Module):
         self.proj_out = nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform tokens, (..., C), in parts where no gradient is needed."""
+        """Transform tokens, (..., C), piece by piece without a gradient."""
         if torch.is_grad_enabled() or x.shape[:-1].numel() <= MAX_TOKENS:
             return self._forward(x)
-        parts = x.flatten(0, -2).split(MAX_TOKENS)
-        return torch.cat([self._forward(p) for p in parts]).view_as(x)
+        pieces = x.flatten(0, -2).split(MAX_TOKENS)
+        return torch.cat([self._forward(p) for p in pieces]).view_as(x)
 
     def _forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj_in(x).chunk(2, -1)
@@ -325,7 +325,7 @@ class SpatialTransformer(nn.Module):
 
         Args:
             x: (N, T, H, W, C).
-            text: what `attn2.project_text` gave.
+            text: the result of `attn2.project_text`.
         """
         y = self.proj_in(per_frame(self.norm, x))
         y = self.local1(y, self.norm1, self.attn1.spatial)

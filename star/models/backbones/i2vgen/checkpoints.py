@@ -10,8 +10,8 @@ from star.utils.state_dicts import find_misfits, load_strict
 
 StateDict = dict[str, Tensor]
 
-# (ours, official) within a part of the network; "temopral" is the official
-# spelling, in every file.
+# (ours, official) within a block of the network; "temopral" is the official
+# spelling in every file.
 _NETWORK = [
     (r'^encoder\.', ''),
     (r'^hint_conv\.', 'input_hint_block.'),
@@ -62,8 +62,8 @@ _LORA = re.compile(r'\.lora\.[ab]$')
 _PART = re.compile(
     r'^(?P<block>.*?)(?P<layer>\.(?:res\d?|spatial|temporal)\.)(?P<rest>.*)$'
 )
-# What VEnhancer's network has besides: the conditions on the upscaling
-# factor and on the noise of the hint. It has no LIEM.
+# Only VEnhancer's network has these: the conditions on the upscaling factor
+# and on the noise of the hint. It has no LIEM.
 _VENHANCER_ONLY = re.compile(
     r'^(VideoControlNet\.)?(scale_cond|hint_time_zero_linear)\.'
 )
@@ -133,16 +133,16 @@ def from_official(
 def star_state(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> StateDict:
-    """Translate any accepted checkpoint into our names, nothing missing.
+    """Translate any accepted checkpoint into all of our names.
 
     Args:
         state: ours, official STAR or VEnhancer v2, as `read_state` gives it.
         expected: our names and tensors of the right shapes, possibly meta.
 
     Returns:
-        A tensor for every name of `expected`. VEnhancer has no LIEM, and
-        what training starts from no LoRA: those are taken from `expected`, or
-        initialised where they are on meta.
+        A tensor for every name of `expected`. VEnhancer has no LIEM, and a
+        base model no LoRA: these are taken from `expected`, or initialised
+        if they are on meta.
 
     Raises:
         ValueError: names or shapes that do not match.
@@ -174,8 +174,8 @@ def load_star_weights(
 ) -> None:
     """Load a checkpoint into the two networks.
 
-    Networks on meta take the checkpoint's tensors themselves, so that nothing
-    is held twice; others are copied into.
+    Networks on meta take the checkpoint's tensors themselves, so that they
+    are in memory once; into other networks the tensors are copied.
 
     Args:
         backbone: an `I2VGenUNet`.
@@ -221,7 +221,7 @@ def _drop_appended(tensor: Tensor, ndim: int) -> Tensor:
 
 
 def _initial(name: str, tensor: Tensor) -> Tensor:
-    """Initialise LIEM or LoRA as a new layer's."""
+    """Initialise a tensor of LIEM or LoRA as in a new layer."""
     if not tensor.is_meta:
         return tensor
     weight = torch.zeros_like(tensor, device='cpu')

@@ -277,7 +277,7 @@ def to_channels_last(z: Tensor, layer: nn.Module) -> Tensor:
 
 
 def dtype_of(module: nn.Module) -> torch.dtype:
-    """Tell the dtype of a module's parameters."""
+    """Return the dtype of a module's parameters."""
     return next(module.parameters()).dtype
 
 
@@ -320,7 +320,7 @@ def check_latent(z: Tensor, sizes: UNetSizes) -> None:
 def run(
     function: Callable[..., Tensor], checkpointing: bool, *inputs: object
 ) -> Tensor:
-    """Call a function, recomputing it in the backward pass if asked to."""
+    """Call a function; with checkpointing the backward pass repeats it."""
     if checkpointing and torch.is_grad_enabled():
         return checkpoint(function, *inputs, use_reentrant=False)
     return function(*inputs)

@@ -90,7 +90,7 @@ class I2VGenUNet(nn.Module):
             text: embeddings, (N, L, context_dim).
 
         Returns:
-            What `forward` takes in place of `text`.
+            An argument for `forward` in place of `text`.
         """
         return project_text(self, text)
 
@@ -107,9 +107,9 @@ class I2VGenUNet(nn.Module):
             z_t: noised latents, (N, in_dim, T, H, W), of a size that
                 `size_multiple` and `size_remainder` allow.
             t: timesteps, (N,) int64.
-            text: embeddings, (N, L, context_dim), or what `project_text`
-                gave; one clip's text serves all N.
-            control: what the ControlNet gave, or None.
+            text: embeddings, (N, L, context_dim), or the result of
+                `project_text`; the text of one clip serves all N.
+            control: the result of the ControlNet, or None.
 
         Returns:
             (N, out_dim, T, H, W), of the dtype of `z_t`.

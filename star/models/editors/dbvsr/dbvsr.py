@@ -1,9 +1,9 @@
 """DBVSR: deep blind video super-resolution, Pan et al., ICCV 2021.
 
 Each frame is restored from itself and its two neighbours: all are enlarged,
-the frame is deconvolved and its neighbours are moved onto it, and RCAN makes
-the result of it (arXiv 2003.04716). Written from a description; the authors'
-code has no licence and was not used.
+the frame is deconvolved, its neighbours are warped onto it, and RCAN computes
+the result (arXiv 2003.04716). Written from a description: the authors' code
+has no licence and was not used.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ RECIPE = Recipe(
 
 @dataclass(frozen=True)
 class PreparedFrame:
-    """A frame, its enlargement, and what its flow is computed from.
+    """A frame, its enlargement, and the pyramids for its flow.
 
     Args:
         small: (1, 3, h, w) RGB in [0, 1].
@@ -60,7 +60,7 @@ class DBVSRNet(nn.Module):
 
     Args:
         num_groups: residual groups, >= 0.
-        num_blocks: blocks of each.
+        num_blocks: blocks of each group.
         dim: channels.
     """
 
@@ -73,7 +73,7 @@ class DBVSRNet(nn.Module):
         groups = [ResidualGroup(dim, num_blocks) for _ in range(num_groups)]
         self.body = nn.Sequential(*groups, conv3x3(dim, dim))
         self.tail = nn.Sequential(upsampler(dim, 2), conv3x3(dim, 3))
-        # no buffer: it stays in float32 whatever the network is in
+        # no buffer: it stays in float32 in a network of another dtype
         self.kernel = read_state(asset_path(KERNEL))['kernel']
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class DBVSRNet(nn.Module):
         return restored
 
     def prepare(self, frame: Tensor) -> PreparedFrame:
-        """Compute what each window that holds a frame has use for."""
+        """Compute what every window of three needs of a frame."""
         large = enlarge(frame)
         pyramids = self.flow_network.prepare
         return PreparedFrame(
@@ -129,7 +129,7 @@ class DBVSRNet(nn.Module):
     def align(
         self, other: PreparedFrame, frame: PreparedFrame
     ) -> tuple[Tensor, Tensor]:
-        """Move a neighbour onto a frame, enlarged and as it is."""
+        """Warp a neighbour onto a frame, at the large and the small size."""
         flow = self.flow_network.flow
         large = flow(
             frame.large_pyramid, other.large_pyramid, _size(frame.large)
@@ -144,7 +144,7 @@ class DBVSRNet(nn.Module):
 
     @property
     def flow_network(self) -> PWCNet:
-        """The network that finds the pixels of one frame in another."""
+        """Return the network for the optical flow."""
         network = self.pwcnet['moduleNetwork']
         assert isinstance(network, PWCNet)
         return network
@@ -155,12 +155,12 @@ class DBVSR(NetworkBaseline):
     """Restores clips with DBVSR.
 
     The file's small network for the blur, `fcnnet`, is left out: its input is
-    fixed, so what it makes of it is one kernel, which is kept instead.
+    constant, so its output is one kernel, which ships with the package.
 
     Args:
         weights: `model_dbvsr.pt`; None where they are loaded later.
-        flow_weights: PWC-Net's own file, `network-default.pytorch`, to be
-            taken instead of the flow network in `weights`.
+        flow_weights: PWC-Net's own file, `network-default.pytorch`, in place
+            of the flow network in `weights`.
         window: frames at a time; None for the recipe's.
         overlap: frames that windows share, 2 suffice; None for the recipe's.
         tile: side of a spatial tile in pixels of the input; 0 for no tiles.
@@ -226,7 +226,7 @@ class DBVSR(NetworkBaseline):
         self.loaded = True
 
     def rename(self, name: str) -> str | None:
-        """Leave out the blur's network, and a flow network not wanted."""
+        """Drop the blur's network, and a flow network that is replaced."""
         unused = ('fcnnet.',) if self.flow_weights is None else UNUSED
         return None if name.startswith(unused) else name
 

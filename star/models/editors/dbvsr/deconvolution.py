@@ -10,12 +10,12 @@ SMOOTHNESS = 0.02  # weight of the gradients, as in DBVSR
 def deconvolve(
     x: Tensor, kernel: Tensor, smoothness: float = SMOOTHNESS
 ) -> Tensor:
-    """Find the picture that is `x` when blurred, and smooth.
+    """Find a smooth picture that equals `x` when it is blurred.
 
     It minimises |k * y - x|^2 + s (|dx y|^2 + |dy y|^2); in the frequency
     domain y = conj(k) x / (|k|^2 + s (|dx|^2 + |dy|^2)). Pictures are taken
     to be periodic, after padding with their edges by twice the kernel's side.
-    Transforms are in float32 or finer, whatever `x` is.
+    Transforms are in float32 or finer.
 
     Args:
         x: (N, C, h, w), any range.
@@ -23,7 +23,7 @@ def deconvolve(
         smoothness: s, > 0.
 
     Returns:
-        (N, C, h, w), in the type of `x`.
+        (N, C, h, w), of the dtype of `x`.
 
     Raises:
         ValueError: the kernel is not square or its side is even.
@@ -47,7 +47,7 @@ def deconvolve(
 
 
 def _gradient_power(like: Tensor, size: tuple[int, int]) -> Tensor:
-    """Compute the power of both differences between neighbours."""
+    """Compute the power spectrum of both image gradients."""
     step = like.new_tensor([[-1, 1]])
     filters = (step, step.T)
     rows, columns = (torch.fft.rfft2(f, size).abs().square() for f in filters)

@@ -1,8 +1,9 @@
 """Optical flow by PWC-Net, Sun et al., CVPR 2018 (arXiv 1709.02371).
 
-Pyramids of features, and from the coarsest level on: move the second frame's
-features by the flow so far, compare, correct. Tensors are named as in the
-published file `network-default.pytorch`.
+It builds a pyramid of features for each frame. At each level, the coarsest
+first, it warps the second frame's features by the flow so far, correlates
+them with the first frame's, and corrects the flow. Tensors are named as in
+the published file `network-default.pytorch`.
 """
 
 import torch
@@ -24,9 +25,9 @@ FLOW_UNIT = 20  # pixels of the frame in the network's unit
 
 
 class PWCNet(nn.Module):
-    """Estimates where the pixels of one frame are in another.
+    """Estimates the optical flow between two frames.
 
-    Frames are prepared once, however many others they are compared with.
+    A frame is prepared once for all frames that it is compared with.
     """
 
     def __init__(self) -> None:
@@ -70,12 +71,12 @@ class PWCNet(nn.Module):
         """Estimate the flow between prepared frames.
 
         Args:
-            first: what `prepare` made of a frame.
-            second: the same of another frame.
+            first: the result of `prepare` for a frame.
+            second: that of another frame.
             size: height and width of the frames.
 
         Returns:
-            As `forward`, float32 or finer.
+            As for `forward`, float32 or finer.
         """
         coarse = self.quarter_flow(first, second)
         coarse = coarse.to(torch.promote_types(coarse.dtype, torch.float32))
@@ -151,7 +152,7 @@ class _Decoder(nn.Module):
 
     @staticmethod
     def in_width(level: int) -> int:
-        """Count the channels that a level's convolutions get."""
+        """Count the input channels of a level's convolutions."""
         compared = (2 * RADIUS + 1) ** 2
         return compared + (WIDTHS[level - 1] + 4 if level < 6 else 0)
 
@@ -191,7 +192,7 @@ class _Decoder(nn.Module):
 
 
 class _Refiner(nn.Module):
-    """Corrects the last flow by dilated convolutions that see far.
+    """Corrects the last flow by dilated convolutions of a wide view.
 
     Args:
         width: channels of the features.
@@ -213,12 +214,12 @@ class _Refiner(nn.Module):
         self.moduleMain = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute what is to be added to the flow."""
+        """Compute the correction of the flow."""
         return self.moduleMain(x)
 
 
 def correlate(first: Tensor, second: Tensor, radius: int = RADIUS) -> Tensor:
-    """Compare each position with all near it in another picture.
+    """Correlate each position with its neighbourhood in another picture.
 
     Args:
         first: (N, C, h, w).
@@ -243,13 +244,13 @@ def correlate(first: Tensor, second: Tensor, radius: int = RADIUS) -> Tensor:
 
 
 def warp_inside(x: Tensor, flow: Tensor, padding: str = 'zeros') -> Tensor:
-    """Move a picture along a flow; 0 where that comes from outside it.
+    """Warp a picture along a flow, with zeros outside.
 
     Args:
         x: (N, C, h, w).
         flow: (N, 2, h, w), see `flow_warp`.
-        padding: see `flow_warp`; of consequence only for what comes from
-            less than a thousandth of a pixel outside.
+        padding: see `flow_warp`; it matters only within a thousandth of a
+            pixel outside.
 
     Returns:
         (N, C, h, w).
@@ -259,11 +260,11 @@ def warp_inside(x: Tensor, flow: Tensor, padding: str = 'zeros') -> Tensor:
 
 
 def coverage(flow: Tensor) -> Tensor:
-    """Compute how much of each pixel comes from inside the picture.
+    """Compute which share of each warped pixel comes from inside the picture.
 
-    That is what bilinear sampling of ones gives, 0 around them. Computed
-    without scaling positions to [-1, 1] and back it is so exact that a
-    threshold takes no other side than in float64.
+    It equals bilinear sampling of ones with zeros outside. Without scaling
+    positions to [-1, 1] and back it is exact enough for a threshold to decide
+    as in float64.
 
     Args:
         flow: (N, 2, h, w), pixels.

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 
 class ResidualGroup(nn.Module):
-    """Adds what a row of blocks and a convolution make of a picture.
+    """A row of blocks and a convolution, with a residual.
 
     Args:
         dim: channels.
         num_blocks: blocks in the row, >= 0.
-        reduction: channels over those that weigh them.
+        reduction: channels over hidden channels of the attention.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class _Block(nn.Module):
 
 
 class _ChannelAttention(nn.Module):
-    """Weighs channels by what their means say."""
+    """Weighs channels by their means."""
 
     def __init__(self, dim: int, reduction: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Enlargement by a fixed filter: the yardsticks of all others."""
+"""Enlargement by a fixed filter, the reference for all other methods."""
 
 import torch
 from torch import Tensor
@@ -63,9 +63,9 @@ def lanczos_resize(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _lanczos_weights(old: int, new: int) -> Tensor:
     """Weigh all `old` positions for each of the `new`, (new, old) float64."""
-    stretch = max(old / new, 1)
-    places = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
-    away = (torch.arange(old) - places[:, None]) / stretch
-    weights = torch.sinc(away) * torch.sinc(away / _LOBES)
-    weights[away.abs() >= _LOBES] = 0
+    width = max(old / new, 1)  # shrinking widens the filter
+    centres = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
+    distance = (torch.arange(old) - centres[:, None]) / width
+    weights = torch.sinc(distance) * torch.sinc(distance / _LOBES)
+    weights[distance.abs() >= _LOBES] = 0
     return weights / weights.sum(1, keepdim=True)

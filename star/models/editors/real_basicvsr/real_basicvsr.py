@@ -1,4 +1,4 @@
-"""RealBasicVSR, Chan et al. 2022, with the network that mmagic has."""
+"""RealBasicVSR, Chan et al. 2022, with the network of mmagic."""
 
 import re
 
@@ -35,9 +35,8 @@ _SPYNET_LAYER = re.compile(
 class RealBasicVSR(NetworkBaseline):
     """Cleans frames, then restores them forwards and backwards in time.
 
-    A network of RealBasicVSR: 6,294,834 parameters at the default widths.
-    Each window is restored by itself; what neighbours share fades from one to
-    the other, as cuts would show.
+    The network has 6,294,834 parameters at the default widths. Each window is
+    restored by itself; shared frames fade from one window to the next.
 
     Args:
         weights: as for `NetworkBaseline`.
@@ -48,11 +47,11 @@ class RealBasicVSR(NetworkBaseline):
         max_cleanings: passes at most, >= 1.
         dim: channels of the features; 64 as published.
         num_blocks: residual blocks of each direction; 20 as published.
-        num_cleaning_blocks: of the cleaning; 20 as published.
+        num_cleaning_blocks: residual blocks of the cleaning; 20 as published.
         window: as for `NetworkBaseline`.
-        overlap: likewise.
-        tile: likewise.
-        tile_overlap: likewise.
+        overlap: as for `NetworkBaseline`.
+        tile: as for `NetworkBaseline`.
+        tile_overlap: as for `NetworkBaseline`.
 
     Raises:
         ValueError: a value is out of range.
@@ -117,8 +116,8 @@ class RealBasicVSR(NetworkBaseline):
     def clean(self, x: Tensor) -> Tensor:
         """Take noise and artefacts out of frames, section 3.2 of the paper.
 
-        Not by the network's own `forward`, which cleans in place where it
-        goes frame by frame, and takes all frames at once where it does not.
+        The network's own `forward` either cleans in place, frame by frame, or
+        holds all frames in memory at once; so this calls its layers.
 
         Args:
             x: (t, 3, h, w) in [0, 1]; unchanged.
@@ -136,6 +135,6 @@ class RealBasicVSR(NetworkBaseline):
 
 
 def _convolution(match: re.Match[str]) -> str:
-    """Name a layer of SPyNet, of which BasicSR counts the ReLUs too."""
+    """Name a layer of SPyNet; BasicSR's numbers count the ReLUs as well."""
     head, index, kind = match.groups()
     return f'{head}{int(index) // 2}.conv.{kind}'

@@ -24,9 +24,9 @@ class RealESRGAN(NetworkBaseline):
     Args:
         num_blocks: 23 for x4plus and x2plus, 6 for x4plus_anime_6B.
         weights: as for `NetworkBaseline`.
-        scale: that the weights are made for: 1, 2 or 4.
+        scale: of the weights: 1, 2 or 4.
         tile: as for `NetworkBaseline`.
-        tile_overlap: likewise.
+        tile_overlap: as for `NetworkBaseline`.
 
     Raises:
         ValueError: a value is out of range.
@@ -59,10 +59,10 @@ class RealESRGAN(NetworkBaseline):
 class RealESRGANCompact(NetworkBaseline):
     """Restores clips frame by frame with a compact Real-ESRGAN network.
 
-    `denoise` * `weights` + (1 - `denoise`) * `weights_denoise` is what
-    restores: release 0.2.5 has a second file for general-x4v3, trained to
-    keep noise, and its command line takes the mean of both unless it is told
-    otherwise. 1, here the default, is the first file alone.
+    Its weights are `denoise` * `weights` + (1 - `denoise`) *
+    `weights_denoise`. Release 0.2.5 has a second file for general-x4v3, which
+    was trained to keep noise; its command line takes the mean of both by
+    default. Here the default, 1, is the first file alone.
 
     Args:
         num_conv: 32 for realesr-general-x4v3, 16 for realesr-animevideov3.
@@ -70,9 +70,9 @@ class RealESRGANCompact(NetworkBaseline):
         weights_denoise: the second file, realesr-general-wdn-x4v3; it is not
             read where `denoise` is 1.
         denoise: share of the first file, 0 to 1; less removes less noise.
-        scale: that the weights are made for.
+        scale: of the weights.
         tile: as for `NetworkBaseline`.
-        tile_overlap: likewise.
+        tile_overlap: as for `NetworkBaseline`.
 
     Raises:
         ValueError: a value is out of range, or a file is missing.
@@ -126,7 +126,7 @@ class RealESRGANCompact(NetworkBaseline):
                 f'`denoise` {self.denoise} mixes two files, got {len(paths)}'
             )
         one, two = (self.read_state(path) for path in paths)
-        # float32, whatever the files hold: the mix is not to be rounded
+        # in float32: a mix in the files' precision would be rounded
         state = {
             k: two[k].float().lerp(one[k].float(), self.denoise) for k in one
         }

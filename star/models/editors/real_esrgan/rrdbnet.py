@@ -7,13 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from star.models.layers.memory_format import use_channels_last
+
 SCALES = (1, 2, 4)
 _SLOPE = 0.2  # of all leaky ReLUs
 _RESIDUAL = 0.2  # share of a block's result that is added to its input
 
 
 class RRDBNet(nn.Module):
-    """Enlarges frames; nothing of the input is added to the result.
+    """Enlarges frames, without a residual from the input.
 
     Named as in the released files: `body.0.rdb1.conv1.weight` and so on. The
     network itself enlarges four times; for less, pixels of the input are
@@ -27,7 +29,7 @@ class RRDBNet(nn.Module):
         scale: 1, 2 or 4.
 
     Raises:
-        ValueError: there is no such network.
+        ValueError: an argument is out of range.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class RRDBNet(nn.Module):
         self.conv_up2 = _conv(dim, dim)
         self.conv_hr = _conv(dim, dim)
         self.conv_last = _conv(dim, 3)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge frames.

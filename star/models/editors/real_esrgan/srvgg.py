@@ -1,8 +1,9 @@
 """SRVGGNetCompact, the small network of Real-ESRGAN's release 0.2.5."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from star.models.layers.memory_format import use_channels_last
 
 
 class SRVGGNetCompact(nn.Module):
@@ -27,7 +28,7 @@ class SRVGGNetCompact(nn.Module):
         layers.append(nn.Conv2d(dim, 3 * scale**2, 3, padding=1))
         self.body = nn.Sequential(*layers)
         self.scale = scale
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge frames, (N, 3, h, w) RGB in [0, 1], not clamped."""

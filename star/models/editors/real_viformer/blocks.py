@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class ChannelNorm(nn.Module):
-    """Divides each pixel by the spread of its channels; no mean, no bias.
+    """Divides each pixel by its channels' deviation; no mean, no bias.
 
     Args:
         dim: channels.
@@ -18,7 +18,7 @@ class ChannelNorm(nn.Module):
         self.body = nn.ParameterDict({'weight': torch.ones(dim)})
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize (N, C, h, w)."""
+        """Normalise (N, C, h, w)."""
         # x.var(1) takes ten times as long on a CPU
         dtype = torch.promote_types(x.dtype, torch.float32)
         offset = x - x.mean(1, keepdim=True, dtype=dtype)
@@ -51,8 +51,8 @@ class GatedFeedForward(nn.Module):
 class ChannelAttention(nn.Module):
     """Attention of channels to one another (Restormer's MDTA), weighed.
 
-    The weights, one a channel, come from the largest and the mean of the
-    channel's logits: channels that resemble no other are held back.
+    The weight of a channel comes from the largest and the mean of its logits:
+    channels that resemble no other count less.
 
     Args:
         dim: channels.
@@ -138,14 +138,14 @@ class CrossAttention(nn.Module):
         self.project_out = nn.Conv2d(dim, dim, 1, bias=False)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """Collect from `other` what `x` asks for, both (N, C, h, w)."""
+        """Attend from channels of `x` to those of `other`, (N, C, h, w)."""
         k, v = self.kv_dwconv(self.kv(other)).chunk(2, dim=1)
         logits, v = channel_logits(self.q(x), k, v, self.temperature)
         return self.project_out((logits.softmax(-1) @ v).reshape(x.shape))
 
 
 class MergeBlock(nn.Module):
-    """Joins the features of a frame and those that were carried to it.
+    """Joins the features of a frame with those of the memory.
 
     Args:
         dim: channels of both.
@@ -219,7 +219,7 @@ def channel_logits(
     Args:
         q: (N, C, h, w).
         k: (N, C, h, w).
-        v: (N, C, h, w), only brought into the shape that attention needs.
+        v: (N, C, h, w), only rearranged for the attention.
         temperature: factor of each head, (heads, 1, 1).
 
     Returns:

@@ -14,13 +14,14 @@ from star.models.editors.real_viformer.blocks import (
     ViformerUpsample,
 )
 from star.models.editors.recipe import Recipe
+from star.models.layers.memory_format import use_channels_last
 from star.models.layers.spynet import SPyNet
 from star.models.layers.warp import flow_warp
 from star.registry import MODELS
 
 
 class Memory(NamedTuple):
-    """What a frame leaves to the next one.
+    """The memory that a frame passes to the next one.
 
     Args:
         frame: the low-quality frame, (N, 3, h, w).
@@ -129,13 +130,13 @@ class RealViformerNet(nn.Module):
 
 @MODELS.register_module()
 class RealViformer(NetworkBaseline):
-    """Restores clips frame by frame; each frame knows all before it.
+    """Restores clips frame by frame, with a memory of all earlier frames.
 
-    What is remembered goes over the borders of windows: the result does not
-    depend on `window`. The authors' script forgets it every 100 frames. Their
-    script pads at the top and on the left, this one at the bottom and on the
-    right. Attention looks at whole frames, so tiles change the result
-    everywhere; each remembers for itself.
+    The memory passes the borders of windows, so the result does not depend on
+    `window`. The authors' script clears it every 100 frames, and pads at the
+    top and on the left; here it is the bottom and the right. Attention looks
+    at whole frames, so tiles change the result everywhere; each tile has a
+    memory of its own.
 
     Args:
         weights: as for `NetworkBaseline`.
@@ -143,7 +144,7 @@ class RealViformer(NetworkBaseline):
             script loads the others.
         window: as for `NetworkBaseline`.
         tile: as for `NetworkBaseline`.
-        tile_overlap: likewise.
+        tile_overlap: as for `NetworkBaseline`.
     """
 
     def __init__(
@@ -166,10 +167,10 @@ class RealViformer(NetworkBaseline):
         self.wrappers = ('params_ema',) if ema else ('params',)
         self.network = RealViformerNet()
         # about a quarter less time on a CPU
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_channels_last(self.network)
 
     def rename(self, name: str) -> str | None:
-        """Drop what the authors' network no longer uses."""
+        """Drop a tensor that the authors' network no longer uses."""
         return None if name == 'attn_merge.attn.masktemp' else name
 
     def restore_frames(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What any method has left as files, so that it is scored like the others."""
+"""Results of any method, read from files to be scored."""
 
 from collections.abc import Collection, Mapping
 from itertools import islice
@@ -19,14 +19,13 @@ class SavedResults(Baseline):
     """Restores the clips of test sets by reading them from a folder.
 
     `FOLDER/SET/NAME` is a folder of frames, `FOLDER/SET/NAME.SUFFIX` a video
-    or one image. Any kind of file is read; only lossless ones are what the
-    method has made.
+    or one image. Files may be lossy, but only lossless ones show the method's
+    own results.
 
     Args:
-        folder: with a folder for each set; None until it is known, and until
-            then nothing is restored.
+        folder: has a folder for each set; None if it is set later.
         scale: output size over input size, for clips without ground truth.
-        first_frames: results may go on after the last frame of the input.
+        first_frames: results may have more frames than the input.
 
     Raises:
         ValueError: there is no such folder.
@@ -79,7 +78,7 @@ class SavedResults(Baseline):
             sets: names of the clips of each set.
 
         Returns:
-            What the results are, such as 'png frames' or 'ffv1 mkv'.
+            The kinds of files, such as 'png frames' or 'ffv1 mkv'.
 
         Raises:
             ValueError: a result is missing, or is no clip's.
@@ -90,11 +89,11 @@ class SavedResults(Baseline):
             missing = sorted(set(names) - found.keys())
             unknown = sorted(found.keys() - set(names))
             if missing or unknown:
-                what = [f'{name} is missing' for name in missing[:3]]
-                what += [f'{name} is no clip of it' for name in unknown[:3]]
+                lines = [f'{name} is missing' for name in missing[:3]]
+                lines += [f'{name} is no clip of it' for name in unknown[:3]]
                 raise ValueError(
                     f'results of {dataset} in {self.folder}: {len(missing)} '
-                    f'missing, {len(unknown)} unknown: {", ".join(what)}'
+                    f'missing, {len(unknown)} unknown: {", ".join(lines)}'
                 )
             kinds |= {_kind(path) for path in found.values()}
         return ', '.join(sorted(kinds))
@@ -103,17 +102,17 @@ class SavedResults(Baseline):
         """List the results of a set by the names of the clips."""
         if self.folder is None:
             raise ValueError('`folder` of SavedResults must be given')
-        place = Path(self.folder) / dataset
-        if not place.is_dir():
-            raise ValueError(f'there are no results of {dataset}: no {place}')
+        path = Path(self.folder) / dataset
+        if not path.is_dir():
+            raise ValueError(f'there are no results of {dataset}: no {path}')
         found: dict[str, Path] = {}
-        for path in sorted(place.iterdir()):
-            if path.name.startswith('.'):
+        for file in sorted(path.iterdir()):
+            if file.name.startswith('.'):
                 continue
-            name = path.name if path.is_dir() else path.stem
+            name = file.name if file.is_dir() else file.stem
             if name in found:
-                raise ValueError(f'{place}: two results are named {name!r}')
-            found[name] = path
+                raise ValueError(f'{path}: two results are named {name!r}')
+            found[name] = file
         return found
 
     def _read(self, path: Path, lq: Tensor, gt: Tensor | None) -> Tensor:

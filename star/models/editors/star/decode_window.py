@@ -1,4 +1,4 @@
-"""Decodes a random window of each clip, for losses on pixels."""
+"""Decoding of a random window of each clip, for losses on pixels."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,21 @@ from star.models.editors.star.random_state import ClipRandom
 
 @dataclass(frozen=True)
 class DecodeWindow:
-    """The part of each clip that is decoded for losses on pixels.
+    """Size of the random window of each clip that is decoded.
 
-    It fills memory in the backward pass: the decoder of Stable Video
-    Diffusion takes some 40 kB per pixel and frame in float32.
+    Decoding takes memory in the backward pass: about 40 kB per pixel and
+    frame in float32 for the decoder of Stable Video Diffusion.
 
     Attributes:
-        num_frames: consecutive frames, at a random place; None for all. Where
-            a latent stands for several, a multiple of their number.
+        num_frames: consecutive frames; None for all. For latents of several
+            frames, a multiple of their number.
         crop_size: height and width in pixels of a random crop, multiples of
-            the autoencoder's factor; None for whole frames. A clip that is
-            smaller is taken whole.
-        margin: latents around the crop that are decoded with it and then cut
-            off, so that the decoder sees what borders on the crop. Where a
-            latent stands for several frames, as many before the window in
-            time, and one at least.
-        checkpointing: decode once more in the backward pass, to save memory.
+            the autoencoder's factor; None for whole frames. A smaller clip
+            is decoded whole.
+        margin: latents around the crop that are decoded as context and then
+            cut off. For latents of several frames also that many before the
+            window in time, and at least one.
+        checkpointing: decode again in the backward pass, to save memory.
 
     Raises:
         ValueError: a number is out of range.
@@ -94,7 +93,7 @@ def decode_windows(
         targets.append(clip[:, frames, y, x])
         inner.append((slice(None), inner_time, inner_y, inner_x))
     decoded = _decode(autoencoder, torch.stack(pieces), window.checkpointing)
-    kept = [x[part] for x, part in zip(decoded, inner, strict=True)]
+    kept = [x[where] for x, where in zip(decoded, inner, strict=True)]
     return torch.stack(kept), torch.stack(targets)
 
 
@@ -103,13 +102,13 @@ def _draw_time(
 ) -> tuple[slice, slice, slice]:
     """Draw which latents are decoded, and which frames that gives.
 
-    Where a latent stands for `ratio` frames, what is decoded first stands for
-    one, so it is there for what comes after it and is cut off. The clip's
-    very first frame, of a latent of its own, is seen in whole clips only.
+    For latents of `ratio` frames the first decoded latent stands for one
+    frame: it is only context and is cut off. The first frame of a clip, with
+    a latent of its own, is therefore kept in whole clips only.
 
     Returns:
-        The latents; the frames that are kept, within the clip and within
-        what is decoded.
+        The decoded latents; the kept frames within the clip; the kept frames
+        within the decoded ones.
     """
     wanted, frames = window.num_frames, 1 + (length - 1) * ratio
     if ratio == 1 or wanted is None or wanted >= frames:
@@ -121,7 +120,7 @@ def _draw_time(
         )
     count, before = wanted // ratio, max(1, window.margin)
     first = 1 + source.integer(length - count)
-    decoded = min(before + count, length)  # or a batch were not of one size
+    decoded = min(before + count, length)  # one size for the whole batch
     start = max(first - before, 0)
     return (
         slice(start, start + decoded),
@@ -152,7 +151,7 @@ def _latent_size(
     height, width = crop_size
     if height % factor or width % factor:
         raise ValueError(
-            f'`crop_size` must be made of multiples of {factor}, got '
+            f'`crop_size` must have multiples of {factor}, got '
             f'{height} x {width}'
         )
     return height // factor, width // factor

@@ -1,4 +1,4 @@
-"""The training side of STARModel: what learns, from what, by which losses."""
+"""The training of STARModel: its batch, its losses, its frozen parts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from star.structures import VideoSample
 
 @dataclass(frozen=True)
 class Batch:
-    """What STARModel trains on.
+    """The data of one training step.
 
     Attributes:
         z0: latents of the ground truth, (N, C, T, h, w).
-        z_lq: latents of the enlarged low-quality clips, likewise.
+        z_lq: latents of the enlarged low-quality clips, (N, C, T, h, w).
         text: embeddings of the prompts, (N, L, D).
         t: timesteps, (N,) int64.
         noise: of the shape of `z0`.
         random: of each clip.
-        gt: ground truth, (N, C, T, H, W) in [-1, 1], if anything needs it.
+        gt: ground truth, (N, C, T, H, W) in [-1, 1], if a loss needs it.
     """
 
     z0: Tensor
@@ -39,15 +39,15 @@ class Batch:
 
 
 class Objective(nn.Module):
-    """The losses of STARModel, and what they look at.
+    """The losses of STARModel, with their window and timesteps.
 
     Args:
         velocity: config of the loss of the velocity; None for VelocityLoss.
         frequency: config of the frequency loss on decoded pixels; None for
             none.
-        perceptual: likewise of another loss on decoded pixels.
+        perceptual: config of a second loss on decoded pixels; None for none.
         window: fields of DecodeWindow that differ from its defaults.
-        t_range: first and last timestep that training draws; None for all.
+        t_range: first and last timestep of training; None for all.
         num_timesteps: of the noise schedule.
 
     Raises:
@@ -92,7 +92,7 @@ class Objective(nn.Module):
             batch: with `gt`.
 
         Returns:
-            The losses on pixels, and what is to be watched of them.
+            The losses on pixels, and numbers to log.
         """
         assert batch.gt is not None
         pred, gt = decode_windows(
@@ -105,10 +105,10 @@ class Objective(nn.Module):
 
 
 def build_objective(losses: dict, num_timesteps: int) -> Objective:
-    """Build the losses; a misspelt key ends in one line.
+    """Build the losses of a config.
 
     Args:
-        losses: arguments of Objective but for `num_timesteps`.
+        losses: arguments of Objective without `num_timesteps`.
         num_timesteps: of the noise schedule.
 
     Raises:
@@ -156,10 +156,10 @@ def prepare_batch(
     inputs: Tensor | None,
     samples: list[VideoSample],
 ) -> Batch:
-    """Encode clips and prompts, where not cached, and draw t and noise.
+    """Encode clips and prompts unless they are cached; draw t and noise.
 
     Args:
-        parts: encode what is not cached.
+        parts: encode clips and prompts.
         objective: draws the timesteps.
         preprocessor: stacks the ground truth.
         inputs: enlarged low-quality clips, (N, C, T, H, W) in [-1, 1];
@@ -167,7 +167,7 @@ def prepare_batch(
         samples: one per clip.
 
     Raises:
-        ValueError: a clip is needed that is not there.
+        ValueError: a needed clip is missing.
     """
     device = parts.schedule.alpha.device
     random = [ClipRandom(s.seed, device) for s in samples]
@@ -219,12 +219,12 @@ def _check_clips(
 
 
 def freeze(model: nn.Module, frozen: Mapping[str, Sequence[str]]) -> None:
-    """Switch off the gradients of parts, but for some kinds of module.
+    """Switch off the gradients of parts, except for some modules in them.
 
     Args:
         model: whose parts.
         frozen: names of parts, each with the classes of its modules that
-            learn all the same, e.g. 'LIEM', in any case.
+            learn nevertheless, such as 'LIEM', in upper or lower case.
 
     Raises:
         ValueError: there is no such part, or no such module in it.
@@ -256,7 +256,7 @@ def freeze(model: nn.Module, frozen: Mapping[str, Sequence[str]]) -> None:
 def trained_modules(
     model: nn.Module, frozen: Mapping[str, Sequence[str]]
 ) -> Iterator[nn.Module]:
-    """Find the modules in frozen parts that learn all the same.
+    """Find the modules in frozen parts that learn nevertheless.
 
     Args:
         model: whose parts.

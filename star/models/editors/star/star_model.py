@@ -1,4 +1,4 @@
-"""STARModel: wires autoencoder, text encoder, ControlNet and backbone."""
+"""STARModel: a diffusion model composed of exchangeable parts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, replace
@@ -51,17 +51,17 @@ class STARModel(BaseModel):
         backbone: config of the denoiser, e.g. I2VGenUNet.
         controlnet: config of the conditioner, e.g. UNetControlNet.
         schedule: config of the noise schedule.
-        losses: configs of the training losses by name, `velocity`,
-            `frequency`, `perceptual`, and what they look at, `window` and
-            `t_range`: the arguments of `training.Objective`.
+        losses: arguments of `Objective`: configs of the training losses
+            `velocity`, `frequency` and `perceptual`, with `window` and
+            `t_range`.
         restore_options: fields of RestoreOptions that differ from its
             defaults for this model.
         residual_std: deviation of z0 - z_lq in each channel of the latent.
-            If given, the networks predict only what `lq_velocity` leaves of
-            the velocity, in units of its error: small networks then need not
-            learn to copy their input. None as in the paper.
-        frozen: the parts that training leaves as they are, each with the
-            classes of its modules that learn all the same, such as
+            If given, the networks predict only the error of `lq_velocity`, in
+            units of its deviation, so that small networks need not learn to
+            copy their input. None as in the paper.
+        frozen: parts that training does not change, each with the classes
+            of its modules that learn nevertheless, such as
             `dict(text_encoder=(), backbone=('LIEM',))`; None for autoencoder
             and text encoder.
         data_preprocessor: config of the data preprocessor.
@@ -71,6 +71,14 @@ class STARModel(BaseModel):
             `frozen`, a wrong value in `losses` or `restore_options`, or
             `residual_std` is not one positive number per channel.
     """
+
+    autoencoder: Autoencoder
+    text_encoder: TextEncoder
+    backbone: Backbone
+    controlnet: ControlNet
+    schedule: NoiseSchedule
+    default_dtype: torch.dtype | None = None
+    names_files = False
 
     def __init__(
         self,
@@ -104,14 +112,6 @@ class STARModel(BaseModel):
             frozen = {'autoencoder': (), 'text_encoder': ()}
         self.frozen = frozen
         freeze(self, frozen)
-
-    autoencoder: Autoencoder
-    text_encoder: TextEncoder
-    backbone: Backbone
-    controlnet: ControlNet
-    schedule: NoiseSchedule
-    default_dtype: torch.dtype | None = None
-    names_files = False
 
     @property
     def parts(self) -> ModelParts:
@@ -153,7 +153,7 @@ class STARModel(BaseModel):
         """Compute the losses in mode 'loss', restore in mode 'predict'.
 
         Args:
-            inputs: what the data preprocessor gives in training ('loss') or
+            inputs: output of the data preprocessor in training ('loss') or
                 in testing ('predict').
             data_samples: one per clip.
             mode: 'loss' or 'predict'.
@@ -181,11 +181,11 @@ class STARModel(BaseModel):
                 `text`; losses on pixels need `gt` in any case.
 
         Returns:
-            `loss_velocity`, the other losses that are switched on, and what
-            is to be watched of them.
+            `loss_velocity`, the other losses of the config, and numbers to
+            log.
 
         Raises:
-            ValueError: a sample lacks what is needed.
+            ValueError: a sample lacks a clip or a latent.
         """
         batch = prepare_batch(
             self.parts,
@@ -215,7 +215,7 @@ class STARModel(BaseModel):
             z_t: noised latents, (N, C, T, h, w).
             t: timesteps, (N,) int64.
             texts: for the ControlNet and for the backbone, embeddings or
-                what their `project_text` gave.
+                results of their `project_text`.
             z_lq: low-quality latents, of the shape of `z_t`.
 
         Returns:
@@ -243,7 +243,7 @@ class STARModel(BaseModel):
             data_samples: one per clip.
 
         Returns:
-            The samples with `pred` set, (T, C, H, W) uint8.
+            The samples with `pred` set, (T, 3, H, W) uint8.
         """
         for lq, sample in zip(inputs, data_samples, strict=True):
             options = self.restore_options
@@ -303,7 +303,7 @@ class STARModel(BaseModel):
             events: receives progress and notes.
 
         Returns:
-            Restored clip, (T, C, H, W) uint8, on the CPU.
+            Restored clip, (T, 3, H, W) uint8, on the CPU.
 
         Raises:
             ValueError: an option or the clip's shape is wrong.
@@ -330,7 +330,7 @@ class STARModel(BaseModel):
             events: receives progress and notes.
 
         Yields:
-            Consecutive pieces of the restored clip, (t, C, H, W) uint8.
+            Consecutive pieces of the restored clip, (t, 3, H, W) uint8.
 
         Raises:
             ValueError: an option or a frame's shape is wrong.

@@ -235,7 +235,7 @@ def test_fine_tuning_trains_what_the_official_does():
         {'backbone': small_dit(lora={'type': 'LoRA', 'rank': 2})}
     )
     kinds = ('LoRA', 'LIEM', 'PatchProjection', 'AdaLayerNorm')
-    freeze(model, ('backbone',), (*kinds, 'FinalProjection'))
+    freeze(model, {'backbone': (*kinds, 'FinalProjection')})
     trained = {k for k, p in model.named_parameters() if p.requires_grad}
     expected = {
         name
