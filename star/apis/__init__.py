@@ -22,4 +22,6 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     home = 'build' if name == 'init_model' else 'restore'
-    return getattr(importlib.import_module(f'star.apis.inference.{home}'), name)
+    return getattr(
+        importlib.import_module(f'star.apis.inference.{home}'), name
+    )
