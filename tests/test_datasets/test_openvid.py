@@ -148,7 +148,7 @@ def test_clips_left_out_are_logged(root, logged):
     )
     assert logged[2][1] == logging.WARNING
     assert 'no sizes' in logged[2][0] and '64x0' in logged[2][0]
-    assert 'prepare_openvid.py' in logged[2][0]
+    assert 'star prepare openvid' in logged[2][0]
 
 
 def test_nothing_left(root):
@@ -191,7 +191,7 @@ def test_too_many_broken_videos_stop(root):
     assert 'could not read 2 videos' in message
     first = next(iter(dataset.broken.values()))
     assert f'the first: {first}' in message and 'cannot be opened' in first
-    assert 'prepare_openvid.py' in message and '\n' not in message
+    assert 'star prepare openvid' in message and '\n' not in message
     with pytest.raises(ValueError, match='could not read 1 videos'):
         seen(build(root, max_broken=0), range(30))
 
@@ -203,7 +203,9 @@ def test_small_videos_are_found_when_read(root, logged):
     assert names == {'b', 'c'} and not dataset.broken
     assert sum('frames of 48x48' in t for t, _ in logged) == 1
     dataset = build(root, filters={'min_width': 65})
-    with pytest.raises(ValueError, match=r'smaller than 65x0 or broken; tool'):
+    with pytest.raises(
+        ValueError, match=r'smaller than 65x0 or broken; star prepare'
+    ):
         dataset[0]
 
 
