@@ -114,9 +114,7 @@ def gates(network: nn.Module, kind: type) -> list[LIEM]:
 
 def test_the_rows_are_those_of_the_tables():
     assert set(ROWS) == LOSSES.keys()
-    rows = [
-        p for n in ROWS for p in published_ablations(f'ablations/{n}.py')
-    ]
+    rows = [p for n in ROWS for p in published_ablations(f'ablations/{n}.py')]
     assert sorted(rows) == sorted(load_ablations())
     ours = [n for n in ROWS if not published_ablations(f'ablations/{n}.py')]
     assert ours == ['frequency_official', 'liem_after_norm']

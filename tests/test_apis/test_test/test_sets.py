@@ -2,7 +2,12 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from star.apis.test.sets import JoinedSets, build_sets, choose_sets, describe_set
+from star.apis.test.sets import (
+    JoinedSets,
+    build_sets,
+    choose_sets,
+    describe_set,
+)
 from tests.test_apis.folders import write_folder
 
 
