@@ -92,7 +92,6 @@ class ILNIQE(VideoMetric):
 
     Raises:
         ValueError: a wrong option, or weights that are missing or wrong.
-        ImportError: scipy is not installed; it comes with `metrics`.
     """
 
     higher_is_better = False

@@ -77,7 +77,7 @@ def results(
         'format': 'star-results/1',
         'method': {
             'name': name,
-            'config': f'configs/baselines/{name}.py',
+            'config': f'configs/{name}/{name}.py',
             'type': 'Bicubic',
             'checkpoint': None,
             'weights': {},

@@ -72,7 +72,6 @@ def load_ilniqe(path: str | Path) -> IlniqeModel:
 
     Raises:
         ValueError: the file is missing, damaged or not such a file.
-        ImportError: scipy is not installed; it comes with `metrics`.
     """
     cells = read_arrays(path).get('templateModel')
     if cells is None or cells.dtype != object or cells.size != 4:

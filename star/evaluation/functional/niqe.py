@@ -62,7 +62,6 @@ def load_niqe(path: str | Path) -> NiqeModel:
 
     Raises:
         ValueError: the file is missing, damaged or not such a file.
-        ImportError: a `.mat` file needs scipy, of the extra `metrics`.
     """
     arrays = read_arrays(path)
     # the authors' file spells the names without the second underscore

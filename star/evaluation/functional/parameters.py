@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.io import loadmat
 from torch import Tensor
-
-from star.utils import compat
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -18,13 +17,12 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: there is no such file, or it cannot be read.
-        ImportError: a `.mat` file needs scipy, of the extra `metrics`.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f'`path`: there is no file {path}')
     if path.suffix == '.mat':
-        load: Any = compat.require('scipy.io', 'metrics').loadmat
+        load: Any = loadmat
     else:
         load = _load_npz
     try:

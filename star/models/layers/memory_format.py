@@ -15,6 +15,5 @@ def use_channels_last(network: nn.Module) -> None:
     """
     for tensor in (*network.parameters(), *network.buffers()):
         if tensor.ndim == 4:
-            tensor.data = tensor.data.contiguous(
-                memory_format=torch.channels_last
-            )
+            # unlike `contiguous`, `to` also changes the strides of 1x1 kernels
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)

@@ -19,3 +19,17 @@ def test_layers_of_all_dimensions():
             assert not tensor.is_contiguous()
         else:
             assert tensor.is_contiguous()
+
+
+def test_strides_are_those_of_torch():
+    """Also of 1x1 kernels, which are contiguous in both layouts."""
+    ours, theirs = (
+        nn.Sequential(
+            nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 1), nn.Conv2d(4, 1, 2)
+        )
+        for _ in range(2)
+    )
+    use_channels_last(ours)
+    theirs.to(memory_format=torch.channels_last)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert a.stride() == b.stride()
