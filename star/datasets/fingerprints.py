@@ -1,4 +1,4 @@
-"""What decides about a cache: plain configs, and hashes of weights."""
+"""Fingerprints of a cache of latents: plain configs, and hashes of weights."""
 
 import hashlib
 from collections.abc import Mapping

@@ -98,12 +98,12 @@ class MethodResults:
 
     @property
     def random(self) -> bool:
-        """Whether the method had random weights."""
+        """Return True if the method had random weights."""
         return bool(self.method.get('random_init'))
 
     @property
     def saved(self) -> bool:
-        """Whether the clips were restored elsewhere and only scored here."""
+        """Return True if the clips were not restored here, only scored."""
         return self.method.get('type') == SAVED
 
     def cost(self, dataset: str) -> tuple[float | None, float | None]:

@@ -38,7 +38,7 @@ class PlannedRun:
 
     @property
     def done(self) -> bool:
-        """Whether all stages are done."""
+        """Return True if all stages are done."""
         return not self.left
 
 

@@ -70,7 +70,9 @@ class VideoSink(Sink):
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
         try:
-            self._output = av.open(file_url(path), 'w')
+            self._output = av.open(
+                file_url(path), 'w', container_options=_fixed(path)
+            )
             stream = self._output.add_stream(
                 encoding.codec, rate=encoding.rate
             )
@@ -221,3 +223,13 @@ def _losses(source: VideoInfo | None, what: str) -> list[str]:
         ratio = source.sample_aspect_ratio
         notes.append(f'pixel aspect ratio {ratio} is not kept in {what}')
     return notes
+
+
+def _fixed(path: Path) -> dict[str, str]:
+    """Return options that keep random numbers out of a Matroska file.
+
+    Its identifiers are drawn anew for every file unless FFmpeg is told to
+    write the same bytes for the same frames.
+    """
+    random = path.suffix.lower() in ('.mkv', '.webm')
+    return {'fflags': 'bitexact'} if random else {}

@@ -190,6 +190,16 @@ def test_subtitles_are_copied(sound, tmp_path):
     assert 'subtitle stream 2 is not copied' in notes[0]
 
 
+@pytest.mark.parametrize('name', ['a.mp4', 'a.mkv', 'a.mov'])
+def test_the_same_frames_give_the_same_bytes(tmp_path, name):
+    paths = [tmp_path / folder / name for folder in 'xy']
+    for path in paths:
+        path.parent.mkdir()
+        write(path, ramp(6))
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
+
+
 @pytest.mark.parametrize('name', ['out/', 'out'])
 def test_folder_of_pngs(sound, tmp_path, name):
     frames = pictures(3)
