@@ -14,6 +14,7 @@ from star.models.editors.recipe import Recipe
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import segments
+from star.models.restoration.whole_clip import restore_whole
 from star.video.blending import join_windows
 
 Window = tuple[Tensor, bool]  # frames, and whether it is the last
@@ -132,26 +133,8 @@ class Baseline(nn.Module, ABC):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Tensor:
-        """Restore a clip.
-
-        Args:
-            lq: low-quality clip, (T, 3, h, w) uint8 RGB, T >= 1; unchanged.
-            options: None for `restore_options`.
-            events: receives the progress of the stage 'decode'.
-
-        Returns:
-            Restored clip, (T, 3, H, W) uint8, on the CPU.
-
-        Raises:
-            ValueError: an option or the clip's shape is wrong.
-        """
-        if lq.ndim != 4 or lq.dtype != torch.uint8 or not len(lq):
-            raise ValueError(
-                '`lq` must be (T, 3, h, w) uint8 with T >= 1, got '
-                f'{tuple(lq.shape)} {lq.dtype}'
-            )
-        relay = EventRelay(events, len(lq))
-        return torch.cat(list(self.restore_stream(lq, options, relay)))
+        """Restore a clip (T, 3, h, w) uint8 RGB; see `restore_whole`."""
+        return restore_whole(self, lq, options, events)
 
     def restore_stream(
         self,

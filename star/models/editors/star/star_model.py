@@ -27,7 +27,6 @@ from star.models.editors.star.objective import (
 )
 from star.models.layers.memory_format import use_channels_last
 from star.models.restoration.choose import check_fit
-from star.models.restoration.events import EventRelay
 from star.models.restoration.options import (
     RestoreOptions,
     build_options,
@@ -35,6 +34,7 @@ from star.models.restoration.options import (
 )
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.restoration import Restoration
+from star.models.restoration.whole_clip import restore_whole
 from star.registry import MODELS
 from star.structures import VideoSample
 from star.utils.state_dicts import load_strict
@@ -295,26 +295,8 @@ class STARModel(BaseModel):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Tensor:
-        """Restore a clip.
-
-        Args:
-            lq: low-quality clip, (T, 3, h, w) uint8 RGB, T >= 1.
-            options: None for `restore_options`.
-            events: receives progress and notes.
-
-        Returns:
-            Restored clip, (T, 3, H, W) uint8, on the CPU.
-
-        Raises:
-            ValueError: an option or the clip's shape is wrong.
-        """
-        if lq.ndim != 4 or lq.dtype != torch.uint8 or not len(lq):
-            raise ValueError(
-                '`lq` must be (T, 3, h, w) uint8 with T >= 1, got '
-                f'{tuple(lq.shape)} {lq.dtype}'
-            )
-        relay = EventRelay(events, len(lq))
-        return torch.cat(list(self.restore_stream(lq, options, relay)))
+        """Restore a clip (T, 3, h, w) uint8 RGB; see `restore_whole`."""
+        return restore_whole(self, lq, options, events)
 
     def restore_stream(
         self,
