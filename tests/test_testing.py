@@ -258,15 +258,6 @@ def test_a_broken_restorer_is_found(change, rule: str):
         check_restorer(change())
 
 
-class Mean(VideoMetric):
-    """Scores nothing but the brightness."""
-
-    higher_is_better = True
-
-    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
-        return pred.float().mean((1, 2, 3))
-
-
 class Backwards(PSNR):
     higher_is_better = False
 
