@@ -122,3 +122,14 @@ def test_restores_with_the_trained_denoiser(runs: Path, tmp_path: Path):
     assert main(['restore', str(SAMPLE), str(dst), *words]) == 0
     with VideoReader(dst) as reader:
         assert reader.count() == 3
+
+
+def test_a_missing_file_of_weights_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    config = str(CONFIGS / 'conv3d.py')
+    words = [str(SAMPLE), str(tmp_path / 'x.mkv'), '--config', config]
+    assert main(['restore', *words]) == 2
+    error = capsys.readouterr().err.strip()
+    assert 'names no weights' in error and len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -302,19 +302,31 @@ def enter_files(settings: Config, paths: dict[str, Path]) -> None:
 
 
 def _load(model: Any, paths: dict[str, Path]) -> None:
-    """Load the weights that the parts have not loaded themselves."""
-    if 'asset' in paths:
-        model.load_weights(paths['asset'])
+    """Load the weights that the parts have not loaded themselves.
+
+    Raises:
+        ValueError: no file is for the model itself, or it does not fit.
+    """
+    main = paths.get('asset', paths.get('star'))
+    if main is None:
+        if any(True for _ in model.parameters()):
+            raise ValueError(
+                'the config names no weights for the model: give a file with '
+                '`weights`, or the word random'
+            )
+        return
+    if 'asset' in paths or not hasattr(model, 'backbone'):
+        model.load_weights(main)
         return
     # on meta they take the file's tensors instead of copying them
     backbone = model.get_submodule('backbone').to('meta')
     controlnet = model.get_submodule('controlnet').to('meta')
-    state = read_state(paths['star'])
+    state = read_state(main)
     try:
         load_star_weights(backbone, controlnet, state)
     except ValueError as error:
         reason = _first_line(error)
-        raise ValueError(f'{paths["star"]}: {reason}') from error
+        raise ValueError(f'{main}: {reason}') from error
 
 
 def _first_line(error: BaseException) -> str:
