@@ -16,7 +16,8 @@ from star.apis.train.training import (
 )
 from star.cli.common import DONE, fail
 from star.cli.launch import launch, launches, refuse
-from star.engine.checkpointing import resume_path, set_resume
+from star.engine.checkpointing import set_resume
+from star.utils.checkpoint_folder import resume_path
 from star.utils.compat import allow_mmengine_resume
 
 

@@ -17,6 +17,12 @@ from star.engine import checkpointing, run_state
 from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import find_ema
 from star.registry import HOOKS
+from star.utils.checkpoint_folder import (
+    EMA,
+    find_last,
+    load_ema,
+    load_weights,
+)
 
 # paths of files, use of memory, options of the restoration
 _MAY_DIFFER = (
@@ -191,7 +197,7 @@ class SafeCheckpointHook(Hook):
             raise RuntimeError(
                 f'weight {name} is not finite after iteration {done}; it is '
                 'not saved, the last good checkpoint is '
-                f'{checkpointing.find_last(runner.work_dir)}'
+                f'{find_last(runner.work_dir)}'
             )
 
     def _watch_sigterm(self) -> None:
@@ -236,7 +242,7 @@ def _check_run(runner: Runner, interval: int) -> None:
 def _check_work_dir(work_dir: Path, resume_from: Path | None) -> None:
     """Refuse the folder of another run, whose checkpoints would be lost."""
     if resume_from is None or not _is_within(resume_from, work_dir):
-        last = checkpointing.find_last(work_dir)
+        last = find_last(work_dir)
         if last is not None:
             raise ValueError(
                 f'{work_dir} holds an earlier run, saved at {last.name}: '
@@ -266,7 +272,7 @@ def _weights(runner: Runner, save_all: bool) -> dict[str, Tensor]:
 def _restore_weights(
     runner: Runner, folder: Path, frozen: dict[str, str]
 ) -> None:
-    weights = checkpointing.load_weights(folder)
+    weights = load_weights(folder)
     try:
         run_state.load_trained(runner.model, weights)
     except ValueError as error:
@@ -282,12 +288,12 @@ def _restore_weights(
 
 
 def _restore_ema(runner: Runner, folder: Path) -> None:
-    averages, ema = checkpointing.load_ema(folder), find_ema(runner)
+    averages, ema = load_ema(folder), find_ema(runner)
     begun = ema is not None and ema.begin < runner.iter
     if begun != (averages is not None):
         raise ValueError(
             f'{folder} has {"no" if begun else "averaged"} '
-            f"{checkpointing.EMA}, but the config's TrainedEMAHook "
+            f"{EMA}, but the config's TrainedEMAHook "
             f'{"has begun" if begun else "is missing or begins later"}'
         )
     if ema is not None and averages is not None:

@@ -5,10 +5,10 @@ from mmengine.registry import HOOKS
 
 from star.engine import checkpoint_hook
 from star.engine.checkpoint_hook import SafeCheckpointHook
-from star.engine.checkpointing import (
+from star.engine.checkpointing import load_state
+from star.utils.checkpoint_folder import (
     find_last,
     load_ema,
-    load_state,
     load_weights,
     resume_path,
 )

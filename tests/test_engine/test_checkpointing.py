@@ -7,17 +7,19 @@ import torch
 from mmengine.config import Config
 
 from star.engine.checkpointing import (
-    find_last,
-    load_ema,
     load_state,
-    load_weights,
     plain,
     point_to,
     remove_leftovers,
     remove_old,
-    resume_path,
     save_checkpoint,
     set_resume,
+)
+from star.utils.checkpoint_folder import (
+    find_last,
+    load_ema,
+    load_weights,
+    resume_path,
 )
 
 WEIGHTS = {'a.weight': torch.arange(6.0).reshape(2, 3)}

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from star.engine.checkpointing import find_last, load_weights
 from star.engine.guards import NonFiniteGuardHook, all_finite
+from star.utils.checkpoint_folder import find_last, load_weights
 from tests.test_engine.toy import read_losses, start, toy_config
 
 

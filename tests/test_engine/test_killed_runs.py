@@ -10,12 +10,8 @@ import time
 
 import pytest
 
-from star.engine.checkpointing import (
-    find_last,
-    load_ema,
-    load_state,
-    load_weights,
-)
+from star.engine.checkpointing import load_state
+from star.utils.checkpoint_folder import find_last, load_ema, load_weights
 from tests.paths import ROOT
 from tests.test_engine.toy import read_losses
 

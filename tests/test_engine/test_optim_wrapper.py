@@ -3,8 +3,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from star.engine.checkpointing import load_weights
 from star.engine.optim_wrapper import BFloat16OptimWrapper
+from star.utils.checkpoint_folder import load_weights
 from tests.test_engine.configs import shrunk_config, train
 
 

@@ -21,8 +21,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import star.engine  # noqa: F401 (registers)
-from star.engine.checkpointing import find_last, set_resume
+from star.engine.checkpointing import set_resume
 from star.structures import VideoSample
+from star.utils.checkpoint_folder import find_last
 
 
 @DATASETS.register_module()

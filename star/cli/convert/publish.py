@@ -6,7 +6,11 @@ from pathlib import Path
 from torch import Tensor
 
 from star.cli.common import DONE
-from star.engine.checkpointing import load_ema, load_weights, resume_path
+from star.utils.checkpoint_folder import (
+    load_ema,
+    load_weights,
+    resume_path,
+)
 from star.utils.compat import allow_mmengine_resume
 from star.utils.tensor_files import check_target, read_state, save_tensors
 

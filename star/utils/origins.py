@@ -1,0 +1,213 @@
+"""Where each tensor of a model comes from: a file, random numbers, its config.
+
+The record of a model travels with it: results and logs show it, and a
+checkpoint takes from it which frozen tensors it need not hold, because a file
+has them.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from star.utils.files import sha256_of
+from star.utils.randomness import named_tensors
+
+FILE, RANDOM, CONFIG = 'file', 'random', 'config'
+ORIGINS = 'origins.json'  # in a checkpoint's folder
+_RECORD, _BY_NAME = 'weight_record', 'random_by_name'
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that a model was loaded from.
+
+    Args:
+        slot: what it is for: a key of the config's `weights`, 'checkpoint',
+            or the dotted name of an entry of the config.
+        path: of the file; where there are several, of their folder.
+        sha256: of its content, in hexadecimal.
+        prefixes: beginnings of the names of the tensors that it holds.
+    """
+
+    slot: str
+    path: str
+    sha256: str
+    prefixes: tuple[str, ...] = ('',)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return Path(self.path).name
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The common origin of several tensors of one part of a model.
+
+    Args:
+        part: name of the model's child.
+        kind: 'file', 'random', or 'config' for what the config computes.
+        source: name of the file.
+        sha256: of the file.
+        tensors: number of parameters and buffers.
+        parameters: number of values in them.
+    """
+
+    part: str
+    kind: str
+    source: str = ''
+    sha256: str = ''
+    tensors: int = 0
+    parameters: int = 0
+
+
+@dataclass(frozen=True)
+class WeightRecord:
+    """The origins of all tensors of a model.
+
+    Args:
+        origins: by part; those of one part follow each other.
+        files: that the model was loaded from.
+        in_files: names of the tensors that `files` hold.
+    """
+
+    origins: Sequence[Origin]
+    files: Sequence[SourceFile]
+    in_files: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return origins and files as builtin types."""
+        return {
+            'origins': [asdict(each) for each in self.origins],
+            'files': [asdict(each) for each in self.files],
+        }
+
+
+def read_record(value: Mapping[str, Any]) -> WeightRecord:
+    """Make a record of what `WeightRecord.to_json` returned.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        return WeightRecord(
+            [Origin(**each) for each in value['origins']],
+            [
+                SourceFile(**{**each, 'prefixes': tuple(each['prefixes'])})
+                for each in value['files']
+            ],
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'not a record of origins: {error}') from error
+
+
+def account(
+    model: nn.Module, random: Iterable[str], files: Sequence[SourceFile]
+) -> WeightRecord:
+    """State the origin of every parameter and buffer of a model.
+
+    Args:
+        model: built and loaded.
+        random: names of the tensors that hold random numbers.
+        files: that it was loaded from; the last that covers a name counts.
+    """
+    random = set(random)
+    groups: dict[tuple, list[int]] = {}
+    held = set()
+    for name, tensor in named_tensors(model).items():
+        file = _file_of(name, files)
+        kind: tuple = (CONFIG, '', '')
+        if name in random:
+            kind = (RANDOM, '', '')
+        elif file is not None:
+            kind = (FILE, file.name, file.sha256)
+            held.add(name)
+        key = (name.partition('.')[0], *kind)
+        groups.setdefault(key, []).append(tensor.numel())
+    origins = [Origin(*k, len(v), sum(v)) for k, v in sorted(groups.items())]
+    return WeightRecord(_merged(origins), files, frozenset(held))
+
+
+def describe_origins(origins: Iterable[Origin]) -> list[str]:
+    """Return one line for each origin that has numbers."""
+    lines = []
+    for each in origins:
+        if not each.parameters:
+            continue
+        source = {
+            FILE: f'{each.source} (SHA-256 {each.sha256[:12]})',
+            RANDOM: 'RANDOM numbers',
+            CONFIG: 'computed by the config',
+        }[each.kind]
+        lines.append(f'{each.part}: {source}, {each.parameters:,} values')
+    return lines
+
+
+def file_of(slot: str, path: Path, prefixes: Sequence[str]) -> SourceFile:
+    """Describe a file, or a folder with safetensors files."""
+    return SourceFile(
+        slot, str(path.absolute()), digest_of(path), tuple(prefixes)
+    )
+
+
+def digest_of(path: str | Path) -> str:
+    """Compute the SHA-256 of a file; of a folder that of its weights'."""
+    path = Path(path)
+    if path.is_file():
+        return sha256_of(path)
+    digests = [sha256_of(each) for each in sorted(path.glob('*.safetensors'))]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256(' '.join(digests).encode()).hexdigest()
+
+
+def allow_random(module: nn.Module) -> None:
+    """Mark a part whose random numbers its config asked for by name."""
+    setattr(module, _BY_NAME, True)
+
+
+def not_allowed(model: nn.Module, names: Iterable[str]) -> set[str]:
+    """Leave out the tensors of parts that may be random by name."""
+    marked = [
+        f'{name}.' if name else ''
+        for name, module in model.named_modules()
+        if getattr(module, _BY_NAME, False)
+    ]
+    return {name for name in names if not name.startswith(tuple(marked))}
+
+
+def set_record(model: nn.Module, record: WeightRecord) -> None:
+    """Attach a record to a model."""
+    setattr(model, _RECORD, record)
+
+
+def get_record(model: nn.Module) -> WeightRecord | None:
+    """Return a model's record; None if it was built otherwise."""
+    return getattr(model, _RECORD, None)
+
+
+def _file_of(name: str, files: Sequence[SourceFile]) -> SourceFile | None:
+    fits = [file for file in files if name.startswith(file.prefixes)]
+    return fits[-1] if fits else None
+
+
+def _merged(origins: list[Origin]) -> list[Origin]:
+    """Count what is no random number as random in a part that has no file.
+
+    Its zeros and ones are the initial values of what is to be trained.
+    """
+    parts = {each.part for each in origins}
+    found = []
+    for part in sorted(parts):
+        own = [each for each in origins if each.part == part]
+        kinds = {each.kind for each in own}
+        if RANDOM in kinds and FILE not in kinds:
+            count = sum(each.tensors for each in own)
+            size = sum(each.parameters for each in own)
+            own = [Origin(part, RANDOM, '', '', count, size)]
+        found += own
+    return found
