@@ -36,7 +36,6 @@ visualizer = dict(
 log_processor = dict(
     by_epoch=False,
     window_size=20,
-    log_with_hierarchy=True,
     mean_pattern=r'.*(loss|time|grad_norm|frequency|perceptual|psnr).*',
 )
 log_level = 'INFO'

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.device import is_cuda_available
 from mmengine.hooks import Hook, IterTimerHook
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -29,8 +30,9 @@ class MonitorHook(Hook):
     - `iterations_per_second`, the mean over the last `window` iterations;
     - `grad_norm`, before clipping, also if nothing is clipped;
     - `grad_norm_clipped`, after clipping, only if gradients are clipped;
-    - `peak_memory_mib`, since the start of the training: allocated on a CUDA
-      device, else resident in the process (Linux, macOS).
+    - `memory`, where there is no GPU: the peak of the process in MiB since
+      the start of the training (Linux, macOS). On a GPU it is mmengine's,
+      the peak since the last line of the log.
 
     For a sharded model, norms are those of this rank's share.
 
@@ -73,10 +75,10 @@ class MonitorHook(Hook):
             seconds = hub.get_scalar('train/time').mean(self.window)
             speed = 1 / max(seconds, 1e-9)  # 0 on a coarse clock
             hub.update_scalar('train/iterations_per_second', speed)
-        self._peak = max(self._peak, peak_memory(_device(runner.model)))
-        if self._peak:
-            peak = self._peak / _MIB
-            hub.update_scalar('train/peak_memory_mib', peak)
+        if not is_cuda_available():
+            self._peak = max(self._peak, peak_memory(_device(runner.model)))
+            if self._peak:  # else unknown
+                hub.update_scalar('train/memory', self._peak // _MIB)
 
     def after_train(self, runner: Runner) -> None:
         """Remove the hooks from the optimizers."""

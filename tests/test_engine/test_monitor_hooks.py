@@ -1,4 +1,6 @@
+import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -33,37 +35,50 @@ def test_the_event_file_has_the_numbers(tmp_path):
     _, events = run(config)
     steps = {1, 2, 3, 4}
     for name in ('velocity', 'frequency'):
-        assert scalars(events, f'train/loss_{name}').keys() == steps
-    low = scalars(events, 'train/frequency_low')
-    high = scalars(events, 'train/frequency_high')
+        assert scalars(events, f'loss_{name}').keys() == steps
+    low = scalars(events, 'frequency_low')
+    high = scalars(events, 'frequency_high')
     for step in steps:
         assert high[step] == pytest.approx(low[step] + 1, abs=1e-5)
-    total = scalars(events, 'train/loss')
+    total = scalars(events, 'loss')
     parts = ('loss_velocity', 'loss_frequency')
     for step in steps:  # the parts to watch are no part of the sum
-        found = sum(scalars(events, f'train/{p}')[step] for p in parts)
+        found = sum(scalars(events, p)[step] for p in parts)
         assert total[step] == pytest.approx(found, rel=1e-5)
-    assert set(scalars(events, 'train/frequency_weight').values()) == {0.25}
-    assert set(scalars(events, 'train/grad_norm').values()) == {5.0}
-    for value in scalars(events, 'train/grad_norm_clipped').values():
+    assert set(scalars(events, 'frequency_weight').values()) == {0.25}
+    assert set(scalars(events, 'grad_norm').values()) == {5.0}
+    for value in scalars(events, 'grad_norm_clipped').values():
         assert value == pytest.approx(2.0, rel=1e-5)
-    assert scalars(events, 'train/lr') == pytest.approx(
+    assert scalars(events, 'lr') == pytest.approx(
         {1: 0.05, 2: 0.1, 3: 0.1, 4: 0.1}
     )
-    time = scalars(events, 'train/time')
-    speed = scalars(events, 'train/iterations_per_second')
-    waits = scalars(events, 'train/data_time')
+    time = scalars(events, 'time')
+    speed = scalars(events, 'iterations_per_second')
+    waits = scalars(events, 'data_time')
     for step in steps:
         assert speed[step] == pytest.approx(1 / time[step], rel=1e-5)
         assert 0.02 <= waits[step] <= time[step]
-    assert min(scalars(events, 'train/peak_memory_mib').values()) > 50
+    assert min(scalars(events, 'memory').values()) > 50
+
+
+def test_the_log_has_the_names_of_openmmlab(tmp_path):
+    runner, _ = run(watched_config(tmp_path, 3))
+    (path,) = Path(runner.work_dir).rglob('vis_data/scalars.json')
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    names = {'lr', 'loss', 'loss_velocity', 'loss_frequency', 'grad_norm'}
+    names |= {'time', 'data_time', 'memory', 'iter', 'step'}
+    watched = {'frequency_low', 'frequency_high', 'frequency_weight'}
+    for number, line in enumerate(lines, 1):
+        assert line.keys() == names | watched | {'iterations_per_second'}
+        assert line['iter'] == line['step'] == number
+        assert line['memory'] == int(line['memory']) > 50
 
 
 def test_the_norm_is_logged_where_nothing_is_clipped(tmp_path):
     config = watched_config(tmp_path, 2, model={'slope': 3.0})
     runner, events = run(config)
-    assert scalars(events, 'train/grad_norm') == {1: 15.0, 2: 15.0}
-    assert 'train/grad_norm_clipped' not in events.Tags()['scalars']
+    assert scalars(events, 'grad_norm') == {1: 15.0, 2: 15.0}
+    assert 'grad_norm_clipped' not in events.Tags()['scalars']
     assert not runner.optim_wrapper.optimizer._optimizer_step_pre_hooks
 
 

@@ -140,7 +140,7 @@ def test_times_and_memory_are_those_of_training(tmp_path):
     )
     _, events = run(config)
     for name in ('time', 'data_time'):
-        assert max(scalars(events, f'train/{name}').values()) < 0.5
+        assert max(scalars(events, name).values()) < 0.5
 
 
 def test_before_the_first_iteration_of_a_new_run_only(tmp_path):

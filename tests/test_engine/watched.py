@@ -175,7 +175,6 @@ def watched_config(folder, max_iters=4, **options):
         'log_processor': {
             'by_epoch': False,
             'window_size': 20,
-            'log_with_hierarchy': True,
             'mean_pattern': r'.*(loss|time|grad_norm|frequency).*',
         },
         'log_level': 'ERROR',
