@@ -17,6 +17,8 @@ class VideoSample:
         name: name of the clip, unique in its data set.
         dataset: name of the data set.
         fps: frames per second; None if unknown.
+        scale: size of the restored clip over that of the input, as the data
+            set has it; None for the method's own.
         record: parameters of the degradation that made the input, in JSON's
             terms; `replay` repeats it.
         seed: seed of the random numbers that training draws for this clip,
@@ -42,6 +44,7 @@ class VideoSample:
     name: str = ''
     dataset: str = ''
     fps: float | None = None
+    scale: float | None = None
     record: dict | None = None
     seed: int | None = None
     z0: Tensor | None = None

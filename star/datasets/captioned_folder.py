@@ -10,6 +10,7 @@ from star.datasets.indexed_video import (
     frames_covered,
 )
 from star.datasets.pairing import (
+    check_frames,
     check_paired,
     list_clips,
     name_some,
@@ -135,7 +136,8 @@ def read_folders(
         Ground truth, low quality (empty without `lq/`) and captions, by name.
 
     Raises:
-        ValueError: a folder is missing or empty, or videos are not paired.
+        ValueError: a folder is missing or empty, videos or their frames are
+            not paired, or a frame is missing.
     """
     gt, text = list_clips(root / 'gt'), list_clips(root / 'text')
     others = [path.name for path in text.values() if path.suffix != '.txt']
@@ -147,6 +149,7 @@ def read_folders(
     lq = list_clips(root / 'lq') if (root / 'lq').exists() else {}
     folders = {'gt': gt, 'text': text, **({'lq': lq} if lq else {})}
     check_paired(root, folders, 'gt')
+    check_frames(folders)
     captions = {name: read_caption(path) for name, path in text.items()}
     return gt, lq, captions
 

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from star.video.frame_names import check_counterparts, check_numbers
+
 _MOST_NAMED = 5  # names in an error message
 
 
@@ -61,6 +63,30 @@ def check_paired(
             f'{root}: clips are paired by name, but {"; ".join(faults)}; add '
             'these files or remove their counterparts'
         )
+
+
+def check_frames(
+    folders: Mapping[str, Mapping[str, Path]], num_frames: int | None = None
+) -> None:
+    """Check that clips have all their frames, and the same ones in `gt`.
+
+    Only folders of frames have names to compare; the number of frames of
+    videos is compared when they are read.
+
+    Args:
+        folders: clips by name; those of 'gt' and 'lq' are checked.
+        num_frames: check only the first frames; None for all.
+
+    Raises:
+        ValueError: naming the first missing frame and its folder.
+    """
+    parts = [folders[key] for key in ('gt', 'lq') if key in folders]
+    for name in parts[0]:
+        paths = [clips[name] for clips in parts if clips[name].is_dir()]
+        if len(paths) == 2:
+            check_counterparts(paths[0], paths[1], num_frames)
+        for path in paths:
+            check_numbers(path, num_frames)
 
 
 def read_caption(path: Path) -> str:

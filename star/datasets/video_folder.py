@@ -7,7 +7,12 @@ from typing import ClassVar
 import numpy as np
 from torch.utils.data import Dataset
 
-from star.datasets.pairing import check_paired, list_clips, read_caption
+from star.datasets.pairing import (
+    check_frames,
+    check_paired,
+    list_clips,
+    read_caption,
+)
 from star.datasets.test_set import (
     MANIFEST,
     RECORDS,
@@ -19,7 +24,7 @@ from star.datasets.test_set import (
 from star.datasets.transforms import compose
 from star.registry import DATASETS
 from star.utils.files import sha256_of
-from star.video.io import VideoError, VideoReader
+from star.video.io import VideoError, VideoReader, probe
 
 
 @DATASETS.register_module()
@@ -28,7 +33,8 @@ class VideoFolder(Dataset):
 
     `lq/` holds the inputs, `gt/` the ground truth and `text/` prompts
     NAME.txt, paired by name; `lq/` or `gt/` must exist. A clip is a video, a
-    folder of frames, or one image. Without `lq/` the pipeline makes the
+    folder of frames, or one image. Frames in folders are paired by name too,
+    and numbered ones must count by one. Without `lq/` the pipeline makes the
     inputs, always the same: its `rng` depends on `seed` and the index of the
     clip.
 
@@ -46,16 +52,21 @@ class VideoFolder(Dataset):
         seed: of a degradation in the pipeline.
         manifest: name of the manifest in `data_root`, which must exist; None
             for set.json, which may be missing.
+        scale: size of `gt/` over that of `lq/`, and of a method's output
+            over its input; None takes it from the files.
 
     Attributes:
+        scale: as given, or that of the first clip; None without `lq/` or
+            `gt/`, for the method's own.
+        has_gt: whether there is ground truth.
         manifest: contents of the manifest, or None.
         manifest_sha256: SHA-256 of the file, or None.
 
     Raises:
         ValueError: the folder or both `lq/` and `gt/` are missing, one of
-            them is empty, clips are not paired, or the files differ from the
-            manifest; on reading, a clip cannot be decoded, or its size is not
-            a multiple of its input's.
+            them is empty, clips or frames are not paired, a frame is missing,
+            or the files differ from the manifest; on reading, a clip cannot
+            be decoded, or its size is not `scale` times its input's.
     """
 
     metainfo: ClassVar[dict] = {}  # mmengine's ConcatDataset reads it
@@ -68,9 +79,12 @@ class VideoFolder(Dataset):
         pipeline: list[dict] | None = None,
         seed: int = 0,
         manifest: str | None = None,
+        scale: float | None = None,
     ) -> None:
         if num_frames is not None and num_frames < 1:
             raise ValueError(f'`num_frames` must be >= 1, got {num_frames}')
+        if scale is not None and scale <= 0:
+            raise ValueError(f'`scale` must be positive, got {scale}')
         self.root = Path(data_root)
         self.num_frames, self.seed = num_frames, seed
         self.manifest, self.manifest_sha256 = find_manifest(
@@ -78,8 +92,10 @@ class VideoFolder(Dataset):
         )
         own = self.manifest.name if self.manifest else self.root.name
         self.name = own if name is None else name
-        self.folders = find_folders(self.root)
+        self.folders = find_folders(self.root, num_frames)
         self.names = list(self.folders.get('lq') or self.folders['gt'])
+        self.has_gt = 'gt' in self.folders
+        self._stated, self.scale = scale, scale or self._find_scale()
         self.pipeline = compose(
             [{'type': 'PackVideoInputs'}] if pipeline is None else pipeline
         )
@@ -108,21 +124,39 @@ class VideoFolder(Dataset):
                 results['files'][key] = str(path)
         if self.manifest and self.manifest.clips[name].fps is not None:
             results['fps'] = self.manifest.clips[name].fps
-        self._check_sizes(results)
+        results['scale'] = self._check_sizes(results)
         return self.pipeline(results)
 
-    def _check_sizes(self, results: dict) -> None:
+    def _check_sizes(self, results: dict) -> float | None:
+        """Return a clip's scale; without ground truth the given one."""
         if 'gt' not in results or 'lq' not in results:
-            return
+            return self._stated
         (frames, rows, columns), lq = (
             results[key].shape[:3] for key in ('gt', 'lq')
         )
-        if frames != lq[0] or rows % lq[1] or columns * lq[1] != rows * lq[2]:
+        scale = self._stated or rows // lq[1]
+        if (frames, rows, columns) != (lq[0], lq[1] * scale, lq[2] * scale):
+            factor = f'`scale` {scale:g}' if self._stated else 'a whole factor'
             raise ValueError(
                 f'{self.root}: {results["name"]} has {frames} frames of '
                 f'{columns}x{rows} in gt/, {lq[0]} of {lq[2]}x{lq[1]} in lq/; '
-                'gt/ must have as many frames, larger by a whole factor'
+                f'gt/ must have as many frames, larger by {factor}'
             )
+        return scale
+
+    def _find_scale(self) -> float | None:
+        """Compare the first clip's height in `gt/` with that in `lq/`.
+
+        None where a file cannot be read, which reading the clip reports.
+        """
+        if not {'gt', 'lq'} <= set(self.folders):
+            return None
+        paths = [self.folders[key][self.names[0]] for key in ('gt', 'lq')]
+        try:
+            gt, lq = (probe(path).height for path in paths)
+        except VideoError:
+            return None
+        return gt // lq if gt % lq == 0 else None
 
 
 def find_manifest(
@@ -160,8 +194,14 @@ def find_manifest(
     return manifest, sha256_of(path)
 
 
-def find_folders(root: Path) -> dict[str, dict[str, Path]]:
+def find_folders(
+    root: Path, num_frames: int | None = None
+) -> dict[str, dict[str, Path]]:
     """Find the clips of `lq/` and `gt/` and the prompts of `text/`.
+
+    Args:
+        root: folder of the set.
+        num_frames: compare only the names of the first frames; None for all.
 
     Raises:
         ValueError: as for `VideoFolder`.
@@ -173,6 +213,7 @@ def find_folders(root: Path) -> dict[str, dict[str, Path]]:
         )
     folders = {key: list_clips(root / key) for key in there}
     check_paired(root, folders, there[0])
+    check_frames(folders, num_frames)
     return folders
 
 

@@ -180,12 +180,14 @@ def test_errors(root, tmp_path):
         build(root)
     (root / 'lq' / 'three.mp4').rename(root / 'lq' / 'one.mp4')
     (root / 'lq' / 'two' / '5.png').unlink()
-    dataset = build(root)
-    with pytest.raises(
-        ValueError, match=r'two has 6 frames of 64x48 in gt/, 5'
-    ):
-        dataset[1]
+    with pytest.raises(ValueError, match=r'but .*/lq/two lacks 5\.png; add'):
+        build(root)
     assert build(root, num_frames=5)[1]['inputs'].shape == (5, 3, 12, 16)
+    shutil.copy(root / 'gt' / 'two' / '5.png', root / 'lq' / 'two' / '5.png')
+    dataset = build(root)
+    write_clip(root / 'lq' / 'one.mp4', pictures(5, 16, 12))
+    with pytest.raises(ValueError, match=r'6 frames of 64x48 in gt/, 5 of 16'):
+        dataset[0]
     write_clip(root / 'lq' / 'one.mp4', pictures(6, 48, 36))
     with pytest.raises(ValueError, match=r'64x48 in gt/, 6 of 48x36 in lq/'):
         dataset[0]

@@ -1,14 +1,17 @@
 """Restoring, scoring and recording of one clip after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from star.apis.test.clip_files import KINDS, write_clip
+from star.apis.test.clip_files import KINDS, digest_of, write_clip
+from star.apis.test.metrics import is_for
+from star.apis.test.pictures import draw_pictures, picture_paths
 from star.apis.test.results import record_path
 from star.models.contracts import Restorer
 from star.structures import Metric, VideoSample
@@ -16,6 +19,7 @@ from star.utils.errors import error_line
 from star.utils.files import write_json
 from star.utils.memory import measure_cost
 
+_PICTURES = 'pictures'  # begins the problems that drawing causes
 # what clips, files and packages raise that are not as they should be; any
 # other exception is a defect and ends the test
 FAILURES = (ImportError, MemoryError, OSError, RuntimeError, ValueError)
@@ -36,6 +40,7 @@ class ClipRecorder:
             `restored/SET/NAME`; None keeps none.
         shift: measures the displacement of `pred` against `gt` and returns a
             dataclass; None leaves it out.
+        show_dir: folder for pictures of clips; None for none.
 
     Raises:
         ValueError: unknown `save`.
@@ -47,6 +52,7 @@ class ClipRecorder:
         metrics: Sequence[Metric],
         save: str | None = None,
         shift: Callable[[Tensor, Tensor], Any] | None = None,
+        show_dir: str | Path | None = None,
     ) -> None:
         if save is not None and save not in KINDS:
             raise ValueError(
@@ -55,6 +61,7 @@ class ClipRecorder:
             )
         self.work_dir = Path(work_dir)
         self.metrics, self.save, self.shift = list(metrics), save, shift
+        self.show_dir = show_dir
 
     def record(self, lq: Tensor, sample: VideoSample) -> dict[str, Any]:
         """Score a clip and write its record.
@@ -73,14 +80,90 @@ class ClipRecorder:
         try:
             if sample.problem is None:
                 record |= self._describe(lq, sample) | self._score(sample)
+                self._show(lq, sample, record)
         except FAILURES as error:
             sample.problem = error_line(error)
         if sample.problem is not None:
             line = f'{sample.dataset}/{sample.name}: {sample.problem}'
             record |= {'failed': True, 'problems': [line]}
-        path = record_path(self.work_dir, sample.dataset, sample.name)
+        return self._write(record)
+
+    def amend(
+        self, record: Mapping[str, Any], lq: Tensor, sample: VideoSample
+    ) -> dict[str, Any]:
+        """Score what the record of a finished clip lacks, and write it.
+
+        Args:
+            record: of the clip.
+            lq: low-quality clip, (T, 3, h, w) uint8 RGB.
+            sample: with `pred` as it was scored first, or with `problem`
+                where that cannot be read.
+
+        Returns:
+            The new record. A further problem leaves the scores as they were.
+        """
+        metrics = self.find_missing(record)
+        names = [metric.name for metric in metrics]
+        stale = tuple(_prefix(name, sample) for name in [*names, _PICTURES])
+        new = {
+            **record,
+            'problems': [
+                p for p in record['problems'] if not p.startswith(stale)
+            ],
+        }
+        try:
+            if sample.problem is not None:
+                raise ValueError(sample.problem)
+            found = self._measure(metrics, sample)
+            for key in 'scores', 'parts', 'extras':
+                new[key] = {**record[key], **found[key]}
+            new['problems'] += found['problems']
+            self._show(lq, sample, new)
+        except FAILURES as error:
+            new['problems'] += [_problem(name, sample, error) for name in names]
+        return self._write(new)
+
+    def find_missing(self, record: Mapping[str, Any]) -> list[Metric]:
+        """List the metrics that a finished clip's record lacks.
+
+        A score that is None is missing as well, unless there was no ground
+        truth for it.
+        """
+        scores = record['scores']
+        return [
+            metric
+            for metric in self.metrics
+            if is_for(metric, record['dataset'])
+            and scores.get(metric.name) is None
+            and (
+                metric.name not in scores
+                or not metric.needs_gt
+                or has_failed(metric.name, record)
+            )
+        ]
+
+    def lacks_pictures(self, record: Mapping[str, Any]) -> bool:
+        """Return whether pictures of a finished clip are still to be made."""
+        if self.show_dir is None:
+            return False
+        place = (self.show_dir, record['dataset'], record['name'])
+        paths = picture_paths(*place, record['num_frames'])
+        return not all(path.exists() for path in paths.values())
+
+    def _write(self, record: dict[str, Any]) -> dict[str, Any]:
+        path = record_path(self.work_dir, record['dataset'], record['name'])
         write_json(path, record)
         return record
+
+    def _show(
+        self, lq: Tensor, sample: VideoSample, record: dict[str, Any]
+    ) -> None:
+        if self.show_dir is None:
+            return
+        try:
+            draw_pictures(self.show_dir, lq, sample)
+        except FAILURES as error:
+            record['problems'].append(_problem(_PICTURES, sample, error))
 
     def _describe(self, lq: Tensor, sample: VideoSample) -> dict[str, Any]:
         pred = sample.pred
@@ -97,6 +180,7 @@ class ClipRecorder:
             'seconds': sample.seconds,
             'peak_memory': sample.peak_memory,
             'files': self._files(sample, pred),
+            **({'pred_sha256': digest_of(pred)} if self.save else {}),
         }
 
     def _files(self, sample: VideoSample, pred: Tensor) -> dict[str, str]:
@@ -109,33 +193,46 @@ class ClipRecorder:
         return files
 
     def _score(self, sample: VideoSample) -> dict[str, Any]:
-        pred, gt, where = sample.pred, sample.gt, sample.dataset
+        pred, gt = sample.pred, sample.gt
         assert pred is not None
-        scores: dict[str, float | None] = {}
-        parts, extras, problems = {}, {}, []
-        for metric in self.metrics:
-            name = metric.name
-            scores[name] = None
-            wanted = metric.datasets is None or where in metric.datasets
-            if not wanted or (metric.needs_gt and gt is None):
-                continue
-            try:
-                found = metric.measure(pred, gt)
-            except FAILURES as error:
-                problems.append(_problem(name, sample, error))
-                continue
-            scores[name] = found.score
-            parts[name] = {'frames': found.frames, 'values': found.parts}
-            extras[name] = found.extras
+        found = self._measure(self.metrics, sample)
+        problems = found.pop('problems')
         shift = None
         if self.shift is not None and gt is not None:
             try:
                 shift = asdict(self.shift(pred, gt))
             except FAILURES as error:
                 problems.append(_problem('shift', sample, error))
+        return {**found, 'shift': shift, 'problems': problems}
+
+    def _measure(
+        self, metrics: Sequence[Metric], sample: VideoSample
+    ) -> dict[str, Any]:
+        """Score a clip; a metric that is for other sets leaves nothing."""
+        pred, gt = sample.pred, sample.gt
+        assert pred is not None
+        scores: dict[str, float | None] = {}
+        parts, extras, problems = {}, {}, []
+        for metric in metrics:
+            name = metric.name
+            if not is_for(metric, sample.dataset):
+                continue
+            scores[name] = None
+            if metric.needs_gt and gt is None:
+                continue
+            try:
+                found = metric.measure(pred, gt)
+                if isnan(found.score):
+                    raise ValueError('the score is not a number')
+            except FAILURES as error:
+                problems.append(_problem(name, sample, error))
+                continue
+            scores[name] = found.score
+            parts[name] = {'frames': found.frames, 'values': found.parts}
+            extras[name] = found.extras
         return {
             **{'scores': scores, 'parts': parts, 'extras': extras},
-            **{'shift': shift, 'problems': problems},
+            'problems': problems,
         }
 
 
@@ -143,12 +240,15 @@ def restore_clip(restorer: Restorer, lq: Tensor, sample: VideoSample) -> None:
     """Restore a clip as `star restore` does; record what it costs.
 
     Args:
-        restorer: restores with its own options.
+        restorer: restores with its own options, at the sample's `scale`
+            where it has one.
         lq: low-quality clip, (T, 3, h, w) uint8 RGB.
         sample: gets `pred`, `seconds` and `peak_memory`; its `prompt`, where
             it has one, replaces that of the options.
     """
     options = restorer.restore_options
+    if sample.scale is not None:
+        options = replace(options, scale=sample.scale)
     if sample.prompt and 'prompt' in restorer.options_used:
         options = replace(options, prompt=sample.prompt)
     weight = next(restorer.parameters(), torch.empty(0))
@@ -173,5 +273,15 @@ def describe_record(record: dict[str, Any]) -> str:
     return f'{name}: {", ".join(words) or "not scored"}'
 
 
+def has_failed(metric: str, record: Mapping[str, Any]) -> bool:
+    """Return whether a clip's record says why it lacks a metric's score."""
+    start = f'{metric} of {record["dataset"]}/{record["name"]}: '
+    return any(line.startswith(start) for line in record['problems'])
+
+
+def _prefix(what: str, sample: VideoSample) -> str:
+    return f'{what} of {sample.dataset}/{sample.name}: '
+
+
 def _problem(what: str, sample: VideoSample, error: Exception) -> str:
-    return f'{what} of {sample.dataset}/{sample.name}: {error_line(error)}'
+    return _prefix(what, sample) + error_line(error)

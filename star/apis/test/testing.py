@@ -7,10 +7,11 @@ records.
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,29 @@ from mmengine.dist import get_dist_info, init_dist, is_main_process
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from star.apis.test.protocol import claim_folder
+from star.apis.test.absence import list_absences
+from star.apis.test.clip_files import read_clip
+from star.apis.test.metrics import Metrics
+from star.apis.test.protocol import claim_folder, join_facts
 from star.apis.test.recording import (
     FAILURES,
     ClipRecorder,
     describe_record,
+    has_failed,
     restore_clip,
 )
 from star.apis.test.results import (
     collect_results,
-    is_finished,
+    read_record,
     record_path,
     write_results,
 )
+from star.apis.test.scales import check_scales
 from star.apis.test.sets import ClipSet, JoinedSets
 from star.apis.train.training import start_processes
 from star.models.contracts import Restorer
 from star.models.editors import SavedResults
-from star.structures import Metric, VideoSample
+from star.structures import VideoSample
 from star.utils.errors import error_line
 from star.utils.files import remove_temporary
 
@@ -53,12 +59,12 @@ class TestRun:
         work_dir: where records and results go.
         sets: data sets by name.
         restorer: restores the clips, on its device already.
-        metrics: with different names.
+        metrics: to score with.
         facts: `method` and `protocol`, copied to the results.
         saved: results to score, instead of restoring clips; None to restore.
-        problems: one line for each metric that is left out.
         save: 'png' or 'mkv' to keep restored clips.
         shift: see `ClipRecorder`.
+        show_dir: folder for pictures of the clips; None for none.
         num_workers: 1 to read the next clip in another process while one is
             restored, 0 to read it afterwards.
     """
@@ -68,12 +74,12 @@ class TestRun:
     work_dir: Path
     sets: Mapping[str, ClipSet]
     restorer: Restorer
-    metrics: Sequence[Metric]
+    metrics: Metrics
     facts: Mapping[str, Any]
     saved: SavedResults | None = None
-    problems: Sequence[str] = ()
     save: str | None = None
     shift: Callable[[Tensor, Tensor], Any] | None = None
+    show_dir: Path | None = None
     num_workers: int = 0
 
 
@@ -117,23 +123,31 @@ def run_test(run: TestRun) -> dict[str, Any]:
         The results, in all processes.
 
     Raises:
-        ValueError: the folder holds another test.
+        ValueError: the folder holds another test, or the method does not
+            restore at the scale of a set.
     """
+    if run.saved is None:
+        check_scales(run.sets, run.restorer)
     group = _patient_group()
     facts = _share(group, lambda: _claim(run))
+    recorder = _recorder(run, facts['save'])
     clips = JoinedSets(run.sets, run.saved)
-    indices = unfinished(clips, run.work_dir, *get_dist_info())
+    pending = unfinished(clips, recorder, *get_dist_info())
+    indices = list(pending)
     loader: DataLoader = DataLoader(
-        clips,
+        JoinedSets(run.sets, run.saved, _readers(pending.values(), run)),
         batch_size=None,
         sampler=indices,
         num_workers=run.num_workers,
         prefetch_factor=1 if run.num_workers else None,  # bounds the memory
     )
-    recorder = ClipRecorder(run.work_dir, run.metrics, run.save, run.shift)
     with _logging_to(run.work_dir / 'test.log'), torch.no_grad():
         for number, item in enumerate(loader, 1):
-            record = _test_clip(run.restorer, recorder, **item)
+            earlier = pending[indices[number - 1]]
+            if earlier is not None:
+                record = recorder.amend(earlier, *item.values())
+            else:
+                record = _test_clip(run.restorer, recorder, **item)
             item.clear()  # or it stays in memory while the next one is read
             _LOG.info(
                 '[%d/%d] %s', number, len(indices), describe_record(record)
@@ -146,21 +160,55 @@ def run_test(run: TestRun) -> dict[str, Any]:
 
 
 def unfinished(
-    clips: JoinedSets, work_dir: str | Path, rank: int = 0, world: int = 1
-) -> list[int]:
-    """List a process's clips that have no record yet, or failed.
+    clips: JoinedSets, recorder: ClipRecorder, rank: int = 0, world: int = 1
+) -> dict[int, dict[str, Any] | None]:
+    """Find what is left to do of a process's share of the clips.
 
     Args:
         clips: all clips.
-        work_dir: of the test.
+        recorder: of the test.
         rank: index of this process.
         world: number of processes.
+
+    Returns:
+        By index of the clip, None for one to restore: it has no record, or
+        failed; and the record of a restored one that lacks something.
     """
-    return [
-        index
-        for index in range(rank, len(clips), world)
-        if not is_finished(record_path(work_dir, *clips.key(index)))
-    ]
+    found: dict[int, dict[str, Any] | None] = {}
+    for index in range(rank, len(clips), world):
+        record = read_record(
+            record_path(recorder.work_dir, *clips.key(index))
+        )
+        if record is None:
+            found[index] = None
+        elif _is_kept(record) and _lacks(record, recorder):
+            found[index] = record
+    return found
+
+
+def _lacks(record: Mapping[str, Any], recorder: ClipRecorder) -> list[str]:
+    """Name what the record of a restored clip lacks."""
+    found = [metric.name for metric in recorder.find_missing(record)]
+    return found + ['pictures'] * recorder.lacks_pictures(record)
+
+
+def _is_kept(record: Mapping[str, Any]) -> bool:
+    return 'pred' in record['files']
+
+
+def _readers(
+    records: Iterable[Mapping[str, Any] | None], run: TestRun
+) -> dict[tuple[str, str], Callable[[], Tensor]]:
+    """Return readers of the restored clips of records."""
+    return {
+        (record['dataset'], record['name']): partial(
+            read_clip,
+            run.work_dir / record['files']['pred'],
+            record.get('pred_sha256'),
+        )
+        for record in records
+        if record is not None
+    }
 
 
 def _test_clip(
@@ -180,16 +228,66 @@ def _test_clip(
 
 def _claim(run: TestRun) -> dict[str, Any]:
     """Claim the folder for this run; remove what killed processes left."""
-    facts = claim_folder(run.work_dir, {**run.facts, 'save': run.save})
+    facts = {**run.facts, 'save': run.save}
+    join_facts(run.work_dir, facts)
+    again = _check_kept(run)
+    facts = claim_folder(run.work_dir, facts, again)
     for pattern in 'clips/*', 'restored/*':
         for folder in run.work_dir.glob(pattern):
             remove_temporary(folder)
     return facts
 
 
+def _check_kept(run: TestRun) -> bool:
+    """Check that what finished clips lack can be made of saved clips.
+
+    Returns:
+        Whether a metric is to be computed from saved clips.
+
+    Raises:
+        ValueError: restored clips were not saved, or are gone.
+    """
+    clips, recorder = JoinedSets(run.sets, run.saved), _recorder(run, None)
+    lost: list[str] = []
+    lacking: list[str] = []
+    again = False
+    for key in map(clips.key, range(len(clips))):
+        record = read_record(record_path(run.work_dir, *key))
+        if record is None:
+            continue
+        kept = _is_kept(record)
+        found = [
+            name
+            for name in _lacks(record, recorder)
+            if kept or not has_failed(name, record)
+        ]
+        again |= bool(recorder.find_missing(record)) and kept
+        path = run.work_dir / record['files'].get('pred', '')
+        if found and not (kept and path.exists()):
+            lost.append('/'.join(key))
+            lacking += found
+    if lost:
+        raise ValueError(
+            f'{run.work_dir} holds a finished test without '
+            f'{", ".join(dict.fromkeys(lacking))}, and {len(lost)} of its '
+            f'restored clips, such as {lost[0]}, were not saved: choose '
+            'another --work-dir, and --save png to compute further metrics '
+            'later'
+        )
+    return again
+
+
+def _recorder(run: TestRun, save: str | None) -> ClipRecorder:
+    return ClipRecorder(
+        run.work_dir, run.metrics.built, save, run.shift, run.show_dir
+    )
+
+
 def _finish(run: TestRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     names = {name: each.names for name, each in run.sets.items()}
-    results = collect_results(run.work_dir, names, facts, run.problems)
+    problems = run.metrics.problems
+    results = collect_results(run.work_dir, names, facts, problems)
+    results['problems'] += list_absences(results, run.metrics)
     write_results(results, run.work_dir)
     return results
 

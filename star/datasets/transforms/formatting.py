@@ -31,6 +31,7 @@ class PackVideoInputs(BaseTransform):
             name=results['name'],
             dataset=results.get('dataset', ''),
             fps=results.get('fps'),
+            scale=results.get('scale'),
             record=results.get('record'),
             seed=_draw_seed(results.get('rng')),
             files=results.get('files', {}),

@@ -11,6 +11,7 @@ from torch import Tensor
 from star.models.editors.base import Baseline
 from star.models.editors.recipe import Recipe
 from star.registry import MODELS
+from star.video.frame_names import check_numbers
 from star.video.io import VideoError, VideoReader, list_images, probe
 
 
@@ -19,8 +20,8 @@ class SavedResults(Baseline):
     """Restores the clips of test sets by reading them from a folder.
 
     `FOLDER/SET/NAME` is a folder of frames, `FOLDER/SET/NAME.SUFFIX` a video
-    or one image. Files may be lossy, but only lossless ones show the method's
-    own results.
+    or one image. Numbered frames must count by one, from any number. Files
+    may be lossy, but only lossless ones show the method's own results.
 
     Args:
         folder: has a folder for each set; None if it is set later.
@@ -81,7 +82,8 @@ class SavedResults(Baseline):
             The kinds of files, such as 'png frames' or 'ffv1 mkv'.
 
         Raises:
-            ValueError: a result is missing, or is no clip's.
+            ValueError: a result or one of its frames is missing, or a result
+                is no clip's.
         """
         kinds = set()
         for dataset, names in sets.items():
@@ -95,7 +97,10 @@ class SavedResults(Baseline):
                     f'results of {dataset} in {self.folder}: {len(missing)} '
                     f'missing, {len(unknown)} unknown: {", ".join(lines)}'
                 )
-            kinds |= {_kind(path) for path in found.values()}
+            for path in found.values():
+                kinds.add(_kind(path))
+                if path.is_dir() and not self.first_frames:
+                    check_numbers(path)
         return ', '.join(sorted(kinds))
 
     def _find(self, dataset: str) -> dict[str, Path]:
@@ -121,6 +126,8 @@ class SavedResults(Baseline):
         )
         if gt is not None:
             height, width = gt.shape[-2:]
+        if path.is_dir():
+            check_numbers(path, len(lq))
         with VideoReader(path) as reader:
             info = reader.info
             if (info.height, info.width) != (height, width):

@@ -236,7 +236,7 @@ class STARModel(BaseModel):
     def predict(
         self, inputs: list[Tensor], data_samples: list[VideoSample]
     ) -> list[VideoSample]:
-        """Restore clips with the model's own options and their prompts.
+        """Restore clips with the model's options, their scale and prompts.
 
         Args:
             inputs: low-quality clips, each (T, C, h, w) uint8 RGB.
@@ -247,6 +247,8 @@ class STARModel(BaseModel):
         """
         for lq, sample in zip(inputs, data_samples, strict=True):
             options = self.restore_options
+            if sample.scale is not None:
+                options = replace(options, scale=sample.scale)
             if sample.prompt:
                 options = replace(options, prompt=sample.prompt)
             sample.pred = self.restore(lq, options)
