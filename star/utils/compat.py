@@ -5,8 +5,10 @@ Each function states its reason, and changes nothing where the package works.
 
 import importlib
 import importlib.util
+import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
@@ -71,13 +73,23 @@ def _declare_operators() -> None:
     _libraries.append(library)
 
 
-def allow_mmengine_resume() -> None:
-    """Let `torch.load` read mmengine's training state with `weights_only`.
+@contextmanager
+def allow_mmengine_types() -> Iterator[None]:
+    """Let `torch.load` read files of mmengine's Runner with `weights_only`.
 
-    A checkpoint of mmengine's Runner contains the message hub, which the safe
-    loader refuses. Its types are added to the list of allowed types; the
-    loader still refuses all others.
+    They contain a message hub, a deque and the data set's facts, which the
+    safe loader refuses. Within the context these types are allowed; all
+    others are still refused.
     """
+    before = torch.serialization.get_safe_globals()
+    # those that were allowed before stay so: leaving the context drops types
+    new = [kind for kind in mmengine_state_types() if kind not in before]
+    with torch.serialization.safe_globals(new):
+        yield
+
+
+def allow_mmengine_resume() -> None:
+    """Allow the types of `allow_mmengine_types` from now on."""
     torch.serialization.add_safe_globals(mmengine_state_types())
 
 
@@ -115,21 +127,47 @@ def _module_of(distribution: str) -> str:
 
 
 def mmengine_state_types() -> list[Any]:
-    """List the types that a message hub pickles."""
-    from mmengine.logging import HistoryBuffer
+    """List what a file of mmengine's Runner holds beside tensors.
 
-    array: Any = np.zeros(1).__reduce__()
-    scalar: Any = np.float64(0).__reduce__()
+    Files of numpy 1 have other names for two functions.
+    """
+    from mmengine.logging import HistoryBuffer
+    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+
+    array: Any = np.zeros(1).__reduce__()[0]  # rebuilds an array
+    scalar: Any = np.float64(0).__reduce__()[0]
     return [
         HistoryBuffer,
+        OneCycleParamScheduler,
         np.ndarray,
         np.dtype,
-        array[0],  # rebuilds an array
-        scalar[0],  # rebuilds a scalar
-        type(np.dtype('f8')),
-        type(np.dtype('i8')),
-        getattr,  # HistoryBuffer pickles its methods
+        *{type(np.dtype(code)) for code in '?bBhHiIlLqQefdSU'},
+        array,
+        scalar,
+        (array, 'numpy.core.multiarray._reconstruct'),
+        (scalar, 'numpy.core.multiarray.scalar'),
+        (_as_list, 'collections.deque'),
+        (_get_method, 'builtins.getattr'),
     ]
+
+
+def _as_list(items: Sequence[Any] = (), most: int | None = None) -> list[Any]:
+    """Stand for a deque, whose items the safe loader cannot add."""
+    return list(items)
+
+
+def _get_method(owner: Any, name: str) -> Any:
+    """Return a method that mmengine pickles by name, and nothing else."""
+    from mmengine.logging import HistoryBuffer
+    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+
+    names = {
+        HistoryBuffer: ('min', 'max', 'current', 'mean'),
+        OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+    }
+    if owner not in names or name not in names[owner]:
+        raise pickle.UnpicklingError(f'{name!r} is not to be read')
+    return getattr(owner, name)
 
 
 def import_mmagic() -> ModuleType:

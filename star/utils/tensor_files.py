@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from star.utils.compat import allow_mmengine_types
 from star.utils.files import atomic_path
 
 _KINDS = {
@@ -24,7 +25,7 @@ _KINDS = {
 
 
 def read_state(
-    path: str | Path, wrappers: Sequence[str] = ()
+    path: str | Path, wrappers: Sequence[str] = (), averaged: bool = False
 ) -> dict[str, Tensor]:
     """Read a file's state dict without running code from it.
 
@@ -33,11 +34,15 @@ def read_state(
             which is removed.
         wrappers: keys under which the file may hold the state dict; the
             first that it has counts. 'state_dict' is always one.
+        averaged: read the averaged weights, which mmengine's EMAHook adds.
 
     Raises:
-        ValueError: the file cannot be read, or holds no state dict.
+        ValueError: the file cannot be read, or holds no state dict, or no
+            averaged weights.
     """
     state: Any = read_checkpoint(path)
+    if averaged:
+        state = _averages(path, state)
     for keys in wrappers, ('state_dict',):
         key = next((k for k in keys if k in state), None)
         state = state if key is None else state[key]
@@ -57,6 +62,8 @@ def read_state(
 def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
     """Read a file of tensors and plain values without running code from it.
 
+    Beside them, a file of mmengine's Runner may hold its log.
+
     Args:
         path: `.safetensors`, or anything that `torch.save` wrote.
         mmap: map tensors where the format allows it instead of reading them.
@@ -68,12 +75,13 @@ def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
-        loaded = torch.load(
-            path,
-            map_location='cpu',
-            weights_only=True,
-            mmap=mmap and _is_mappable(path),
-        )
+        with allow_mmengine_types():
+            loaded = torch.load(
+                path,
+                map_location='cpu',
+                weights_only=True,
+                mmap=mmap and _is_mappable(path),
+            )
     except pickle.UnpicklingError:
         raise ValueError(
             f'{path}: not a plain file of tensors (it is damaged or holds '
@@ -207,6 +215,24 @@ def check_target(src: Path, dst: Path, overwrite: bool) -> None:
         raise ValueError(f'{dst}: exists (use --overwrite)')
     if dst.exists() and dst.resolve().is_relative_to(src.resolve()):
         raise ValueError(f'{dst}: is the source, or a part of it')
+
+
+def _averages(path: str | Path, loaded: dict[str, Any]) -> Any:
+    """Return the averaged weights of a file that has them.
+
+    mmengine's Runner exchanges the two sets when it saves: its `state_dict`
+    are the averages, and `ema_state_dict` the weights that are trained.
+    """
+    averages = loaded.get('ema_state_dict')
+    if not isinstance(averages, Mapping):
+        raise ValueError(
+            f'{path}: has no averaged weights (no `ema_state_dict`): read it '
+            'without asking for them'
+        )
+    meta = loaded.get('meta')
+    if isinstance(meta, Mapping) and 'mmengine_version' in meta:
+        return loaded.get('state_dict')
+    return {k: v for k, v in averages.items() if k != 'steps'}
 
 
 def _is_mappable(path: Path) -> bool:

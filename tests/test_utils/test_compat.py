@@ -97,8 +97,9 @@ def test_mmengine_state_loads_with_weights_only(own_allow_list):
     with pytest.raises(Exception, match='Weights only load failed'):
         torch.load(saved(checkpoint), weights_only=True)
 
-    compat.allow_mmengine_resume()
-    state = torch.load(saved(checkpoint), weights_only=True)['message_hub']
+    with compat.allow_mmengine_types():
+        state = torch.load(saved(checkpoint), weights_only=True)['message_hub']
+    assert torch.serialization.get_safe_globals() == []
 
     values, counts = state['log_scalars']['train/loss'].data
     np.testing.assert_array_equal(values, [0.5, 1.5, 2.5])
@@ -108,9 +109,19 @@ def test_mmengine_state_loads_with_weights_only(own_allow_list):
 
 
 def test_allow_list_still_refuses_strangers(own_allow_list):
-    compat.allow_mmengine_resume()
-    with pytest.raises(Exception, match='Stranger'):
+    with (
+        compat.allow_mmengine_types(),
+        pytest.raises(Exception, match='Stranger'),
+    ):
         torch.load(saved({'x': Stranger()}), weights_only=True)
+
+
+def test_what_was_allowed_before_stays(own_allow_list):
+    torch.serialization.add_safe_globals([np.ndarray, Stranger])
+    with compat.allow_mmengine_types():
+        assert len(torch.serialization.get_safe_globals()) > 20
+    left = torch.serialization.get_safe_globals()
+    assert set(left) == {np.ndarray, Stranger}
 
 
 def test_numpy_bool8_is_there_again(monkeypatch):

@@ -3,8 +3,11 @@ import pickle
 import stat
 import sys
 
+import numpy as np
 import pytest
 import torch
+from mmengine.hooks import EMAHook
+from mmengine.logging import HistoryBuffer
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +20,7 @@ from star.utils.tensor_files import (
     save_tensors,
     write_safetensors,
 )
+from tests.test_engine.toy import start, toy_config
 
 TENSORS = {
     'b': torch.arange(6.0).view(2, 3),
@@ -183,6 +187,92 @@ def test_code_in_a_zip_checkpoint_is_not_run(tmp_path):
     torch.save({'state_dict': Code()}, path)
     with pytest.raises(ValueError, match='code'):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize('averaging', [False, True])
+def test_files_of_mmengines_hooks(tmp_path, averaging):
+    """With their log; its EMAHook exchanges the two sets of weights."""
+    runner = start(
+        toy_config(
+            tmp_path,
+            4,
+            param_scheduler=[
+                {'type': 'OneCycleLR', 'eta_max': 0.1, 'total_steps': 8}
+            ],
+            custom_hooks=[{'type': 'EMAHook', 'momentum': 0.4}] * averaging,
+            default_hooks={
+                'checkpoint': {
+                    'type': 'CheckpointHook',
+                    'by_epoch': False,
+                    'interval': 1,
+                    'max_keep_ckpts': 2,
+                }
+            },
+        )
+    )
+    allowed = torch.serialization.get_safe_globals()
+    path = tmp_path / 'iter_4.pth'
+    found = read_checkpoint(path)
+    assert found['meta']['iter'] == 4
+    scalars = found['message_hub']['log_scalars']
+    assert len(scalars['train/loss'].data[0]) == 4
+    kept = found['message_hub']['runtime_info']['keep_ckpt_ids']
+    assert kept == [3, 4]
+    own = runner.model.state_dict()
+    if not averaging:
+        assert_equal(read_state(path), own)
+        with pytest.raises(ValueError, match='has no averaged weights') as no:
+            read_state(path, averaged=True)
+        assert '\n' not in str(no.value)
+        return
+    hooks = [h for h in runner.hooks if isinstance(h, EMAHook)]
+    averages = hooks[0].ema_model.module.state_dict()
+    assert not averages['net.0.weight'].equal(own['net.0.weight'])
+    assert_equal(read_state(path, averaged=True), averages)
+    assert torch.serialization.get_safe_globals() == allowed
+
+
+def test_averages_of_a_file_that_does_not_exchange_them(tmp_path):
+    averages = {f'module.{k}': v + 1 for k, v in STATE.items()}
+    averages['steps'] = torch.tensor(3)
+    content = {'state_dict': STATE, 'ema_state_dict': averages}
+    torch.save(content, tmp_path / 'a.pth')
+    assert_equal(read_state(tmp_path / 'a.pth'), STATE)
+    found = read_state(tmp_path / 'a.pth', averaged=True)
+    assert_equal(found, {k: v + 1 for k, v in STATE.items()})
+
+
+def test_files_of_numpy_1_are_read(tmp_path):
+    """Other OpenMMLab projects describe their data sets with arrays."""
+    meta = {'sigmas': np.arange(3, dtype=np.float32), 'best': np.float64(0.5)}
+    content = {'state_dict': STATE, 'meta': meta}
+    path = tmp_path / 'a.pth'
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    new = b'numpy._core.multiarray'
+    assert new in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(new, b'numpy.core.multiarray'))
+    found = read_checkpoint(path)['meta']
+    assert found['sigmas'].tolist() == [0, 1, 2] and found['best'] == 0.5
+    assert_equal(read_state(path), STATE)
+
+
+class Reached:
+    """Reaches for a function through one that mmengine's files may use."""
+
+    def __init__(self, owner, name):
+        self.found = owner, name
+
+    def __reduce__(self):
+        return getattr, self.found
+
+
+@pytest.mark.parametrize(
+    'code', [Reached(HistoryBuffer, '__init__'), Reached(getattr, '__self__')]
+)
+def test_no_other_attributes_are_read(tmp_path, code):
+    torch.save({'state_dict': STATE, 'message_hub': code}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='code, which is never run'):
+        read_state(tmp_path / 'a.pth')
 
 
 def test_truncated_file_is_refused(tmp_path):
