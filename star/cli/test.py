@@ -1,6 +1,9 @@
 """Test a method: `star test`."""
 
 import argparse
+import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +13,21 @@ from mmengine.dist import is_main_process
 
 from star.apis.inference.build import find_config
 from star.apis.inference.devices import find_device, find_model_dtype
+from star.apis.test.absence import foresee_absences
 from star.apis.test.method import TestedMethod, load_method
 from star.apis.test.metrics import Metrics, build_metrics, choose_metrics
-from star.apis.test.protocol import describe_method, describe_protocol
+from star.apis.test.protocol import (
+    IN_MEMORY,
+    describe_method,
+    describe_protocol,
+)
 from star.apis.test.results import method_label
 from star.apis.test.sets import (
     ClipSet,
     build_sets,
     choose_sets,
     describe_set,
+    list_sets,
 )
 from star.apis.test.testing import TestRun, check_testing, connect, run_test
 from star.apis.train.training import (
@@ -31,6 +40,10 @@ from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.launch import launch, launches, refuse
 from star.evaluation.functional.shift import measure_shift
 from star.models.editors import SavedResults
+from star.utils.files import write_bytes
+from star.utils.results_format import RESULTS
+
+OUT_KINDS = ('.json', '.pkl', '.pickle')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,6 +64,7 @@ def test(args: argparse.Namespace, config: Config) -> list[str]:
     connect(config)
     device = find_device(args.device)
     metrics = read_metrics(config, args, device)
+    foresee(config, metrics, datasets)
     method = read_method(config, args, device)
     model: Any = method.model
     saved = model if isinstance(model, SavedResults) else None
@@ -69,17 +83,18 @@ def test(args: argparse.Namespace, config: Config) -> list[str]:
         work_dir=Path(config.work_dir),
         sets=datasets,
         restorer=model,
-        metrics=metrics.built,
+        metrics=metrics,
         facts=facts,
         saved=saved,
-        problems=metrics.problems,
         save=args.save,
         shift=measure_shift,
+        show_dir=args.show_dir,
         num_workers=min(1, config.test_dataloader.get('num_workers', 0)),
     )
     results = run_test(run)
     if is_main_process():
         report(results, run.work_dir)
+        report_files(results, args, run.work_dir)
     end_processes()
     return results['problems']
 
@@ -93,14 +108,42 @@ def read_config(args: argparse.Namespace) -> Config:
     )
     config = run_config(args.config, options)
     check_testing(config)
+    check_options(config, args)
     if args.results is not None:
-        if config.model.type != 'SavedResults':
-            raise ValueError('--results goes with the config saved_results')
         config.model.folder = args.results
         config.model.first_frames = args.frames is not None
+    return config
+
+
+def check_options(config: Config, args: argparse.Namespace) -> None:
+    """Refuse options that would be ignored, and files of unknown kinds."""
+    word, variants = args.checkpoint, config.get('weights', {}).get('variants')
+    if args.results is not None and config.model.type != 'SavedResults':
+        raise ValueError('--results goes with the config saved_results')
     if args.device is not None and (launches(args) or args.launcher != 'none'):
         raise ValueError('--device is chosen by the launcher: leave it out')
-    return config
+    if args.weights is not None and word in ('none', *(variants or ())):
+        raise ValueError(
+            f'--weights is not used with {word!r} as CHECKPOINT: leave one out'
+        )
+    if args.weights_dir is not None and not Path(args.weights_dir).is_dir():
+        raise ValueError(
+            f'there is no folder {args.weights_dir} (--weights-dir)'
+        )
+    if args.show_dir is not None and args.show_dir.is_file():
+        raise ValueError(f'--show-dir must be a folder, got {args.show_dir}')
+    if args.out is not None:
+        check_out(args.out)
+
+
+def check_out(path: Path) -> None:
+    """Refuse a file that results cannot be written to."""
+    if path.suffix not in OUT_KINDS:
+        raise ValueError(
+            f'--out must end with {", ".join(OUT_KINDS)}, got {path}'
+        )
+    if path.is_dir():
+        raise ValueError(f'--out must be a file, but {path} is a folder')
 
 
 def read_metrics(
@@ -110,9 +153,19 @@ def read_metrics(
     metrics = build_metrics(
         choose_metrics(config, args.metrics), str(device), args.weights_dir
     )
+    metrics = replace(metrics, named=args.metrics is not None)
     for problem in metrics.problems if is_main_process() else []:
         say(f'left out: {problem}')
     return metrics
+
+
+def foresee(
+    config: Config, metrics: Metrics, sets: dict[str, ClipSet]
+) -> None:
+    """List the scores that sets cannot have; refuse a set without any."""
+    lines = foresee_absences(metrics, sets, list_sets(config))
+    for line in lines if is_main_process() else []:
+        say(f'left out: {line}')
 
 
 def read_method(
@@ -126,6 +179,12 @@ def read_method(
     if not hasattr(method.model, 'restore_options'):
         raise ValueError(f'{type(method.model).__name__} does not restore')
     model: Any = method.model
+    has_weights = any(True for _ in model.parameters())
+    for name in ('dtype', 'weights') if not has_weights else ():
+        if getattr(args, name) is not None:
+            raise ValueError(
+                f'--{name} is not used: {type(model).__name__} has no weights'
+            )
     model.place(device, find_model_dtype(model, args.dtype, device))
     return method
 
@@ -133,7 +192,7 @@ def read_method(
 def source_of(saved: SavedResults | None, sets: dict[str, ClipSet]) -> str:
     """Describe what is scored; refuse saved results of other clips."""
     if saved is None:
-        return 'restored in memory'
+        return IN_MEMORY
     return saved.check({name: each.names for name, each in sets.items()})
 
 
@@ -151,6 +210,8 @@ def folders(pairs: list[str]) -> dict[str, str]:
         name, equals, folder = pair.partition('=')
         if not (name and equals and folder):
             raise ValueError(f'--set takes NAME=FOLDER, got {pair!r}')
+        if name in found:
+            raise ValueError(f'--set names {name} twice')
         found[name] = folder
     return found
 
@@ -166,6 +227,33 @@ def report(results: dict[str, Any], work_dir: Path) -> None:
         ]
         found = ', '.join(scores) or 'no scores'
         print(f'{label}, {name} ({each["clips"]} clips): {found}')
-    print(f'results: {work_dir / "results.json"}')
+    print(f'results: {work_dir / RESULTS}')
     for problem in results['problems']:
         say(f'problem: {problem}')
+
+
+def report_files(
+    results: dict[str, Any], args: argparse.Namespace, work_dir: Path
+) -> None:
+    """Write --out, and print what became of --show-dir and --frames."""
+    if args.out is not None:
+        content = (work_dir / RESULTS).read_bytes()
+        if args.out.suffix != '.json':
+            content = pickle.dumps(json.loads(content))
+        write_bytes(args.out, content)
+        print(f'results: {args.out}')
+    if args.show_dir is not None:
+        print(
+            f'pictures: {args.show_dir} (lq | pred | gt; the first, middle '
+            'and last frame of each clip)'
+        )
+    for name in results['sets'] if args.frames is not None else ():
+        clips = [c for c in results['clips'] if c['dataset'] == name]
+        short = [c for c in clips if c['num_frames'] < args.frames]
+        if short:
+            least = min(clip['num_frames'] for clip in short)
+            say(
+                f'note: {len(short)} of {len(clips)} clips of {name} have '
+                f'fewer than {args.frames} frames (--frames), the shortest '
+                f'{least}'
+            )

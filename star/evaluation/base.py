@@ -32,7 +32,7 @@ class VideoMetric(ABC):
         datasets: names of the data sets to measure; None for all.
 
     Raises:
-        ValueError: `frames` or `every` select nothing.
+        ValueError: `frames`, `every` or `datasets` select nothing.
     """
 
     higher_is_better: bool
@@ -52,7 +52,7 @@ class VideoMetric(ABC):
         if every < 1:
             raise ValueError(f'`every` must be at least 1, got {every}')
         self.every = every
-        self.datasets = None if datasets is None else list(datasets)
+        self.datasets = _name_list(datasets)
         self.weights: dict[str, str] = {}
 
     def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
@@ -179,6 +179,16 @@ def check_border(border: int) -> int:
     if border < 0:
         raise ValueError(f'`border` must be at least 0, got {border}')
     return border
+
+
+def _name_list(names: Sequence[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not names:
+        raise ValueError(
+            f"`datasets` must be a list of names such as ['A'], got {names!r}"
+        )
+    return list(names)
 
 
 def _frame_list(frames: Sequence[int] | None) -> list[int] | None:

@@ -24,10 +24,12 @@ class Metrics:
     Args:
         built: with different names.
         problems: one line for each metric that could not be built.
+        named: the user named them, so each must score every set.
     """
 
     built: list[Metric]
     problems: list[str]
+    named: bool = False
 
 
 def choose_metrics(
@@ -39,8 +41,9 @@ def choose_metrics(
         config: with `test_evaluator`.
         words: `NAME` for the config's metrics of that type, or for one with
             default options if the config has none; `NAME:KEY=VALUE,...` for
-            one with these options. Upper and lower case are equal. None for
-            all metrics of the config.
+            one with these options. Upper and lower case are equal. A named
+            metric scores all sets, whatever `datasets` the config gives it.
+            None for all metrics of the config.
 
     Returns:
         Configs of the metrics.
@@ -56,7 +59,7 @@ def choose_metrics(
     for word in words:
         name, _, options = word.partition(':')
         kind = _find_type(name)
-        given = [each for each in own if each['type'] == kind]
+        given = [_for_all_sets(each) for each in own if each['type'] == kind]
         if options or not given:
             given = [{'type': kind, **_read_options(word, options)}]
         chosen += [each for each in given if each not in chosen]
@@ -87,6 +90,15 @@ def build_metrics(
         found = problems or ['the config names none']
         raise ValueError('there is no metric: ' + '; '.join(found))
     return Metrics(list(built.values()), problems)
+
+
+def is_for(metric: Metric, dataset: str) -> bool:
+    """Return whether a metric is for a set of that name."""
+    return metric.datasets is None or dataset in metric.datasets
+
+
+def _for_all_sets(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != 'datasets'}
 
 
 def _complete(

@@ -120,7 +120,9 @@ class ClipRecorder:
             new['problems'] += found['problems']
             self._show(lq, sample, new)
         except FAILURES as error:
-            new['problems'] += [_problem(name, sample, error) for name in names]
+            new['problems'] += [
+                _problem(name, sample, error) for name in names
+            ]
         return self._write(new)
 
     def find_missing(self, record: Mapping[str, Any]) -> list[Metric]:

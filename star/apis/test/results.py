@@ -23,8 +23,8 @@ def record_path(work_dir: str | Path, dataset: str, name: str) -> Path:
     return Path(work_dir) / 'clips' / dataset / f'{name}.json'
 
 
-def is_finished(path: Path) -> bool:
-    """Return whether a clip has a record and did not fail.
+def read_finished(path: Path) -> dict[str, Any] | None:
+    """Read a clip's record; return None if it has none, or failed.
 
     Args:
         path: of the record.
@@ -32,7 +32,8 @@ def is_finished(path: Path) -> bool:
     Raises:
         ValueError: the file cannot be read.
     """
-    return path.exists() and not read_json(path).get('failed')
+    record = read_json(path) if path.exists() else {'failed': True}
+    return None if record.get('failed') else record
 
 
 def collect_results(
@@ -66,6 +67,8 @@ def collect_results(
             if not record.pop('failed', False):
                 clips.append(record)
     metrics = [each['name'] for each in facts['protocol']['metrics']]
+    for clip in clips:  # a metric that is for other sets left nothing
+        clip['scores'] = {k: clip['scores'].get(k) for k in metrics}
     return {
         'format': FORMAT,
         'method': facts['method'],

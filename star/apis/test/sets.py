@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,14 +42,10 @@ def choose_sets(
         Configs of the sets by name, in the config's order.
 
     Raises:
-        ValueError: a name is unknown, no file name, or used twice.
+        ValueError: a name is unknown, no file name, or used twice, or a set
+            of `folders` is not among `names`.
     """
-    found: dict[str, dict] = {}
-    for entry in _entries(config):
-        name = _name_of(entry)
-        if name in found:
-            raise ValueError(f'config {config.filename}: two sets {name!r}')
-        found[name] = {**entry, 'name': name}
+    found = list_sets(config)
     for name, folder in (folders or {}).items():
         found[name] = {
             'type': 'VideoFolder',
@@ -63,6 +59,12 @@ def choose_sets(
             f'there is no set {unknown[0]!r}, only {", ".join(found)}; add it '
             f'with --set {unknown[0]}=FOLDER'
         )
+    unused = [name for name in folders or {} if name not in wanted]
+    if unused:
+        raise ValueError(
+            f'--set {unused[0]}=FOLDER is not used: --sets does not name '
+            f'{unused[0]}'
+        )
     for name in wanted:
         _check_name(name)
     if num_frames is not None:
@@ -70,8 +72,33 @@ def choose_sets(
     return {name: entry for name, entry in found.items() if name in wanted}
 
 
+def list_sets(config: Config) -> dict[str, dict]:
+    """List all test sets of a config.
+
+    Args:
+        config: as for `choose_sets`.
+
+    Returns:
+        Their configs by name.
+
+    Raises:
+        ValueError: two sets have one name.
+    """
+    found: dict[str, dict] = {}
+    for entry in _entries(config):
+        name = _name_of(entry)
+        if name in found:
+            raise ValueError(f'config {config.filename}: two sets {name!r}')
+        found[name] = {**entry, 'name': name}
+    return found
+
+
 class ClipSet(Protocol):
-    """A data set to test on."""
+    """A data set to test on.
+
+    It may state `has_gt`, whether its clips have ground truth. A test that
+    asks for scores which it cannot have is then refused before it begins.
+    """
 
     @property
     def names(self) -> Sequence[str]:
@@ -154,12 +181,17 @@ class JoinedSets(Dataset):
     Args:
         sets: data sets by name.
         saved: results to read as the samples' `pred`; None for none.
+        kept: readers of clips that were restored before, by the names of
+            `key`; what they return is the sample's `pred`.
     """
 
     def __init__(
-        self, sets: Mapping[str, ClipSet], saved: SavedResults | None = None
+        self,
+        sets: Mapping[str, ClipSet],
+        saved: SavedResults | None = None,
+        kept: Mapping[tuple[str, str], Callable[[], Tensor]] | None = None,
     ) -> None:
-        self.sets, self.saved = dict(sets), saved
+        self.sets, self.saved, self.kept = dict(sets), saved, kept or {}
         self.clips = [
             (name, i) for name, each in sets.items() for i in range(len(each))
         ]
@@ -178,6 +210,8 @@ class JoinedSets(Dataset):
             if self.saved is not None:
                 result = self.saved.read(dataset, name, lq, sample.gt)
                 sample.pred, sample.files['pred'] = result
+            elif (dataset, name) in self.kept:
+                sample.pred = self.kept[dataset, name]()
         except _UNREADABLE as error:
             sample.problem = error_line(error)
         sample.dataset, sample.name = dataset, name
@@ -212,6 +246,8 @@ def _check_clips(dataset: object) -> None:
         raise ValueError(
             f'{type(dataset).__name__} lacks `names`, those of its clips'
         )
+    if len(dataset.names) == 0:
+        raise ValueError('it has no clips')
 
 
 def _digest_names(root: Path) -> str:

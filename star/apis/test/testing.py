@@ -7,11 +7,10 @@ records.
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from star.apis.test.absence import list_absences
-from star.apis.test.clip_files import read_clip
 from star.apis.test.metrics import Metrics
+from star.apis.test.pending import check_kept, find_readers, unfinished
 from star.apis.test.protocol import claim_folder, join_facts
 from star.apis.test.recording import (
     FAILURES,
     ClipRecorder,
     describe_record,
-    has_failed,
     restore_clip,
 )
 from star.apis.test.results import (
     collect_results,
-    read_record,
-    record_path,
     write_results,
 )
 from star.apis.test.scales import check_scales
@@ -135,7 +131,7 @@ def run_test(run: TestRun) -> dict[str, Any]:
     pending = unfinished(clips, recorder, *get_dist_info())
     indices = list(pending)
     loader: DataLoader = DataLoader(
-        JoinedSets(run.sets, run.saved, _readers(pending.values(), run)),
+        JoinedSets(run.sets, run.saved, find_readers(pending, recorder)),
         batch_size=None,
         sampler=indices,
         num_workers=run.num_workers,
@@ -145,7 +141,9 @@ def run_test(run: TestRun) -> dict[str, Any]:
         for number, item in enumerate(loader, 1):
             earlier = pending[indices[number - 1]]
             if earlier is not None:
-                record = recorder.amend(earlier, *item.values())
+                record = recorder.amend(
+                    earlier, item['inputs'], item['data_samples']
+                )
             else:
                 record = _test_clip(run.restorer, recorder, **item)
             item.clear()  # or it stays in memory while the next one is read
@@ -157,58 +155,6 @@ def run_test(run: TestRun) -> dict[str, Any]:
     if group is not None:
         dist.barrier(group)
     return _share(group, lambda: _finish(run, facts))
-
-
-def unfinished(
-    clips: JoinedSets, recorder: ClipRecorder, rank: int = 0, world: int = 1
-) -> dict[int, dict[str, Any] | None]:
-    """Find what is left to do of a process's share of the clips.
-
-    Args:
-        clips: all clips.
-        recorder: of the test.
-        rank: index of this process.
-        world: number of processes.
-
-    Returns:
-        By index of the clip, None for one to restore: it has no record, or
-        failed; and the record of a restored one that lacks something.
-    """
-    found: dict[int, dict[str, Any] | None] = {}
-    for index in range(rank, len(clips), world):
-        record = read_record(
-            record_path(recorder.work_dir, *clips.key(index))
-        )
-        if record is None:
-            found[index] = None
-        elif _is_kept(record) and _lacks(record, recorder):
-            found[index] = record
-    return found
-
-
-def _lacks(record: Mapping[str, Any], recorder: ClipRecorder) -> list[str]:
-    """Name what the record of a restored clip lacks."""
-    found = [metric.name for metric in recorder.find_missing(record)]
-    return found + ['pictures'] * recorder.lacks_pictures(record)
-
-
-def _is_kept(record: Mapping[str, Any]) -> bool:
-    return 'pred' in record['files']
-
-
-def _readers(
-    records: Iterable[Mapping[str, Any] | None], run: TestRun
-) -> dict[tuple[str, str], Callable[[], Tensor]]:
-    """Return readers of the restored clips of records."""
-    return {
-        (record['dataset'], record['name']): partial(
-            read_clip,
-            run.work_dir / record['files']['pred'],
-            record.get('pred_sha256'),
-        )
-        for record in records
-        if record is not None
-    }
 
 
 def _test_clip(
@@ -230,51 +176,13 @@ def _claim(run: TestRun) -> dict[str, Any]:
     """Claim the folder for this run; remove what killed processes left."""
     facts = {**run.facts, 'save': run.save}
     join_facts(run.work_dir, facts)
-    again = _check_kept(run)
+    clips = JoinedSets(run.sets, run.saved)
+    again = check_kept(clips, _recorder(run, None))
     facts = claim_folder(run.work_dir, facts, again)
     for pattern in 'clips/*', 'restored/*':
         for folder in run.work_dir.glob(pattern):
             remove_temporary(folder)
     return facts
-
-
-def _check_kept(run: TestRun) -> bool:
-    """Check that what finished clips lack can be made of saved clips.
-
-    Returns:
-        Whether a metric is to be computed from saved clips.
-
-    Raises:
-        ValueError: restored clips were not saved, or are gone.
-    """
-    clips, recorder = JoinedSets(run.sets, run.saved), _recorder(run, None)
-    lost: list[str] = []
-    lacking: list[str] = []
-    again = False
-    for key in map(clips.key, range(len(clips))):
-        record = read_record(record_path(run.work_dir, *key))
-        if record is None:
-            continue
-        kept = _is_kept(record)
-        found = [
-            name
-            for name in _lacks(record, recorder)
-            if kept or not has_failed(name, record)
-        ]
-        again |= bool(recorder.find_missing(record)) and kept
-        path = run.work_dir / record['files'].get('pred', '')
-        if found and not (kept and path.exists()):
-            lost.append('/'.join(key))
-            lacking += found
-    if lost:
-        raise ValueError(
-            f'{run.work_dir} holds a finished test without '
-            f'{", ".join(dict.fromkeys(lacking))}, and {len(lost)} of its '
-            f'restored clips, such as {lost[0]}, were not saved: choose '
-            'another --work-dir, and --save png to compute further metrics '
-            'later'
-        )
-    return again
 
 
 def _recorder(run: TestRun, save: str | None) -> ClipRecorder:

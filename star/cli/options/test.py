@@ -1,5 +1,7 @@
 """Options of `star test`."""
 
+from pathlib import Path
+
 from star.cli.common import Parser, number
 from star.cli.options import choices
 from star.cli.options.train import add_config_options, add_process_options
@@ -21,9 +23,12 @@ def test(parser: Parser) -> None:
     with clips as FOLDER/SET/NAME, folders of frames or lossless videos.
 
     WORK_DIR gets results.json, sets.csv, clips.csv and frames.csv, and a
-    record of each clip: the same command continues a test that was stopped.
+    record of each clip: the same command continues a test that was stopped,
+    and with further --metrics adds them to a test with --save, without
+    restoring again.
     Exit code: 0 done, 1 done with problems, which are listed, 2 wrong use,
-    130 interrupted.
+    130 interrupted. A named metric without a score, and a set without any,
+    are problems or wrong use.
     """
     parser.set_defaults(resumable=True)
     parser.allow_intermixed()  # CHECKPOINT may follow options
@@ -35,6 +40,19 @@ def test(parser: Parser) -> None:
     add = parser.add_argument_group('test').add_argument
     add('--work-dir', help='default: work_dirs/test/NAME')
     add('--save', choices=['png', 'mkv'], help='keep restored clips')
+    add(
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='write the results to this .json, .pkl or .pickle as well',
+    )
+    add(
+        '--show-dir',
+        type=Path,
+        metavar='DIR',
+        help='write pictures lq | pred | gt of the first, middle and last '
+        'frame of each clip, DIR/SET/NAME/FRAME.png',
+    )
     add('--device', help='cuda, mps, cpu ...; default: a GPU if there is one')
     add_config_options(parser)
     add_process_options(parser)
@@ -82,7 +100,8 @@ def _add_scoring_options(parser: Parser) -> None:
         '--metrics',
         nargs='+',
         metavar='NAME[:KEY=VALUE,...]',
-        help='such as PSNR LPIPS:net=squeeze; default: all of the config',
+        help='such as PSNR LPIPS:net=squeeze, for all sets; default: all of '
+        'the config, for the sets that it names',
     )
     add(
         '--weights-dir',

@@ -5,7 +5,7 @@ import pytest
 
 from star.apis.test.results import (
     collect_results,
-    is_finished,
+    read_finished,
     record_path,
     write_results,
 )
@@ -71,9 +71,9 @@ def test_means_over_clips(folder):
 
 
 def test_what_failed_is_not_finished(folder):
-    assert is_finished(record_path(folder, 'B', 'x'))
-    assert not is_finished(record_path(folder, 'A', 'z'))
-    assert not is_finished(record_path(folder, 'A', 'w'))
+    assert read_finished(record_path(folder, 'B', 'x'))['name'] == 'x'
+    assert read_finished(record_path(folder, 'A', 'z')) is None
+    assert read_finished(record_path(folder, 'A', 'w')) is None
 
 
 def test_files(folder):

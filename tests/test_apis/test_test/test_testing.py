@@ -12,7 +12,9 @@ import tests.test_apis.folders as folders
 from star.apis.inference.build import load_config
 from star.apis.test.method import load_method
 from star.apis.test.metrics import build_metrics
+from star.apis.test.pending import unfinished
 from star.apis.test.protocol import describe_method, describe_protocol
+from star.apis.test.recording import ClipRecorder
 from star.apis.test.sets import (
     JoinedSets,
     build_sets,
@@ -23,7 +25,6 @@ from star.apis.test.testing import (
     TestRun,
     check_testing,
     run_test,
-    unfinished,
 )
 from star.evaluation.functional.shift import measure_shift
 from star.utils.files import read_json, write_json
@@ -49,9 +50,9 @@ def plan(work_dir, places, metrics=('PSNR',), num_frames=None, **model):
     method = load_method(config)
     configs = choose_sets(config, None, places, num_frames)
     sets = build_sets(configs)
-    built = build_metrics([{'type': name} for name in metrics], 'cpu').built
+    built = build_metrics([{'type': name} for name in metrics], 'cpu')
     protocol = describe_protocol(
-        [metric.describe() for metric in built],
+        [metric.describe() for metric in built.built],
         {name: describe_set(configs[name], sets[name]) for name in sets},
         *(0, 'restored in memory', CPU),
     )
@@ -85,7 +86,10 @@ def test_scores_what_has_ground_truth(tmp_path, places):
     mean = sum(found['A', name]['PSNR'] for name in 'abc') / 3
     assert results['sets']['A']['scores']['PSNR'] == pytest.approx(mean)
     assert results['sets']['B']['scores'] == {'PSNR': None, 'SSIM': None}
-    assert results['problems'] == []
+    assert results['problems'] == [
+        f'{metric} of B: it needs ground truth, a folder gt/ (2 of 2 clips)'
+        for metric in ('PSNR', 'SSIM')
+    ]
     assert read_json(tmp_path / 'w' / 'results.json') == results
 
 
@@ -119,11 +123,12 @@ def test_finished_clips_are_not_repeated(tmp_path, places):
 
 def test_ranks_share_the_clips_out(tmp_path, places):
     clips = JoinedSets(plan(tmp_path / 'w', places).sets)
-    assert unfinished(clips, tmp_path / 'w') == [0, 1, 2, 3, 4]
-    for name, content in (('b', {}), ('c', {'failed': True})):
+    recorder = ClipRecorder(tmp_path / 'w', [])
+    assert list(unfinished(clips, recorder)) == [0, 1, 2, 3, 4]
+    for name, content in (('b', {'files': {}}), ('c', {'failed': True})):
         write_json(tmp_path / 'w' / 'clips' / 'A' / f'{name}.json', content)
-    assert unfinished(clips, tmp_path / 'w', 0, 2) == [0, 2, 4]
-    assert unfinished(clips, tmp_path / 'w', 1, 2) == [3]
+    assert list(unfinished(clips, recorder, 0, 2)) == [0, 2, 4]
+    assert list(unfinished(clips, recorder, 1, 2)) == [3]
 
 
 def test_a_clip_that_fails_is_named_and_tried_again(tmp_path, places):
@@ -132,11 +137,12 @@ def test_a_clip_that_fails_is_named_and_tried_again(tmp_path, places):
     broken.write_bytes(b'x' * len(whole))
     results = run(tmp_path / 'w', places)
     assert len(results['clips']) == 4
-    (problem,) = results['problems']
+    problem = results['problems'][0]
     assert problem.startswith('A/b: ') and '1.png' in problem
     broken.write_bytes(whole)
     again = run(tmp_path / 'w', places)
-    assert again['problems'] == [] and len(again['clips']) == 5
+    assert len(again['clips']) == 5
+    assert not any(line.startswith('A/b') for line in again['problems'])
     assert again['clips'][0] == results['clips'][0]
 
 
