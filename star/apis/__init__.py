@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from star.apis.inference.build import init_model
+    from star.apis.inference.load import init_model
     from star.apis.inference.restore import (
         FileOptions,
         RestoreReport,
@@ -21,7 +21,7 @@ __all__ = ['FileOptions', 'RestoreReport', 'init_model', 'restore_video']
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    home = 'build' if name == 'init_model' else 'restore'
+    home = 'load' if name == 'init_model' else 'restore'
     return getattr(
         importlib.import_module(f'star.apis.inference.{home}'), name
     )

@@ -9,12 +9,12 @@ import torch
 
 from star.apis import FileOptions, RestoreReport, init_model, restore_video
 from star.apis.inference.batch import Job, is_batch, plan_batch
-from star.apis.inference.build import is_random, load_config
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
 from star.models.contracts import Restorer
 from star.models.restoration.choose import choose_options
 from star.models.restoration.options import RestoreOptions
+from star.utils.origins import is_random
 
 _RANDOM = 'the weights are random numbers: nothing was restored'
 _ADVICE = (
@@ -26,8 +26,6 @@ _ADVICE = (
 def run(args: argparse.Namespace) -> int:
     """Restore all clips and return the exit code."""
     jobs = plan(args)
-    if is_random(load_config(args.config), args.weights):
-        args.weights = 'random'
     model = init_model(args.config, args.weights, args.device, args.dtype)
     options = choose_options(model, given(args, RestoreOptions))
     results = [restore(model, job, options, args) for job in jobs]
@@ -78,7 +76,7 @@ def restore(
         if not is_out_of_memory(error):
             raise
         return failure(job, f'{job.src}: {_ADVICE}')
-    if args.weights == 'random':
+    if is_random(model):
         report = replace(report, notes=(*report.notes, _RANDOM))
     for note in report.notes:
         say(f'note: {job.src.name}: {note}')

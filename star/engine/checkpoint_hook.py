@@ -16,6 +16,7 @@ from torch import Tensor
 from star.engine import checkpointing, run_state
 from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import find_ema
+from star.engine.origin_records import describe_run
 from star.registry import HOOKS
 from star.utils.checkpoint_folder import (
     EMA,
@@ -23,6 +24,7 @@ from star.utils.checkpoint_folder import (
     load_ema,
     load_weights,
 )
+from star.utils.origins import held_names
 
 # paths of files, use of memory, options of the restoration
 _MAY_DIFFER = (
@@ -41,15 +43,16 @@ class SafeCheckpointHook(Hook):
 
     A checkpoint holds the trained weights, optimiser, schedules, logged
     scalars, averaged weights, the random state of every rank and the position
-    in the data, so that a resumed run has the same losses. Rank 0 writes it
+    in the data, so that a resumed run has the same losses. It names the files
+    of the weights that it does not hold, with their SHA-256. Rank 0 writes it
     with `checkpointing.save_checkpoint`. To resume, pass the config through
     `checkpointing.set_resume`.
 
     Args:
         interval: iterations between two checkpoints.
         max_keep: number of checkpoints to keep, >= 1.
-        save_all: save frozen weights as well; needed if the run itself sets
-            them, or if the whole model is to be read from one file.
+        save_all: save also the frozen weights that a file has; those that no
+            file has are always saved.
         may_differ: patterns of config entries that may change at resume.
         resume_from: checkpoint folder; set by `set_resume`.
 
@@ -184,6 +187,7 @@ class SafeCheckpointHook(Hook):
                 weights,
                 {**_collect(runner, done, done - self._begun), 'rng': rng},
                 ema.averages if ema is not None and ema.averages else None,
+                describe_run(runner, weights.keys()),
             )
             checkpointing.remove_old(runner.work_dir, self.max_keep)
             runner.logger.info(f'saved {folder}')
@@ -264,9 +268,9 @@ def _collect(runner: Runner, done: int, batches: int) -> dict[str, Any]:
 
 
 def _weights(runner: Runner, save_all: bool) -> dict[str, Tensor]:
-    if save_all:
-        return run_state.unwrapped(runner.model).state_dict()
-    return run_state.trained_state(runner.model)
+    model = run_state.unwrapped(runner.model)
+    state, held = model.state_dict(), held_names(model)
+    return {k: v for k, v in state.items() if save_all or k in held}
 
 
 def _restore_weights(

@@ -28,6 +28,7 @@ from star.utils.files import (
     atomic_folder,
     remove_temporary,
     set_aside,
+    write_json,
     write_text,
 )
 from star.utils.tensor_files import read_checkpoint
@@ -41,6 +42,7 @@ def save_checkpoint(
     weights: Mapping[str, Tensor],
     state: Mapping[str, Any],
     ema: Mapping[str, Tensor] | None = None,
+    records: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `iter_N` and then its name to `last_checkpoint`.
 
@@ -53,6 +55,7 @@ def save_checkpoint(
         weights: tensors by name.
         state: the rest of the run's state: tensors and builtin types.
         ema: averaged weights by name.
+        records: content of JSON files by their names.
 
     Returns:
         The checkpoint's folder.
@@ -69,6 +72,8 @@ def save_checkpoint(
         torch.save(state, temporary / STATE)
         if ema is not None:
             _write_tensors(ema, temporary / EMA)
+        for name, content in (records or {}).items():
+            write_json(temporary / name, content)
     point_to(folder)
     return folder
 

@@ -6,7 +6,7 @@ has them.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from star.utils.files import sha256_of
 from star.utils.randomness import named_tensors
 
 FILE, RANDOM, CONFIG = 'file', 'random', 'config'
-ORIGINS = 'origins.json'  # in a checkpoint's folder
+CHECKPOINT = 'checkpoint'  # slot of a file that a training wrote
+METADATA = 'star.origins'  # of a published safetensors file
 _RECORD, _BY_NAME = 'weight_record', 'random_by_name'
 
 
@@ -30,7 +31,8 @@ class SourceFile:
             or the dotted name of an entry of the config.
         path: of the file; where there are several, of their folder.
         sha256: of its content, in hexadecimal.
-        prefixes: beginnings of the names of the tensors that it holds.
+        prefixes: names of the tensors that it holds, or beginnings of them
+            that end with a dot; '' for all.
     """
 
     slot: str
@@ -42,6 +44,11 @@ class SourceFile:
     def name(self) -> str:
         """The last part of its path."""
         return Path(self.path).name
+
+    def has(self, name: str) -> bool:
+        """Return whether it holds a tensor."""
+        starts = tuple(p for p in self.prefixes if not p or p.endswith('.'))
+        return name.startswith(starts) or name in self.prefixes
 
 
 @dataclass(frozen=True)
@@ -72,18 +79,34 @@ class WeightRecord:
     Args:
         origins: by part; those of one part follow each other.
         files: that the model was loaded from.
-        in_files: names of the tensors that `files` hold.
+        in_files: names of the tensors that `files` hold, other than those
+            of a training.
     """
 
     origins: Sequence[Origin]
     files: Sequence[SourceFile]
     in_files: frozenset[str] = frozenset()
 
-    def to_json(self) -> dict[str, Any]:
-        """Return origins and files as builtin types."""
+    def lacking(self, names: Collection[str]) -> list[SourceFile]:
+        """Return the files that have some of the named tensors.
+
+        A file without tensors, such as a tokenizer's, belongs to the others.
+        """
+        return [
+            file
+            for file in self.files
+            if any(map(file.has, names)) or (names and not file.prefixes)
+        ]
+
+    def to_json(self, lacking: Collection[str] = ()) -> dict[str, Any]:
+        """Return origins, and the files of some tensors, as builtin types.
+
+        Args:
+            lacking: names of the tensors whose files are recorded.
+        """
         return {
             'origins': [asdict(each) for each in self.origins],
-            'files': [asdict(each) for each in self.files],
+            'files': [asdict(each) for each in self.lacking(lacking)],
         }
 
 
@@ -125,7 +148,8 @@ def account(
             kind = (RANDOM, '', '')
         elif file is not None:
             kind = (FILE, file.name, file.sha256)
-            held.add(name)
+            if file.slot != CHECKPOINT:  # it may be gone tomorrow
+                held.add(name)
         key = (name.partition('.')[0], *kind)
         groups.setdefault(key, []).append(tensor.numel())
     origins = [Origin(*k, len(v), sum(v)) for k, v in sorted(groups.items())]
@@ -185,13 +209,37 @@ def set_record(model: nn.Module, record: WeightRecord) -> None:
     setattr(model, _RECORD, record)
 
 
-def get_record(model: nn.Module) -> WeightRecord | None:
+def get_record(model: object) -> WeightRecord | None:
     """Return a model's record; None if it was built otherwise."""
     return getattr(model, _RECORD, None)
 
 
+def is_random(model: object) -> bool:
+    """Return whether the record of a model says that a part is random."""
+    record = get_record(model)
+    return record is not None and any(
+        each.kind == RANDOM for each in record.origins
+    )
+
+
+def held_names(model: nn.Module) -> set[str]:
+    """Return the names of the tensors that a checkpoint must hold.
+
+    These are all but the frozen parameters that a file has.
+    """
+    record = get_record(model)
+    in_files = frozenset() if record is None else record.in_files
+    learn = {n for n, p in model.named_parameters() if p.requires_grad}
+    buffers = {name for name, _ in model.named_buffers()}
+    return {
+        name
+        for name in model.state_dict()
+        if name in learn or name in buffers or name not in in_files
+    }
+
+
 def _file_of(name: str, files: Sequence[SourceFile]) -> SourceFile | None:
-    fits = [file for file in files if name.startswith(file.prefixes)]
+    fits = [file for file in files if file.has(name)]
     return fits[-1] if fits else None
 
 

@@ -15,12 +15,7 @@ from mmengine.config import Config, ConfigDict
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from star.apis.inference.baselines import load_files, names_files
-from star.apis.inference.devices import find_device, find_model_dtype
-from star.apis.inference.weights import find_weights
 from star.models.backbones.i2vgen.checkpoints import load_star_weights
-from star.models.contracts import Restorer
-from star.models.layers.lora import merge_lora
 from star.registry import MODELS
 from star.utils.paths import config_root
 from star.utils.tensor_files import read_state
@@ -28,65 +23,6 @@ from star.utils.tensor_files import read_state
 DEFAULT_CONFIG = 'tiny_compact'  # its weights ship with the package
 # width and tokens of a prompt, where a config does not say otherwise
 _TEXT_SIZES = {'OpenCLIPTextEncoder': (1024, 77), 'T5TextEncoder': (4096, 226)}
-
-
-def init_model(
-    config: str | Path | None = None,
-    weights: str | Path | None = None,
-    device: str | torch.device | None = None,
-    dtype: str | torch.dtype | None = None,
-) -> Restorer:
-    """Build a model with its weights, on its device.
-
-    Args:
-        config: a config file, or the name of one in a folder of
-            `configs`, such as 'i2vgen' or 'realbasicvsr'; None for
-            the small model that ships with the package.
-        weights: None for those that the config names; a file, a folder or a
-            word as for `find_weights`, or as for `load_files` if the model
-            names its files; 'random' for random numbers, enough to measure
-            the cost.
-        device: None for a GPU where there is one.
-        dtype: of the networks' weights, one of `DTYPES`; None as for
-            `find_model_dtype`.
-
-    Returns:
-        The STARModel or baseline, in evaluation mode.
-
-    Raises:
-        ValueError: an argument is wrong, a file is missing or unfit.
-        ImportError: a baseline needs an extra that is not installed.
-    """
-    target = find_device(device)
-    settings = load_config(config)
-    model: Any
-    if names_files(settings):
-        model = build_model(settings)
-        if weights == 'random' and model.weight_files:
-            take_random(model)
-        else:
-            load_files(model, weights)
-    elif is_random(settings, weights):
-        model = build_model(without_text(settings))
-        fill_random(model)
-    else:
-        paths = find_weights(settings.get('weights', {}), weights)
-        model = build_with_weights(settings, paths)
-    merge_lora(model)
-    model.place(target, find_model_dtype(model, dtype, target))
-    return model.eval()
-
-
-def is_random(settings: Config, weights: str | Path | None) -> bool:
-    """Return whether a model gets random numbers as weights.
-
-    Args:
-        settings: a config; its `weights` may say `random`.
-        weights: as for `init_model`.
-    """
-    return weights == 'random' or (
-        weights is None and settings.get('weights', {}).get('random', False)
-    )
 
 
 def load_config(config: str | Path | None = None) -> Config:

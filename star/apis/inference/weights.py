@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmengine.config import Config
+
 from star.utils.weight_files import WeightFile, fetch
 
 _FOLDERS = {
@@ -59,6 +61,27 @@ def find_weights(
         f'`weights` must be a file, a folder or one of {words}: '
         f'{str(source)!r} does not exist'
     )
+
+
+def start_files(config: Config, weights: str | None = None) -> dict:
+    """Return the files that a training starts from, for `find_weights`.
+
+    Args:
+        config: see `star.apis.train.training.start_model`.
+        weights: see there.
+
+    Returns:
+        Entries by part; empty if training starts from random numbers.
+    """
+    own = dict(config.get('weights', {}))
+    start = config.get('start_weights')
+    if weights is not None and weights in own.get('variants', {}):
+        return own
+    own.pop('variants', None)  # their files are no start of a training
+    own.pop('random', None)
+    if start is not None:
+        return {**own, **start}
+    return own if weights is not None else {}
 
 
 def _entries(wanted: Mapping) -> dict[str, WeightFile]:

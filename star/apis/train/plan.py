@@ -8,8 +8,9 @@ from mmengine.config import Config
 from torch import nn
 
 from star.apis.inference.build import build_model, on_meta
+from star.apis.inference.weights import start_files
 from star.apis.train.step_memory import ClipSize, step_memory
-from star.apis.train.training import check_training, config_error, start_files
+from star.apis.train.training import check_training, config_error
 from star.registry import DATASETS
 from star.utils.weight_files import WeightFile, find_local
 

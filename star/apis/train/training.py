@@ -17,9 +17,9 @@ from mmengine.device import get_device
 from mmengine.runner import FlexibleRunner, Runner, set_random_seed
 from torch import nn
 
-from star.apis.inference.build import build_with_weights, load_config
-from star.apis.inference.weights import find_weights
-from star.registry import DATASETS, MODELS
+from star.apis.inference.build import load_config
+from star.apis.inference.load import Source, load_model
+from star.registry import DATASETS
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 RUNNERS = {'Runner': Runner, 'FlexibleRunner': FlexibleRunner}
@@ -237,38 +237,26 @@ def start_model(config: Config, weights: str | None = None) -> nn.Module:
     Args:
         config: with `model`; its `start_weights` names the files that differ
             from those of `weights`. Without `start_weights` and without the
-            argument, training starts from random numbers.
-        weights: a file, a folder or a word, as for `find_weights`.
+            argument, what learns starts from random numbers.
+        weights: a file, a folder or a word, as for `find_weights`, or a
+            checkpoint of another training; None at resume for the files
+            that the checkpoint's record names.
 
     Raises:
-        ValueError: files are missing or do not fit, or the model cannot be
-            built.
+        ValueError: files are missing or do not fit, the model cannot be
+            built, or frozen parts would be random numbers.
     """
-    wanted = start_files(config, weights)
-    if not wanted:
-        return MODELS.build(config.model)
-    return build_with_weights(config, find_weights(wanted, weights))
+    checkpoint = _checkpoint_of(config)
+    return load_model(config, Source(checkpoint, weights, training=True))
 
 
-def start_files(config: Config, weights: str | None = None) -> dict:
-    """Return the files that a training starts from, for `find_weights`.
-
-    Args:
-        config: see `start_model`.
-        weights: see `start_model`.
-
-    Returns:
-        Entries by part; empty if training starts from random numbers.
-    """
-    own = dict(config.get('weights', {}))
-    start = config.get('start_weights')
-    if weights is not None and weights in own.get('variants', {}):
-        return own
-    own.pop('variants', None)  # their files are no start of a training
-    own.pop('random', None)
-    if start is not None:
-        return {**own, **start}
-    return own if weights is not None else {}
+def _checkpoint_of(config: Config) -> str | None:
+    """Return the checkpoint that a config continues or starts from."""
+    hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
+    found = hook.get('resume_from') or config.get('load_from')
+    if found is None and config.get('resume'):  # mmengine's own
+        return config.work_dir
+    return found
 
 
 def check_training(config: Config) -> None:

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import load_file, save_file
 
-from star.apis.test.method import load_method, load_trained
+from star.apis.test.method import load_method
 from star.models.editors import RealESRGANCompact
 from star.models.editors.weight_files import FILES
 from star.registry import MODELS
@@ -50,7 +50,7 @@ def test_trained_tensors_suffice(config, tmp_path):
         assert method.model.b.tolist() == [1, 1]
         assert not method.model.a.requires_grad
         assert method.files == {file.name: digest(file)}
-        assert method.checkpoint == str(file)
+        assert method.checkpoint == str(path)
         assert not method.random_init
 
 
@@ -60,7 +60,7 @@ def test_averaged_weights(config, tmp_path):
     assert load_method(config, folder).model.a.tolist() == [0, 0]
     averaged = load_method(config, folder, averaged=True)
     assert averaged.model.a.tolist() == [1, 1]
-    assert list(averaged.files) == ['ema.safetensors']
+    assert list(averaged.files) == ['weights.safetensors', 'ema.safetensors']
 
 
 def test_random_numbers_are_always_the_same(config):
@@ -161,8 +161,9 @@ def test_the_weights_a_config_names(tmp_path, monkeypatch):
 )
 def test_weights_that_do_not_fit(tmp_path, tensors, line):
     folder = checkpoint(tmp_path / 'iter_7', **tensors)
+    config = Config({'model': {'type': 'Scales'}})
     with pytest.raises(ValueError, match=line) as caught:
-        load_trained(Scales(), folder / 'weights.safetensors')
+        load_method(config, folder / 'weights.safetensors')
     assert len(str(caught.value).splitlines()) == 1
 
 
