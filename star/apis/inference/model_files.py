@@ -1,0 +1,148 @@
+"""The files of a model's weights: those used, and those of a checkpoint."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from star.apis.inference.held import Held
+from star.apis.inference.weights import find_weights, start_files
+from star.utils.origins import SourceFile, digest_of, file_of
+
+# beginnings of the names of the tensors that a file of `weights` holds
+_PREFIXES = {
+    'vae': ('autoencoder.',),
+    'text': ('text_encoder.',),
+    'tokenizer': (),
+}
+_FOR_FILE = ('pretrained', 'weights')  # keys of parts that name files
+
+
+def describe_files(
+    model: nn.Module, paths: Mapping[str, Path]
+) -> list[SourceFile]:
+    """Describe the files that a model was loaded from.
+
+    Args:
+        model: loaded.
+        paths: a file for each part, as `find_weights` gives them.
+    """
+    main = ('backbone.', 'controlnet.')
+    if not hasattr(model, 'backbone'):
+        main = ('',)
+    prefixes = {**_PREFIXES, 'star': main}
+    return [
+        file_of(slot, path, prefixes.get(slot, ('',)))
+        for slot, path in paths.items()
+    ]
+
+
+def files_in_config(
+    part: Mapping[str, Any], where: str = ''
+) -> list[SourceFile]:
+    """List the files that parts of a model load themselves.
+
+    Args:
+        part: config of the model, or of a part.
+        where: dotted name of the part; empty for the model.
+    """
+    files = []
+    for key, value in part.items():
+        name = f'{where}.{key}'.removeprefix('.')
+        if isinstance(value, Mapping):
+            files += files_in_config(value, name)
+        elif where and key in _FOR_FILE and _exists(value):
+            slot = f'model.{name}'
+            files.append(file_of(slot, Path(value), [f'{where}.']))
+    return files
+
+
+def check_config_files(config: Config, held: Held) -> None:
+    """Refuse another file than the run's where the config names it."""
+    own = {file.slot: file for file in files_in_config(config.model)}
+    for file in held.record.files if held.record else []:
+        if file.slot in own and own[file.slot].sha256 != file.sha256:
+            path = Path(own[file.slot].path)
+            raise ValueError(_other_file(path, file, held.name))
+
+
+def base_files(
+    config: Config, weights: str | Path | None, held: Held, lacking: set[str]
+) -> dict[str, Path]:
+    """Find the files of the tensors that a checkpoint does not hold.
+
+    Args:
+        config: of the model.
+        weights: where the user says that they are, as for `find_weights`;
+            None for what the checkpoint's record says.
+        held: the checkpoint.
+        lacking: names of the tensors; unused if there is a record.
+
+    Returns:
+        A path for each part, as `find_weights` gives them.
+
+    Raises:
+        ValueError: a file is missing, or is not the one that the
+            checkpoint's record names.
+    """
+    files = held.record.files if held.record else []
+    named = {f.slot: f for f in files if '.' not in f.slot}
+    if weights is None and held.record is not None:
+        return {
+            slot: _find_again(file, config, held.name)
+            for slot, file in named.items()
+        }
+    wanted = start_files(config, weights)
+    if held.record is None:
+        wanted = {k: v for k, v in wanted.items() if _covers(k, lacking)}
+    else:
+        wanted = {k: v for k, v in wanted.items() if k in named}
+    paths = find_weights(wanted, weights) if wanted else {}
+    for slot in paths.keys() & named.keys():
+        _check_digest(paths[slot], named[slot], held.name)
+    return paths
+
+
+def _covers(slot: str, names: Iterable[str]) -> bool:
+    """Return whether a slot's file has some of the named tensors."""
+    if slot in ('star', 'asset'):
+        others = tuple(p for each in _PREFIXES.values() for p in each)
+        return any(not name.startswith(others) for name in names)
+    prefixes = _PREFIXES[slot] or _PREFIXES['text']  # of the tokenizer
+    return any(name.startswith(prefixes) for name in names)
+
+
+def _find_again(file: SourceFile, config: Config, checkpoint: str) -> Path:
+    """Find a file of a checkpoint's record, where it was or by the config."""
+    path = Path(file.path)
+    if not path.exists():
+        wanted = start_files(config, None) or config.get('weights', {})
+        entry = {k: v for k, v in wanted.items() if k == file.slot}
+        try:
+            path = find_weights(entry)[file.slot]
+        except (KeyError, ValueError):
+            raise ValueError(
+                f'{checkpoint} lacks what it took from {file.path} (SHA-256 '
+                f'{file.sha256[:12]}), which is gone: name that file, or its '
+                'folder, with --weights'
+            ) from None
+    _check_digest(path, file, checkpoint)
+    return path
+
+
+def _check_digest(path: Path, file: SourceFile, checkpoint: str) -> None:
+    if digest_of(path) != file.sha256:
+        raise ValueError(_other_file(path, file, checkpoint))
+
+
+def _other_file(path: Path, file: SourceFile, checkpoint: str) -> str:
+    return (
+        f'{path} is not the file that {checkpoint} was trained with: its '
+        f'SHA-256 is not {file.sha256[:12]}..., that of {file.path}'
+    )
+
+
+def _exists(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).exists()
