@@ -1,8 +1,7 @@
-"""The published test sets: contents, and layouts of their owners."""
+"""The clips of published test sets, in the layouts of their owners."""
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from star.datasets.indexed_video import IndexedVideo
@@ -15,77 +14,40 @@ from star.datasets.openvid_table import (
     select,
 )
 from star.datasets.pairing import check_paired, list_clips, name_some
+from star.datasets.published_sets import REDS30, PublishedSet
 from star.video.io import list_images
 
 _VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm', '.y4m')
+Sources = dict[str, dict[str, Path]]
 
 
-@dataclass(frozen=True)
-class PublishedSet:
-    """A test set that papers report.
+def find_published(
+    root: Path, published: PublishedSet, given_lq: bool = False
+) -> Sources:
+    """Find the ground truth and the inputs of a published set.
 
     Args:
-        name: its name in papers.
-        key: what its owner gives: 'gt', or 'lq' for real videos.
-        num_clips: number of clips.
-        num_frames: number of frames of each clip.
-        size: height and width of all frames; None if they differ.
-        layouts: patterns of its clips below the given folder; the first one
-            with a match is used. `*` alone stands for the name of a clip.
-        source: origin, for the manifest.
+        root: folder with the set in a layout of its owner.
+        published: the set.
+        given_lq: take low-quality clips that lie beside the ground truth,
+            although the set does not have inputs of its own.
+
+    Returns:
+        For 'gt' and 'lq', as far as they are used, the clips by name.
+
+    Raises:
+        ValueError: the folder is missing or holds no clip, or clips are not
+            paired.
     """
-
-    name: str
-    key: str
-    num_clips: int
-    num_frames: int
-    size: tuple[int, int] | None
-    layouts: tuple[str, ...]
-    source: str
-
-
-UDM10 = PublishedSet(
-    name='UDM10',
-    key='gt',
-    num_clips=10,
-    num_frames=32,
-    size=(720, 1272),
-    layouts=(
-        *('*/truth', 'udm10/*/truth'),  # as PFNL has it
-        *('GT/*', 'UDM10/GT/*', 'GT-Video/*', 'UDM10/GT-Video/*', '*'),
-    ),
-    source='UDM10 (Yi et al., PFNL, ICCV 2019)',
-)
-REDS30 = PublishedSet(
-    name='REDS30',
-    key='gt',
-    num_clips=30,
-    num_frames=100,
-    size=(720, 1280),
-    layouts=(
-        *('val_sharp/*', 'val/val_sharp/*', 'REDS/val/val_sharp/*'),
-        *('train_sharp/2[4-6][0-9]', 'REDS/train_sharp/2[4-6][0-9]'),
-        *('2[4-6][0-9]', 'GT/*', 'GT-Video/*', '*'),
-    ),
-    source='REDS, validation split (Nah et al., CVPRW 2019)',
-)
-VIDEOLQ = PublishedSet(
-    name='VideoLQ',
-    key='lq',
-    num_clips=50,
-    num_frames=100,
-    size=None,
-    layouts=(
-        *('VideoLQ/LQ/*', 'LQ/*', 'VideoLQ/LQ-Video/*', 'LQ-Video/*'),
-        *('VideoLQ/*', '*'),
-    ),
-    source='VideoLQ (Chan et al., RealBasicVSR, CVPR 2022)',
-)
-PUBLISHED = {'udm10': UDM10, 'reds30': REDS30, 'videolq': VIDEOLQ}
+    found = {published.key: find_clips(root, published)}
+    if published.lq_layouts and (published.real or given_lq):
+        found['lq'] = _find(root, published.lq_layouts, f'{published.name} lq')
+        check_paired(root, found, 'gt')
+    return found
 
 
 def find_clips(root: Path, published: PublishedSet) -> dict[str, Path]:
-    """Find a set's clips by name.
+    """Find a set's clips by name; of pairs, the ground truth.
 
     REDS's validation clips are 000 to 029. Some copies append them to the 240
     training clips as 240 to 269; these get their first names back.
@@ -95,36 +57,50 @@ def find_clips(root: Path, published: PublishedSet) -> dict[str, Path]:
         published: the set.
 
     Raises:
-        ValueError: the folder is missing or holds no clip.
+        ValueError: the folder is missing or holds no clip, or two clips have
+            one name.
     """
     if not root.is_dir():
         raise ValueError(f'no such folder: {root}')
-    for layout in published.layouts:
-        clips = _match(root, layout)
-        if clips:
-            break
-    else:
-        raise ValueError(
-            f'{root}: there is no clip of {published.name}; looked for '
-            f'{", ".join(published.layouts)}'
-        )
+    clips = _find(root, published.layouts, published.name)
     if published is REDS30 and set(clips) == {str(240 + i) for i in range(30)}:
         return {f'{int(name) - 240:03}': clips[name] for name in sorted(clips)}
     return clips
 
 
+def _find(root: Path, layouts: tuple[str, ...], what: str) -> dict[str, Path]:
+    """Find the clips of the first layout that has any."""
+    for layout in layouts:
+        clips = _match(root, layout)
+        if clips:
+            return clips
+    raise ValueError(
+        f'{root}: there is no clip of {what}; looked for {", ".join(layouts)}'
+    )
+
+
 def _match(root: Path, layout: str) -> dict[str, Path]:
     depth = next(i for i, p in enumerate(layout.split('/')) if p[-1] in '*]')
-    clips = {}
+    clips: dict[str, Path] = {}
     for path in sorted(root.glob(layout)):
         name = path.relative_to(root).parts[depth]
-        if name.startswith('.'):
+        if path.is_file():
+            name = Path(name).stem
+        if name.startswith('.') or not _is_clip(path):
             continue
-        if path.is_dir() and list_images(path):
-            clips[name] = path
-        elif path.suffix.lower() in _VIDEOS:
-            clips[Path(name).stem] = path
+        if name in clips:
+            raise ValueError(
+                f'{root}: two clips are named {name!r}: '
+                f'{clips[name].name} and {path.name}; remove one'
+            )
+        clips[name] = path
     return clips
+
+
+def _is_clip(path: Path) -> bool:
+    if path.is_dir():
+        return bool(list_images(path))
+    return path.suffix.lower() in _VIDEOS
 
 
 def choose(
@@ -158,11 +134,11 @@ def check_published(clips: dict[str, Path], published: PublishedSet) -> None:
     """
     for name, path in clips.items():
         video = IndexedVideo(path, 'pyav')
-        if video.num_frames != published.num_frames:
+        wanted, found = published.num_frames, video.num_frames
+        if wanted is not None and found != wanted:
             raise ValueError(
-                f'{path}: {published.name} has {published.num_frames} frames '
-                f'in each clip, {name} has {video.num_frames}; --as-is '
-                'accepts it'
+                f'{path}: {published.name} has {wanted} frames in each clip, '
+                f'{name} has {found}; --as-is accepts it'
             )
         size = video.info.height, video.info.width
         if published.size is not None and size != published.size:
@@ -179,12 +155,48 @@ def check_complete(clips: dict[str, Path], published: PublishedSet) -> None:
     Raises:
         ValueError: there are more or fewer clips.
     """
-    if len(clips) != published.num_clips:
+    check_count(clips, published.name, published.num_clips)
+
+
+def check_count(names: Collection[str], what: str, count: int) -> None:
+    """Check the number of clips of a set.
+
+    Args:
+        names: of the clips.
+        what: name of the set.
+        count: of its clips.
+
+    Raises:
+        ValueError: there are more or fewer clips.
+    """
+    if len(names) != count:
         raise ValueError(
-            f'{published.name} has {published.num_clips} clips, but there '
-            f'are {len(clips)}: {name_some(clips)}; --clips chooses some, '
-            '--as-is accepts them'
+            f'{what} has {count} clips, but there are {len(names)}: '
+            f'{name_some(names)}; --clips chooses some, --as-is accepts them'
         )
+
+
+def check_long_enough(
+    clips: dict[str, Path], name: str, num_frames: int
+) -> None:
+    """Check that clips have the frames that a set takes of them.
+
+    Args:
+        clips: by name.
+        name: of the set.
+        num_frames: of each clip of the set.
+
+    Raises:
+        ValueError: a clip is shorter.
+    """
+    for clip, path in clips.items():
+        found = IndexedVideo(path, 'pyav').num_frames
+        if found < num_frames:
+            raise ValueError(
+                f'{path}: {name} has {num_frames} frames in each clip, '
+                f'{clip} has {found}; choose another clip, or a lower '
+                '--frames; --as-is accepts it'
+            )
 
 
 def find_folder(root: Path, real: bool) -> dict[str, dict[str, Path]]:
@@ -213,30 +225,55 @@ def find_folder(root: Path, real: bool) -> dict[str, dict[str, Path]]:
         for name, path in list_clips(root).items()
         if not path.is_dir() or list_images(path)
     }
+    if not clips:
+        raise ValueError(
+            f'{root}: there is no clip; it must hold gt/, lq/ or both, or '
+            'videos or folders of frames'
+        )
     return {'lq' if real else 'gt': clips}
 
 
 def find_listed(root: Path, listing: Path) -> dict[str, Path]:
     """Find the videos that a text file lists, one in each line.
 
+    Args:
+        root: folder of the videos, which may lie in folders below it.
+        listing: names of the videos, or paths below `root`, with or without
+            the suffix .mp4; empty lines do not count.
+
     Raises:
-        ValueError: the file cannot be read, or a video is missing.
+        ValueError: the file cannot be read, a video is missing, or two lines
+            name one clip.
     """
     try:
-        lines = listing.read_text(encoding='utf-8').split('\n')
+        lines = listing.read_text(encoding='utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'{listing}: cannot be read ({error})') from None
     files = find_files(root)
-    names = [line.strip() for line in lines if line.strip()]
-    missing = [name for name in names if locate(name, files) is None]
+    found: dict[str, Path] = {}
+    missing = []
+    for name in filter(None, map(str.strip, lines)):
+        file = locate(name, files) or locate(f'{name}.mp4', files)
+        if file is None:
+            missing.append(name)
+        elif Path(file).stem in found:
+            raise ValueError(f'{listing}: {name} is there twice; remove one')
+        else:
+            found[Path(file).stem] = root / file
     if missing:
         raise ValueError(f'{root}: lacks {name_some(missing)} of {listing}')
-    paths = [root / str(locate(name, files)) for name in names]
-    return {path.stem: path for path in sorted(paths)}
+    if not found:
+        raise ValueError(f'{listing}: names no video')
+    return dict(sorted(found.items()))
 
 
 def choose_held_out(
-    root: Path, table: Path, count: int, num_frames: int, size: tuple[int, int]
+    root: Path,
+    table: Path,
+    count: int,
+    num_frames: int,
+    size: tuple[int, int],
+    fewer: bool = False,
 ) -> dict[str, Path]:
     """Choose clips of OpenVid that training never sees.
 
@@ -250,6 +287,7 @@ def choose_held_out(
         count: number of clips.
         num_frames: least number of frames of a clip.
         size: least height and width of a clip.
+        fewer: accept fewer clips, but not none.
 
     Raises:
         ValueError: there are fewer clips.
@@ -262,7 +300,7 @@ def choose_held_out(
         read_entries(table), rules, 'test', find_files(root)
     )
     paths = sorted((root / e.video for e in entries), key=_rank)
-    if len(paths) < count:
+    if len(paths) < (1 if fewer else count):
         raise ValueError(
             f'{table}: needs {count} held-out clips, found {len(paths)} '
             f'({describe(removed)})'

@@ -8,7 +8,7 @@ from star.apis.train.training import LAUNCHERS
 from star.cli.convert import star_cogvideox
 from star.cli.main import make_parser
 from star.cli.options import choices
-from star.datasets import latent_shards, test_set_sources
+from star.datasets import latent_shards, published_sets
 from star.datasets.transforms.degradation_presets import PRESETS
 from star.diffusion.samplers import SAMPLERS
 from star.models.restoration import options
@@ -54,8 +54,13 @@ def test_every_option_of_a_restoration_can_be_given():
 def test_choices_mirror_the_published_sets():
     assert {
         key: (each.name, each.num_clips, each.num_frames)
-        for key, each in test_set_sources.PUBLISHED.items()
+        for key, each in published_sets.PUBLISHED.items()
     } == choices.PUBLISHED_SETS
+    real = [k for k, v in published_sets.PUBLISHED.items() if v.real]
+    assert real == list(choices.REAL_SETS)
+    made = [k for k, v in published_sets.PUBLISHED.items() if not v.real]
+    copied = [k for k in made if published_sets.PUBLISHED[k].lq_layouts]
+    assert copied == list(choices.COPIED_SETS)
 
 
 def test_sizes_of_the_papers_openvid_sets():

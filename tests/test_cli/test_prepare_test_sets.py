@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 from star.apis.inference.build import load_config
 from star.cli.options.choices import OPENVID_SETS
 from star.cli.prepare import test_sets as command_module
-from star.datasets import test_set_sources as sources
 from star.datasets.openvid_table import split_of
+from star.datasets.published_sets import PUBLISHED
 from star.datasets.test_set_clips import PrepareOptions, degrade_clip
 from star.datasets.video_folder import read_clip
 from star.registry import DATASETS
@@ -42,10 +42,11 @@ def run(star):
 @pytest.fixture
 def small(monkeypatch):
     """Shrink the published sets to two clips of eight small frames."""
-    for key, published in sources.PUBLISHED.items():
+    for key, published in PUBLISHED.items():
         size = published.size and (48, 64)
-        less = replace(published, num_clips=2, num_frames=FRAMES, size=size)
-        monkeypatch.setitem(sources.PUBLISHED, key, less)
+        frames = published.num_frames and FRAMES
+        less = replace(published, num_clips=2, num_frames=frames, size=size)
+        monkeypatch.setitem(PUBLISHED, key, less)
     for key, (name, _, _, size) in OPENVID_SETS.items():
         few = (name, 2, FRAMES, size and (40, 32))
         monkeypatch.setitem(OPENVID_SETS, key, few)

@@ -5,10 +5,8 @@ import hashlib
 import pytest
 
 from star.datasets.openvid_table import split_of
+from star.datasets.published_sets import REDS30, UDM10, VIDEOLQ
 from star.datasets.test_set_sources import (
-    REDS30,
-    UDM10,
-    VIDEOLQ,
     check_complete,
     check_published,
     choose,

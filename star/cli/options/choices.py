@@ -16,11 +16,17 @@ CACHE_DTYPES = ('float16', 'bfloat16', 'float32')
 CONVERTED_DTYPES = ('fp32', 'bf16')
 PRESETS = ('star', 'realesrgan', 'realbasicvsr', 'light')
 # name on the command line: name, number of clips, frames of each
-PUBLISHED_SETS = {
+PUBLISHED_SETS: dict[str, tuple[str, int, int | None]] = {
     'udm10': ('UDM10', 10, 32),
     'reds30': ('REDS30', 30, 100),
     'videolq': ('VideoLQ', 50, 100),
+    'spmcs': ('SPMCS', 30, 31),
+    'youhq40': ('YouHQ40', 40, None),
+    'realvsr': ('RealVSR', 50, 50),
+    'mvsr4x': ('MVSR4x', 15, 100),
 }
+REAL_SETS = ('videolq', 'realvsr', 'mvsr4x')  # their inputs are not made
+COPIED_SETS = ('udm10', 'spmcs', 'youhq40')  # copies of them have inputs
 # the paper's own sets: name, number of clips, frames of each, crop
 OPENVID_SETS: dict[str, tuple[str, int, int, tuple[int, int] | None]] = {
     'openvid30': ('OpenVid30', 30, 100, None),

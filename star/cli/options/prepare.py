@@ -52,20 +52,26 @@ def test_sets(parser: Parser) -> None:
     parser.set_defaults(resumable=True)
     commands = parser.add_subparsers(dest='set', required=True, metavar='SET')
     for key, (name, count, frames) in choices.PUBLISHED_SETS.items():
-        text = f'{name}: {count} clips of {frames} frames'
+        text = f'{name}: {count} clips of {frames or "about 32"} frames'
         command = commands.add_parser(key, help=text)
         _add_set_options(command)
-        command.add_argument(
-            '--as-is',
-            action='store_true',
-            help='accept counts or sizes other than the published ones',
-        )
+        if key not in choices.REAL_SETS:
+            _add_degradation(command)
+        if key in choices.COPIED_SETS:
+            command.add_argument(
+                '--given-lq',
+                action='store_true',
+                help='take the low-quality clips that lie in LQ/ beside GT/ '
+                'instead of making them',
+            )
+        _add_as_is(command)
     for key, (_, count, frames, _) in choices.OPENVID_SETS.items():
         text = f'{count} clips of OpenVid-1M, {frames} frames'
         _add_openvid(commands.add_parser(key, help=text), frames, count)
     command = commands.add_parser('folder', help='any clips')
     command.add_argument('name', help='of the set')
     _add_set_options(command)
+    _add_degradation(command)
     command.add_argument(
         '--source', default='a folder of clips', help='for the manifest'
     )
@@ -125,12 +131,15 @@ def _add_openvid(
     command: argparse.ArgumentParser, frames: int, count: int
 ) -> None:
     _add_set_options(command, frames)
+    _add_degradation(command)
+    _add_as_is(command)
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         '--list',
         type=Path,
-        help='text file with the name of a video on each line; without it and '
-        f'--table, SRC must hold exactly {count}',
+        help='text file with the name of a video on each line, with or '
+        'without .mp4, or its path below SRC; without it and --table, SRC '
+        f'must hold exactly {count}',
     )
     which.add_argument(
         '--table',
@@ -148,8 +157,9 @@ def _add_set_options(
     add('dst', type=Path, help='folder of the prepared set')
     add(
         '--frames',
-        type=int,
+        type=number(int, 1),
         default=frames,
+        metavar='N',
         help=f'the first N of each clip; default: {frames or "all"}',
     )
     add(
@@ -159,8 +169,32 @@ def _add_set_options(
         help='cut out the centre',
     )
     add('--clips', nargs='+', metavar='NAME', help='these clips only')
-    add('--preset', choices=choices.PRESETS, default='star')
-    add('--scale', type=int, default=4, help='size of gt/ over that of lq/')
-    add('--seed', type=int, default=0, help='of the degradation')
     add('--ffv1', action='store_true', help='write .mkv instead of PNGs')
     add('--link', action='store_true', help='link unchanged files')
+
+
+def _add_degradation(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        '--preset',
+        choices=choices.PRESETS,
+        help='degradation that makes the inputs; default: star',
+    )
+    add(
+        '--scale',
+        type=number(int, 1),
+        help='size of gt/ over that of lq/; default: 4',
+    )
+    add(
+        '--seed',
+        type=number(int, 0),
+        help='of the degradation; default: 0',
+    )
+
+
+def _add_as_is(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        '--as-is',
+        action='store_true',
+        help='accept counts or sizes other than the published ones',
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.options.choices import OPENVID_SETS
 from star.cli.progress import ItemProgress
+from star.datasets.pairing import check_frames
+from star.datasets.published_sets import PUBLISHED
 from star.datasets.test_set import (
     MANIFEST,
     Manifest,
@@ -16,19 +18,20 @@ from star.datasets.test_set import (
 )
 from star.datasets.test_set_clips import PrepareOptions
 from star.datasets.test_set_sources import (
-    PUBLISHED,
+    Sources,
     check_complete,
+    check_count,
+    check_long_enough,
     check_published,
     choose,
     choose_held_out,
-    find_clips,
     find_folder,
     find_listed,
+    find_published,
 )
 from star.datasets.test_set_writer import PreparedClip, SetWriter
 
 _LEAST = (720, 1280)  # of OpenVid's frames, where they are not cropped
-Sources = dict[str, dict[str, Path]]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,25 +42,46 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def make_options(args: argparse.Namespace) -> PrepareOptions:
-    """Collect the options of preparing a clip."""
-    size = args.size
-    if args.set in OPENVID_SETS:
-        size = size or OPENVID_SETS[args.set][3]
+def find_size(args: argparse.Namespace) -> tuple[int, int] | None:
+    """Return the size of the crop, or None for no crop."""
+    if args.size is None and args.set in OPENVID_SETS:
+        return OPENVID_SETS[args.set][3]
+    return args.size
+
+
+def make_options(args: argparse.Namespace, sources: Sources) -> PrepareOptions:
+    """Collect the options of preparing a clip.
+
+    Raises:
+        ValueError: a number is out of range, or an option would do nothing
+            as the set has its inputs.
+    """
+    given = 'lq' in sources
+    wanted = {key: getattr(args, key, None) for key in ('preset', 'seed')}
+    if given and 'gt' not in sources:
+        wanted['scale'] = getattr(args, 'scale', None)
+    unused = [f'--{key}' for key in wanted if wanted[key] is not None]
+    if given and unused:
+        raise ValueError(
+            f'{", ".join(unused)}: the inputs are there and are not made; '
+            'leave it out'
+        )
+    scale = getattr(args, 'scale', None)
+    if scale is None:
+        real = args.set in PUBLISHED and PUBLISHED[args.set].real
+        scale = PUBLISHED[args.set].scale if real else 4
     return PrepareOptions(
         num_frames=args.frames,
-        size=size,
-        preset=args.preset,
-        seed=args.seed,
-        scale=args.scale,
+        size=find_size(args),
+        preset=getattr(args, 'preset', None) or 'star',
+        seed=getattr(args, 'seed', None) or 0,
+        scale=scale,
         ffv1=args.ffv1,
         link=args.link,
     )
 
 
-def find_sources(
-    args: argparse.Namespace, options: PrepareOptions
-) -> tuple[str, str, Sources]:
+def find_sources(args: argparse.Namespace) -> tuple[str, str, Sources]:
     """Find the clips of a set.
 
     Returns:
@@ -65,52 +89,56 @@ def find_sources(
         and name.
     """
     if args.set == 'folder':
-        found = find_folder(args.src, args.real)
-        chosen = {k: choose(clips, args.clips) for k, clips in found.items()}
-        return args.name, args.source, chosen
-    if args.set in OPENVID_SETS:
-        source, clips = find_openvid(args, options)
-        return (
-            OPENVID_SETS[args.set][0],
-            source,
-            {'gt': choose(clips, args.clips)},
-        )
+        found, name = find_folder(args.src, args.real), args.name
+        source = args.source
+    elif args.set in OPENVID_SETS:
+        name = OPENVID_SETS[args.set][0]
+        source, found = find_openvid(args)
+    else:
+        name, source, found = find_known(args)
+    chosen = {key: choose(clips, args.clips) for key, clips in found.items()}
+    if args.set in PUBLISHED and not args.as_is:
+        check_published(next(iter(chosen.values())), PUBLISHED[args.set])
+    check_frames(chosen, args.frames)
+    return name, source, chosen
+
+
+def find_known(args: argparse.Namespace) -> tuple[str, str, Sources]:
+    """Find the clips of a published set, as `find_sources` does."""
     published = PUBLISHED[args.set]
-    clips = find_clips(args.src, published)
+    given = getattr(args, 'given_lq', False)
+    found = find_published(args.src, published, given)
     if args.clips is None and not args.as_is:
-        check_complete(clips, published)
-    clips = choose(clips, args.clips)
-    if not args.as_is:
-        check_published(clips, published)
-    return published.name, published.source, {published.key: clips}
+        check_complete(found[published.key], published)
+    source = published.source + (', inputs of the copy' if given else '')
+    return published.name, source, found
 
 
-def find_openvid(
-    args: argparse.Namespace, options: PrepareOptions
-) -> tuple[str, dict[str, Path]]:
+def find_openvid(args: argparse.Namespace) -> tuple[str, Sources]:
     """Find OpenVid's clips, and describe how they were chosen."""
     name, count, _, _ = OPENVID_SETS[args.set]
     if args.list is not None:
         clips, how = find_listed(args.src, args.list), 'a list of names'
     elif args.table is not None:
-        least = options.size or _LEAST
-        frames = options.num_frames or 1
-        clips = choose_held_out(args.src, args.table, count, frames, least)
+        least = find_size(args) or _LEAST
+        clips = choose_held_out(
+            args.src, args.table, count, args.frames, least, args.as_is
+        )
         how = 'held out from training, smallest SHA-256 of the name'
     else:
         clips, how = find_folder(args.src, real=False)['gt'], 'a folder'
-    if len(clips) != count:
-        raise ValueError(
-            f'{name} has {count} clips, {args.src} has '
-            f'{len(clips)}: choose them by --list or --table'
-        )
-    return f'OpenVid-1M (Nan et al., ICLR 2025), the clips by: {how}', clips
+    if not args.as_is:
+        if args.clips is None:
+            check_count(clips, name, count)
+        check_long_enough(choose(clips, args.clips), name, args.frames)
+    source = f'OpenVid-1M (Nan et al., ICLR 2025), the clips by: {how}'
+    return source, {'gt': clips}
 
 
 def prepare(args: argparse.Namespace) -> str:
     """Prepare a set and summarise it in a line."""
-    options = make_options(args)
-    name, source, sources = find_sources(args, options)
+    name, source, sources = find_sources(args)
+    options = make_options(args, sources)
     names = list(next(iter(sources.values())))
     writer = SetWriter(args.dst, options)
     progress = ItemProgress(len(names), 'clips', pause=0)
