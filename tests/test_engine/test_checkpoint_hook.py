@@ -12,6 +12,7 @@ from star.utils.checkpoint_folder import (
     load_weights,
     resume_path,
 )
+from star.utils.files import read_json
 from tests.test_engine import toy
 from tests.test_engine.toy import Crash, read_losses, start, toy_config
 
@@ -80,6 +81,21 @@ def test_what_is_kept(tmp_path):
     assert find_last(tmp_path).name == 'iter_7'
     weights = load_weights(tmp_path / 'iter_7')
     assert {name.split('.')[0] for name in weights} == {'net'}
+    record = read_json(tmp_path / 'iter_7' / 'origins.json')
+    assert [file['sha256'] for file in record['files']] == ['abc']
+    kinds = {each['part']: each['kind'] for each in record['origins']}
+    assert kinds == {'frozen': 'file', 'net': 'config'}
+    own = read_json(tmp_path / 'iter_7' / 'config.json')
+    assert own == {'model': {'type': 'ToyModel'}}
+
+
+def test_what_no_file_has_is_kept(tmp_path):
+    folder = crash(tmp_path, 2, **{'model.file': False})
+    assert 'frozen.weight' in load_weights(folder)
+    assert read_json(folder / 'origins.json')['files'] == []
+    options = {'model.file': False, f'{HOOK}may_differ': ['model.fill']}
+    runner = resume(tmp_path, **options, **{'model.fill': 9.0})
+    assert runner.model.frozen.weight.eq(0.5).all()
 
 
 def test_a_run_can_become_longer(tmp_path):

@@ -24,6 +24,7 @@ import star.engine  # noqa: F401 (registers)
 from star.engine.checkpointing import set_resume
 from star.structures import VideoSample
 from star.utils.checkpoint_folder import find_last
+from star.utils.origins import SourceFile, account, set_record
 
 
 @DATASETS.register_module()
@@ -50,9 +51,12 @@ class ToyClips(Dataset):
 
 @MODELS.register_module()
 class ToyModel(BaseModel):
-    """A frozen layer, a trained one with buffers, and random draws."""
+    """A frozen layer, a trained one with buffers, and random draws.
 
-    def __init__(self, width=8, kind='value', fill=0.5):
+    The frozen layer comes from a file, as far as its record says, if `file`.
+    """
+
+    def __init__(self, width=8, kind='value', fill=0.5, file=True):
         super().__init__(BaseDataPreprocessor())
         self.frozen = nn.Linear(8, 8).requires_grad_(False)
         nn.init.constant_(self.frozen.weight, fill)
@@ -61,6 +65,8 @@ class ToyModel(BaseModel):
         )
         self.kind = kind
         self.validated = []
+        files = [SourceFile('vae', 'frozen.pt', 'abc', ('frozen.',))] * file
+        set_record(self, account(self, (), files))
 
     def forward(self, inputs, data_samples, mode='tensor'):
         if mode == 'predict':

@@ -173,5 +173,5 @@ def test_no_checkpoint(config, tmp_path):
     (tmp_path / 'iter_7').mkdir()
     with pytest.raises(ValueError, match=r'weights\.safetensors'):
         load_method(config, tmp_path / 'iter_7')
-    with pytest.raises(ValueError, match='no weights: give CHECKPOINT'):
+    with pytest.raises(ValueError, match='names no weights for the model'):
         load_method(config)
