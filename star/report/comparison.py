@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from star.report.paper_sets import ClipFacts, find_departure
+from star.report.published import load_published, printed_metrics
 from star.report.results import MethodResults
 from star.report.statistics import (
     ClipMean,
@@ -58,17 +60,24 @@ class SetComparison:
         shared: clips that all methods with a metric have, by metric; metrics
             without a score are absent.
         cells: by method and metric.
+        departure: why the paper's numbers of a set of this name do not belong
+            beside these; '' if they do, and where the paper has none.
     """
 
     name: str
     methods: list[str]
     shared: dict[str, list[str]]
     cells: dict[tuple[str, str], Cell]
+    departure: str = ''
 
     @property
     def metrics(self) -> list[str]:
         """Metrics with at least one score."""
         return list(self.shared)
+
+    def printed(self) -> dict[str, dict[str, float]]:
+        """Return the paper's scores by method and metric; none of others."""
+        return {} if self.departure else load_published().get(self.name, {})
 
 
 @dataclass(frozen=True)
@@ -170,7 +179,27 @@ def _compare_set(
                 difference = paired_difference(found[method], base, seed)
             cells[method, metric] = Cell(mean, order.get(method), difference)
     methods = [each.name for each in members]
-    return SetComparison(name, methods, shared, cells)
+    departure = _departure(name, members, shared)
+    return SetComparison(name, methods, shared, cells, departure)
+
+
+def _departure(
+    name: str, members: list[MethodResults], shared: dict[str, list[str]]
+) -> str:
+    """Say how clips and means differ from those of the paper's set."""
+    clips = [
+        [clip for (dataset, _), clip in each.clips.items() if dataset == name]
+        for each in members
+    ]
+    counts = [len(found) for found in clips]
+    printed = printed_metrics(name) & shared.keys()
+    counts += [len(shared[metric]) for metric in printed]
+    facts = [
+        ClipFacts(clip.num_frames, clip.size, clip.lq_size)
+        for found in clips
+        for clip in found
+    ]
+    return find_departure(name, counts, facts)
 
 
 def _in_all(found: Scores) -> list[str]:

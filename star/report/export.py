@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from star.report.comparison import Cell, Comparison, SetComparison
-from star.report.published import load_published, published_method
+from star.report.published import published_method
 from star.report.remarks import Remark
 from star.report.statistics import ClipMean
 from star.utils.files import csv_text
@@ -13,7 +13,7 @@ FORMAT = 'star-report/1'
 COLUMNS = (
     *('set', 'method', 'metric', 'mean', 'low', 'high', 'clips', 'rank'),
     *('difference', 'difference_low', 'difference_high', 'difference_clips'),
-    *('seconds_per_frame', 'peak_memory', 'published'),
+    *('seconds_per_frame', 'peak_memory', 'published', 'random'),
 )
 Value = float | str | None  # infinity is the text 'inf', as in results.json
 
@@ -38,6 +38,11 @@ def to_json(comparison: Comparison, remarks: list[Remark]) -> dict[str, Any]:
         ],
         'shared_clips': {
             table.name: table.shared for table in comparison.sets
+        },
+        'departures': {
+            table.name: table.departure
+            for table in comparison.sets
+            if table.departure
         },
         'warnings': [{'level': r.level, 'text': r.text} for r in remarks],
     }
@@ -65,13 +70,13 @@ def _row(
     cell: Cell,
 ) -> list[Value]:
     results = comparison.results[method]
-    printed = load_published().get(table.name, {})
-    scores = printed.get(published_method(results) or '', {})
+    scores = table.printed().get(published_method(results) or '', {})
     return [
         *(table.name, method, metric, *_values(cell.mean), cell.rank),
         *_values(cell.difference),
         *results.cost(table.name),
         scores.get(metric),
+        results.random or None,
     ]
 
 

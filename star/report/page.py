@@ -14,6 +14,7 @@ from star.report.tables import (
     Table,
     clip_table,
     explanation,
+    method_table,
     set_tables,
 )
 
@@ -50,17 +51,21 @@ def to_page(
 
     Args:
         comparison: of the methods.
-        remarks: shown above the tables.
-        clips: shown below the tables, in this order.
+        remarks: shown below the tables of scores.
+        clips: shown below the remarks, in this order.
     """
     title = f'Comparison of {", ".join(comparison.results)}'
     body = [f'<h1>Comparison</h1><p>{escape(explanation(comparison))}</p>']
-    body += [_remarks(remarks)] if remarks else []
+    body += [_link(remarks)] if remarks else []
     body += [_set(comparison, each) for each in comparison.sets]
+    body += [_remarks(remarks)] if remarks else []
     if clips:
         body.append('<h2>Clips</h2>')
         body += [_clip(comparison, section) for section in clips]
-    body.append(_methods(comparison))
+    methods = html_table(method_table(comparison))
+    body.append(
+        f'<section class="methods"><h2>Methods</h2>{methods}</section>'
+    )
     return html_page(title, ''.join(body))
 
 
@@ -87,6 +92,16 @@ def _asset(name: str) -> str:
     return (resources.files('star.report') / name).read_text('utf-8')
 
 
+def _link(remarks: list[Remark]) -> str:
+    """Return a line that leads to the warnings below the tables."""
+    counts = []
+    for level in dict.fromkeys(remark.level for remark in remarks):
+        count = sum(remark.level == level for remark in remarks)
+        counts.append(f'{count} {level}{"" if count == 1 else "s"}')
+    text = f'<a href="#warnings">{" and ".join(counts)}</a>'
+    return f'<p>{text} below the tables.</p>'
+
+
 def _remarks(remarks: list[Remark]) -> str:
     items = ''.join(
         f'<li class="{remark.level}"><b>{remark.level}</b> '
@@ -94,7 +109,8 @@ def _remarks(remarks: list[Remark]) -> str:
         for remark in remarks
     )
     return (
-        f'<section class="remarks"><h2>Warnings</h2><ul>{items}</ul></section>'
+        '<section class="remarks" id="warnings"><h2>Warnings</h2>'
+        f'<ul>{items}</ul></section>'
     )
 
 
@@ -119,10 +135,11 @@ def html_table(table: Table) -> str:
         for row in table.rows
     )
     title = escape(table.title)
+    remark = f'<p class="missing">{escape(table.remark)}.</p>'
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">'
         f'<table><caption>{title}</caption><thead><tr>{head}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div>'
+        f'<tbody>{rows}</tbody></table></div>{remark if table.remark else ""}'
     )
 
 
@@ -225,24 +242,3 @@ def _curves(comparison: Comparison, key: Key) -> str:
         f'<h4>Frame by frame</h4><ul class="legend">{legend}</ul>'
         f'<div class="curves">{"".join(drawn)}</div>'
     )
-
-
-def _methods(comparison: Comparison) -> str:
-    """Return a table of the methods, their weights and their protocols."""
-    rows = []
-    for name, results in comparison.results.items():
-        method, protocol = results.method, results.protocol
-        values = [
-            method.get('config'),
-            method.get('checkpoint') or ', '.join(method.get('weights') or {}),
-            protocol.get('input'),
-            protocol.get('decoder'),
-            protocol.get('device'),
-            str(protocol.get('fingerprint', ''))[:12],
-        ]
-        cells = [Item('' if v is None else str(v)) for v in values]
-        rows.append([Item(name), *cells])
-    head = ['method', 'config', 'weights', 'scored', 'decoder', 'device']
-    table = Table('Methods', [*head, 'protocol'], rows)
-    body = f'<h2>Methods</h2>{html_table(table)}'
-    return f'<section class="methods">{body}</section>'

@@ -62,6 +62,12 @@ def load_published() -> Published:
     return table
 
 
+def printed_metrics(name: str) -> set[str]:
+    """Return the metrics of tables 1 and 6 on a set; none of other sets."""
+    methods = load_published().get(name, {})
+    return {metric for scores in methods.values() for metric in scores}
+
+
 def load_ablations() -> dict[PaperRow, dict[str, float]]:
     """Return tables 3, 4, 5 and 7: scores by row and metric."""
     table: dict[PaperRow, dict[str, float]] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from star.report.comparison import Comparison, SetComparison, unique
 from star.report.results import ClipScores, ClipShift, MethodResults
 from star.utils.config import flatten
+from star.utils.problems import find_causes, list_some
 from star.utils.results_format import ProtocolRecord
 
 _MIN_SHIFT = 0.25  # pixels
@@ -24,7 +25,7 @@ _LOSSLESS = re.compile(
 
 @dataclass(frozen=True)
 class Remark:
-    """A warning or note that belongs above the tables.
+    """A warning or note that belongs below the tables.
 
     Args:
         level: 'warning' where scores cannot be compared, else 'note'.
@@ -36,7 +37,10 @@ class Remark:
 
 
 def find_remarks(comparison: Comparison) -> list[Remark]:
-    """Return what makes a comparison unfair: warnings, then notes."""
+    """Return what makes a comparison unfair: warnings, then notes.
+
+    One cause gives one remark, however many clips and metrics it concerns.
+    """
     results = list(comparison.results.values())
     found = [*_protocols(results), *_inputs(results), *_clips(comparison)]
     found += [*_random(results), *_shifts(results), *_problems(results)]
@@ -49,7 +53,7 @@ def _protocols(results: list[MethodResults]) -> Iterator[Remark]:
         each.name: flatten(_settings(each.protocol), split_lists=False)
         for each in results
     }
-    differing = False
+    causes: dict[tuple[str, bool], list[tuple[str, str]]] = {}
     for key in unique(key for settings in flat.values() for key in settings):
         values: dict[str, list[str]] = {}
         for name, settings in flat.items():
@@ -57,11 +61,17 @@ def _protocols(results: list[MethodResults]) -> Iterator[Remark]:
                 value = settings.get(key, 'not set')
                 values.setdefault(value, []).append(name)
         if len(values) > 1:
+            listed = '; '.join(
+                f'{value} in {", ".join(n)}' for value, n in values.items()
+            )
             timing = key.split('.')[0] in _TIMES_ONLY
-            differing |= not timing
-            yield _difference(key, values, timing)
+            cause = (_cause(key, values, listed), timing)
+            causes.setdefault(cause, []).append((key, listed))
+    for (_, timing), found in causes.items():
+        yield _difference(found, timing)
+    scored = any(not timing for _, timing in causes)
     fingerprints = {each.protocol.get('fingerprint') for each in results}
-    if len(fingerprints) > 1 and not differing and _same_scores(results):
+    if len(fingerprints) > 1 and not scored and _same_scores(results):
         yield Remark(
             'warning',
             'the fingerprints of the protocols differ, but none of the '
@@ -89,15 +99,31 @@ def _same_scores(results: list[MethodResults]) -> bool:
     return all(each == facts[0] for each in facts)
 
 
-def _difference(
-    key: str, values: dict[str, list[str]], timing: bool
-) -> Remark:
-    listed = '; '.join(f'{v} in {", ".join(n)}' for v, n in values.items())
+def _cause(key: str, values: dict[str, list[str]], listed: str) -> str:
+    """Name what settings have in common that differ for one reason.
+
+    Versions and device are those of a computer. An option that several
+    metrics or sets have was changed in all of them.
+    """
+    kind = key.split('.')[0]
+    if kind in (*_TIMES_ONLY, 'versions', 'decoder'):
+        return f'computer {sorted(values.values())}'
+    option = key.split('.', 2)[-1] if kind in ('metrics', 'sets') else key
+    return f'{kind} {option} {listed}'
+
+
+def _difference(found: list[tuple[str, str]], timing: bool) -> Remark:
+    """Describe settings, each with its values, that differ for one reason."""
+    keys: dict[str, list[str]] = {}
+    for key, listed in found:
+        keys.setdefault(listed, []).append(key)
+    text = ', and '.join(
+        f'{", ".join(k)} {"is" if len(k) == 1 else "are"} {listed}'
+        for listed, k in keys.items()
+    )
     if timing:
-        return Remark(
-            'note', f'times and memory do not compare: {key} is {listed}'
-        )
-    return Remark('warning', f'the protocols differ: {key} is {listed}')
+        return Remark('note', f'times and memory do not compare: {text}')
+    return Remark('warning', f'the protocols differ: {text}')
 
 
 def _settings(protocol: ProtocolRecord) -> dict[str, Any]:
@@ -122,57 +148,73 @@ def _settings(protocol: ProtocolRecord) -> dict[str, Any]:
 
 
 def _inputs(results: list[MethodResults]) -> Iterator[Remark]:
+    found: dict[str, list[str]] = {}
     for each in results:
         sources = str(each.protocol.get('input', '')).split(', ')
         lossy = [name for name in sources if not _LOSSLESS.fullmatch(name)]
         if lossy:
-            yield Remark(
-                'warning',
-                f'{each.name} was scored on {", ".join(lossy)}, which may be '
-                'lossy: the loss counts against the method',
-            )
+            found.setdefault(', '.join(lossy), []).append(each.name)
+    for kinds, names in found.items():
+        yield Remark(
+            'warning',
+            f'{", ".join(names)} {_was(names)} scored on {kinds}, which may '
+            'be lossy: the loss counts against the method',
+        )
 
 
 def _clips(comparison: Comparison) -> Iterator[Remark]:
     """Name missing scores and clips, and clips that differ."""
     for table in comparison.sets:
-        for metric in table.metrics:
-            yield from _missing(comparison, table, metric)
+        yield from _missing(comparison, table)
         yield from _unequal(comparison, table)
+    absent: dict[str, list[str]] = {}
     for table in comparison.sets:
-        absent = [n for n in comparison.results if n not in table.methods]
-        if absent:
-            text = f'{table.name}: no results of {", ".join(absent)}'
-            yield Remark('note', text)
+        names = [n for n in comparison.results if n not in table.methods]
+        if names:
+            absent.setdefault(', '.join(names), []).append(table.name)
+    for methods, sets in absent.items():
+        text = f'{", ".join(sets)}: no results of {methods}'
+        yield Remark('note', text)
 
 
-def _missing(
-    comparison: Comparison, table: SetComparison, metric: str
-) -> Iterator[Remark]:
-    scored = {
-        name: comparison.results[name].scores(table.name, metric)
-        for name in table.methods
-    }
-    without = [name for name, scores in scored.items() if not scores]
-    if without:
-        text = f'{table.name}: no {metric} of {", ".join(without)}'
+def _missing(comparison: Comparison, table: SetComparison) -> Iterator[Remark]:
+    """Name missing scores and clips, once for all metrics that lack them."""
+    without: dict[str, list[str]] = {}
+    unused: dict[str, list[str]] = {}
+    for metric in table.metrics:
+        scored = {
+            name: comparison.results[name].scores(table.name, metric)
+            for name in table.methods
+        }
+        names = [name for name, scores in scored.items() if not scores]
+        if names:
+            without.setdefault(', '.join(names), []).append(metric)
+        text = _unused(scored, set(table.shared[metric]))
+        if text:
+            unused.setdefault(text, []).append(metric)
+    for methods, metrics in without.items():
+        text = f'{table.name}: no {", ".join(metrics)} of {methods}'
         yield Remark('warning', text)
-    shared = set(table.shared[metric])
+    for text, metrics in unused.items():
+        where = f'{table.name}, {", ".join(metrics)}'
+        yield Remark('warning', f'{where}: {text}')
+
+
+def _unused(scored: dict[str, dict[str, float]], shared: set[str]) -> str:
+    """Say which scored clips not all methods have; '' if all have all."""
     extra = {n: [c for c in s if c not in shared] for n, s in scored.items()}
-    listed = '; '.join(f'{n}: {_some(c)}' for n, c in extra.items() if c)
-    where = f'{table.name}, {metric}'
-    if listed and shared:
-        yield Remark(
-            'warning',
-            f'{where}: means are over the {len(shared)} clips that all '
-            f'methods have; not used are {listed}',
+    listed = '; '.join(f'{n}: {list_some(c)}' for n, c in extra.items() if c)
+    if not listed:
+        return ''
+    if shared:
+        return (
+            f'means are over the {len(shared)} clips that all methods have; '
+            f'not used are {listed}'
         )
-    elif listed:
-        yield Remark(
-            'warning',
-            f'{where}: no clip is common to all methods; each mean is over '
-            "the method's own clips, and there are no ranks",
-        )
+    return (
+        "no clip is common to all methods; each mean is over the method's "
+        'own clips, and there are no ranks'
+    )
 
 
 def _unequal(comparison: Comparison, table: SetComparison) -> Iterator[Remark]:
@@ -184,39 +226,49 @@ def _unequal(comparison: Comparison, table: SetComparison) -> Iterator[Remark]:
                 clips.setdefault(name, []).append(clip)
     unequal: dict[str, list[str]] = {}
     for name, found in clips.items():
-        for trait, values in _traits(found).items():
-            if len(values) > 1:
-                unequal.setdefault(trait, []).append(name)
+        for trait in _unequal_traits(found):
+            unequal.setdefault(trait, []).append(name)
     for trait, names in unequal.items():
         yield Remark(
             'warning',
             f'{table.name}: {trait} differ between methods in {len(names)} '
-            f'clips ({_some(names)})',
+            f'clips ({list_some(names)})',
         )
 
 
-def _traits(clips: list[ClipScores]) -> dict[str, set]:
-    """Collect the values of what should be equal in all clips."""
+def _unequal_traits(clips: list[ClipScores]) -> list[str]:
+    """Name what differs and should be equal in all clips."""
     traits: dict[str, set] = {
-        'numbers of frames': {clip.num_frames for clip in clips},
-        'output sizes': {clip.size for clip in clips},
         'input sizes': {c.lq_size for c in clips if c.lq_size is not None},
+        'output sizes': {clip.size for clip in clips},
+        'numbers of frames': {clip.num_frames for clip in clips},
     }
+    found = [trait for trait, values in traits.items() if len(values) > 1]
+    if 'numbers of frames' in found:
+        return found  # so that the scored frames differ as well
+    frames: dict[str, set] = {}
     for clip in clips:
         for metric, scores in clip.frame_scores.items():
-            frames = traits.setdefault(f'frames scored by {metric}', set())
-            frames.add(tuple(scores.frames))
-    return traits
+            frames.setdefault(metric, set()).add(tuple(scores.frames))
+    metrics = [metric for metric, values in frames.items() if len(values) > 1]
+    if metrics:
+        found.append(f'frames scored by {", ".join(metrics)}')
+    return found
 
 
 def _random(results: list[MethodResults]) -> Iterator[Remark]:
+    found: dict[str, list[str]] = {}
     for each in results:
         if each.random:
-            yield Remark(
-                'warning',
-                f'{each.name} had random weights: its numbers say nothing '
-                'about the method, and it has no rank',
-            )
+            found.setdefault(each.random, []).append(each.name)
+    for text, names in found.items():
+        one = len(names) == 1
+        yield Remark(
+            'warning',
+            f'{", ".join(names)} had {text}: {"its" if one else "their"} '
+            f'numbers say nothing about the {"method" if one else "methods"}, '
+            f'and {"it has" if one else "they have"} no rank',
+        )
 
 
 def _shifts(results: list[MethodResults]) -> Iterator[Remark]:
@@ -226,12 +278,17 @@ def _shifts(results: list[MethodResults]) -> Iterator[Remark]:
         for (dataset, _), clip in each.clips.items():
             if clip.shift is not None:
                 shifts.setdefault(dataset, []).append(clip.shift)
-        for dataset, known in shifts.items():
-            large = [shift for shift in known if _is_large(shift)]
-            if large:
-                where = f'{each.name} in {len(large)} of {len(known)} clips'
-                text = f'{dataset}: {_describe(large, where)}'
-                yield Remark('warning', text)
+        large = {
+            dataset: [shift for shift in known if _is_large(shift)]
+            for dataset, known in shifts.items()
+        }
+        sets = [dataset for dataset, found in large.items() if found]
+        if sets:
+            known = sum(len(shifts[dataset]) for dataset in sets)
+            found = [shift for dataset in sets for shift in large[dataset]]
+            where = f'{each.name} in {len(found)} of {known} clips'
+            text = f'{", ".join(sets)}: {_describe(found, where)}'
+            yield Remark('warning', text)
 
 
 def _is_large(shift: ClipShift) -> bool:
@@ -251,11 +308,13 @@ def _describe(shifts: list[ClipShift], where: str) -> str:
 
 
 def _problems(results: list[MethodResults]) -> Iterator[Remark]:
-    for each in results:
-        for line in each.problems:
-            yield Remark('warning', f'{each.name}: {line}')
+    """Name the problems of the tests, once for all clips and methods."""
+    pairs = [(each.name, line) for each in results for line in each.problems]
+    for cause in find_causes(pairs):
+        yield Remark(
+            'warning', f'{", ".join(cause.owners)}: {cause.describe()}'
+        )
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
+def _was(names: list[str]) -> str:
+    return 'was' if len(names) == 1 else 'were'

@@ -9,6 +9,7 @@ from scipy.stats import bootstrap
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+MIN_CLIPS = 6  # with fewer, an interval of the bootstrap proves nothing
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,26 @@ def paired_difference(
     if not gains or any(math.isnan(gain) for gain in gains):
         return None
     return mean_over_clips(gains, seed)
+
+
+def verdict(gain: ClipMean, higher_is_better: bool) -> str:
+    """Judge a mean difference of clips.
+
+    Args:
+        gain: from `paired_difference`.
+        higher_is_better: of the metric.
+
+    Returns:
+        'better' or 'worse' where the interval does not contain 0 and there
+        are at least `MIN_CLIPS` clips, else ''.
+    """
+    if gain.low is None or gain.high is None or gain.count < MIN_CLIPS:
+        return ''
+    if gain.low > 0:
+        return 'better' if higher_is_better else 'worse'
+    if gain.high < 0:
+        return 'worse' if higher_is_better else 'better'
+    return ''
 
 
 def ranks(

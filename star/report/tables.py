@@ -11,7 +11,12 @@ from star.report.comparison import (
 )
 from star.report.published import load_published, published_method
 from star.report.results import Key, MethodResults
-from star.report.statistics import RESAMPLES, ClipMean
+from star.report.statistics import (
+    MIN_CLIPS,
+    RESAMPLES,
+    ClipMean,
+    verdict,
+)
 
 NOTHING = '\u2013'  # en dash
 
@@ -41,12 +46,14 @@ class Table:
         head: titles of the columns.
         rows: one cell for each column; the first one names the row.
         folded: the page shows the title only, until it is clicked.
+        remark: below the table, one sentence without its full stop, or ''.
     """
 
     title: str
     head: list[str]
     rows: list[list[Item]]
     folded: bool = False
+    remark: str = ''
 
 
 def explanation(comparison: Comparison) -> str:
@@ -61,7 +68,8 @@ def explanation(comparison: Comparison) -> str:
         text += (
             ' The best is bold, the second best underlined. Differences to '
             f'{comparison.reference} are taken clip by clip. They are marked '
-            '"better" or "worse" where the interval does not contain 0.'
+            '"better" or "worse" where the interval does not contain 0 and '
+            f'there are at least {MIN_CLIPS} clips.'
         )
     return text
 
@@ -69,14 +77,14 @@ def explanation(comparison: Comparison) -> str:
 def score_table(comparison: Comparison, set_: SetComparison) -> Table:
     """Return a table of the methods' means on a set.
 
-    The paper's numbers follow below a method that the paper has.
+    The paper's numbers follow below a method that the paper has, if the set
+    is the paper's.
     """
-    printed = load_published().get(set_.name, {})
+    printed = set_.printed()
     rows = []
     for method in set_.methods:
         results = comparison.results[method]
-        name = f'{method} (random weights)' if results.random else method
-        row = [Item(name)]
+        row = [Item(results.label)]
         row += [_score(set_, method, metric) for metric in set_.metrics]
         rows.append([*row, *_cost(results, set_.name)])
         original = published_method(results)
@@ -85,7 +93,8 @@ def score_table(comparison: Comparison, set_: SetComparison) -> Table:
             rows.append([*row, Item(NOTHING), Item(NOTHING)])
     head = ['method', *(_head(comparison, m) for m in set_.metrics)]
     head += ['s per frame', 'peak memory']
-    return Table(f'{set_.name} ({_count(set_)})', head, rows)
+    title = f'{set_.name} ({_count(set_)})'
+    return Table(title, head, rows, remark=set_.departure)
 
 
 def difference_table(
@@ -93,7 +102,8 @@ def difference_table(
 ) -> Table | None:
     """Return a table of the methods' differences to the reference.
 
-    A difference whose interval does not contain 0 is marked better or worse.
+    A difference over enough clips whose interval does not contain 0 is marked
+    better or worse.
 
     Returns:
         None where no method can be compared with the reference.
@@ -103,7 +113,7 @@ def difference_table(
         return None
     rows = []
     for method in others:
-        row = [Item(method)]
+        row = [Item(comparison.results[method].label)]
         for metric in set_.metrics:
             cell = set_.cells.get((method, metric))
             better = comparison.higher_is_better[metric]
@@ -130,9 +140,28 @@ def set_tables(comparison: Comparison, set_: SetComparison) -> list[Table]:
     tables = [
         score_table(comparison, set_),
         difference_table(comparison, set_),
-        printed_table(set_.name),
+        None if set_.departure else printed_table(set_.name),
     ]
     return [table for table in tables if table is not None]
+
+
+def method_table(comparison: Comparison) -> Table:
+    """Return a table of the methods, their weights and their protocols."""
+    rows = []
+    for results in comparison.results.values():
+        protocol = results.protocol
+        values = [
+            results.method.get('config'),
+            results.weights,
+            protocol.get('input'),
+            protocol.get('decoder'),
+            protocol.get('device'),
+            str(protocol.get('fingerprint', ''))[:12],
+        ]
+        cells = [Item('' if v is None else str(v)) for v in values]
+        rows.append([Item(results.label), *cells])
+    head = ['method', 'config', 'weights', 'scored', 'decoder', 'device']
+    return Table('Methods', [*head, 'protocol'], rows)
 
 
 def clip_table(comparison: Comparison, key: Key) -> Table | None:
@@ -148,7 +177,7 @@ def clip_table(comparison: Comparison, key: Key) -> Table | None:
         scores = [clip.scores.get(metric) for metric in set_.metrics]
         pairs = zip(scores, set_.metrics, strict=True)
         cells = [Item(number(value, digits_of(m))) for value, m in pairs]
-        rows.append([Item(method), *cells])
+        rows.append([Item(comparison.results[method].label), *cells])
     head = ['method', *(_head(comparison, m) for m in set_.metrics)]
     return Table('Scores of this clip', head, rows)
 
@@ -195,14 +224,9 @@ def _gain(cell: Cell | None, digits: int, better: bool) -> Item:
     gain = cell.difference if cell else None
     if gain is None:
         return Item(NOTHING)
-    mark = ''
-    if gain.low is not None and gain.high is not None:
-        if gain.low > 0:
-            mark = 'better' if better else 'worse'
-        elif gain.high < 0:
-            mark = 'worse' if better else 'better'
     text = _signed(gain.value, digits)
-    return Item(text, _interval(gain, digits, signed=True), mark)
+    note = _interval(gain, digits, signed=True)
+    return Item(text, note, verdict(gain, better))
 
 
 def _interval(mean: ClipMean, digits: int, signed: bool = False) -> str:

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from star.report.comparison import compare
 from star.report.figures import COLOURS, SHAPES, new_figure
+from star.report.paper_sets import DEPARTURE
 from star.report.published import ABLATION_SET, load_ablations
 from star.report.results import MethodResults
 from star.report.statistics import ClipMean
 
 _COLUMNS = ('setting', 'config', 'changes', 'kind', 'set', 'metric', 'mean')
+_OTHER = "other clips than the paper's"
 _HIGHER, _LOWER = ('PSNR', 'SSIM', 'DOVER'), ('LPIPS', 'Ewarp', 'NIQE')
 
 Bar = tuple[float, float]  # lengths below and above a mean
@@ -34,6 +36,8 @@ class Mark:
         x_bar: bar of x.
         y_bar: bar of y.
         published: the paper's number, not measured.
+        clips: how the clips of a set that has the name of a set of the paper
+            differ from the paper's; '' if they do not, and for other sets.
     """
 
     series: str
@@ -43,6 +47,7 @@ class Mark:
     x_bar: Bar = (0.0, 0.0)
     y_bar: Bar = (0.0, 0.0)
     published: bool = False
+    clips: str = ''
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,15 @@ def marks_of_results(
     tables = {table.name: table for table in compare(list(results)).sets}
     dataset = _choose(list(tables), axes)
     cells = tables[dataset].cells
+    clips = _OTHER if tables[dataset].departure else ''
     marks = []
     for each in results:
         x, y = cells.get((each.name, axes.x)), cells.get((each.name, axes.y))
         if x is not None and y is not None:
             bars = (_interval(x.mean), _interval(y.mean))
             means = (x.mean.value, y.mean.value)
-            marks.append(Mark(each.name, None, *means, *bars))
+            mark = Mark(each.label, None, *means, *bars)
+            marks.append(replace(mark, clips=clips))
     return dataset, _check(marks, dataset, axes)
 
 
@@ -160,8 +167,8 @@ def draw_tradeoff(
 ) -> Figure:
     """Draw the points; the paper's are hollow.
 
-    The paper's points have a panel of their own unless set and metrics are
-    the paper's: scores of different clips do not belong on one scale.
+    The paper's points have a panel of their own unless set, clips and metrics
+    are the paper's: scores of different clips do not belong on one scale.
 
     Args:
         measured: from `marks_of_results` or `marks_of_table`; may be empty.
@@ -170,7 +177,7 @@ def draw_tradeoff(
     """
     paper = MetricPair(ABLATION_SET, printed(axes.x), printed(axes.y))
     groups = [(list(measured), axes), (list(published), paper)]
-    if axes == paper:
+    if axes == paper and not any(mark.clips for mark in measured):
         groups = [([*measured, *published], axes)]
     groups = [(marks, pair) for marks, pair in groups if marks]
     figure, panels = new_figure(len(groups), width=5, height=4.8)
@@ -226,7 +233,8 @@ def _title(marks: Sequence[Mark], pair: MetricPair) -> str:
         return f'printed in the paper ({pair.dataset}, by the numbers)'
     if len(kinds) == 2:
         return f'{pair.dataset}; hollow: printed in the paper'
-    return f'{pair.dataset}, measured'
+    clips = f' ({marks[0].clips})' if marks[0].clips else ''
+    return f'{pair.dataset}, measured{clips}'
 
 
 def _annotate(panel: Axes, mark: Mark, colour: str) -> None:
@@ -280,7 +288,12 @@ def _table_mark(
     else:
         series, value = setting, None
     bars = (_spread(x), _spread(y))
-    return Mark(series, value, float(x['mean']), float(y['mean']), *bars)
+    mark = Mark(series, value, float(x['mean']), float(y['mean']), *bars)
+    if x['set'] != ABLATION_SET:
+        return mark
+    if DEPARTURE not in x:
+        return replace(mark, clips='the table does not state the clips')
+    return replace(mark, clips=_OTHER if x[DEPARTURE] else '')
 
 
 def _spread(row: Mapping[str, str]) -> Bar:

@@ -130,7 +130,7 @@ def _points(
             if score := results.find(setting, dataset, metric):
                 means = (score.mean, score.spread, len(score.values))
                 points.append(Point(value, series, metric, *means))
-        if dataset == ABLATION_SET:
+        if dataset == ABLATION_SET and dataset not in results.departures:
             points += _printed(setting, value)
     return points
 

@@ -13,6 +13,7 @@ from star.report.comparison import digits_of
 from star.report.markdown import escape as escape_markdown
 from star.report.markdown import markdown_table
 from star.report.page import html_page, html_table
+from star.report.paper_sets import DEPARTURE
 from star.report.published import (
     ABLATION_SET,
     PaperRow,
@@ -27,7 +28,7 @@ from star.utils.files import csv_text
 
 COLUMNS = (
     *('setting', 'config', 'changes', 'kind', 'set', 'metric'),
-    *('mean', 'spread', 'seeds'),
+    *('mean', 'spread', 'seeds', 'random', DEPARTURE),
 )
 EXPLANATION = (
     'Mean over the seeds of the mean over the clips. ± is the sample standard '
@@ -50,12 +51,17 @@ def to_csv(results: SweepResults, settings: Sequence[Setting]) -> str:
     for score in results.scores:
         facts = (*_facts(score.setting), 'measured')
         values = (score.mean, score.spread, len(score.values))
-        lines.append([*facts, score.dataset, score.metric, *values])
-    for setting in settings:
+        notes = (
+            results.random.get(score.setting.name),
+            results.departures.get(score.dataset),
+        )
+        lines.append([*facts, score.dataset, score.metric, *values, *notes])
+    for setting in [] if ABLATION_SET in results.departures else settings:
         for row in _published(setting):
             facts = (*_facts(setting), f'published, {_name(row)}')
             for metric, value in load_ablations()[row].items():
-                lines.append([*facts, 'not stated', metric, value, None, None])
+                values = ('not stated', metric, value, *[None] * 4)
+                lines.append([*facts, *values])
     return csv_text(lines)
 
 
@@ -75,12 +81,12 @@ def to_runs_csv(results: SweepResults) -> str:
 def to_markdown(results: SweepResults, settings: Sequence[Setting]) -> str:
     """Return the tables as Markdown; arguments as for `to_csv`."""
     blocks = ['# Sweep', EXPLANATION]
-    if results.remarks:
-        lines = [f'- {escape_markdown(text)}' for text in results.remarks]
-        blocks.append('\n'.join(lines))
     for table in make_tables(results, settings):
         blocks += [f'## {escape_markdown(table.title)}']
         blocks.append(markdown_table(table))
+    if results.remarks:
+        lines = [f'- {escape_markdown(text)}' for text in results.remarks]
+        blocks += ['## Warnings', '\n'.join(lines)]
     return '\n\n'.join(blocks) + '\n'
 
 
@@ -97,10 +103,10 @@ def to_page(
         plots: PNG files by title.
     """
     body = [f'<h1>Sweep</h1><p>{escape(EXPLANATION)}</p>']
+    body += [html_table(table) for table in make_tables(results, settings)]
     if results.remarks:
         items = ''.join(f'<li>{escape(text)}</li>' for text in results.remarks)
         body.append(f'<section class="remarks"><ul>{items}</ul></section>')
-    body += [html_table(table) for table in make_tables(results, settings)]
     for title, png in plots.items():
         data = base64.b64encode(png).decode()
         name = escape(title, quote=True)
@@ -121,7 +127,9 @@ def make_tables(
         tables.append(_scores(results, dataset))
         differences = _differences(results, dataset)
         tables += [differences] if differences else []
-    printed = _printed(settings)
+    printed = None
+    if ABLATION_SET not in results.departures:
+        printed = _printed(settings)
     return [*tables, printed] if printed else tables
 
 
@@ -130,15 +138,16 @@ def _scores(results: SweepResults, dataset: str) -> Table:
     order = {m: _ranks(results, dataset, m) for m in metrics}
     rows = []
     for setting in results.settings():
-        cells = [Item(setting.name)]
+        cells = [Item(results.label(setting))]
         for metric in metrics:
             score = results.find(setting, dataset, metric)
             cells.append(_cell(score, order[metric]))
         rows.append(cells)
-        if dataset == ABLATION_SET:
+        if dataset == ABLATION_SET and dataset not in results.departures:
             rows += [_printed_row(r, metrics) for r in _published(setting)]
     head = ['setting', *(_head(results, dataset, m) for m in metrics)]
-    return Table(dataset, head, rows)
+    remark = results.departures.get(dataset, '')
+    return Table(dataset, head, rows, remark=remark)
 
 
 def _differences(results: SweepResults, dataset: str) -> Table | None:
@@ -147,7 +156,7 @@ def _differences(results: SweepResults, dataset: str) -> Table | None:
     metrics = results.metrics(dataset)
     rows = []
     for setting in others:
-        cells = [Item(setting.name)]
+        cells = [Item(results.label(setting))]
         for metric in metrics:
             base = results.find(first, dataset, metric)
             score = results.find(setting, dataset, metric)

@@ -61,6 +61,8 @@ class MethodRecord(TypedDict):
     checkpoint: str | None
     weights: dict[str, str]
     random_init: bool
+    origins: list[dict[str, Any]]
+    origins: list[dict[str, Any]]  # absent in older files
     options: dict[str, Any]
     model: dict[str, Any]
     dtype: str

@@ -101,6 +101,14 @@ def results(
     }
 
 
+def as_paper(data: dict[str, Any], dataset: str = 'UDM10') -> None:
+    """Give the clips of a set frames and sizes of the paper's UDM10."""
+    for each in data['clips']:
+        if each['dataset'] == dataset:
+            each |= {'num_frames': 32, 'size': [720, 1272]}
+            each['lq_size'] = [180, 318]
+
+
 def write(folder: Path, data: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'results.json'

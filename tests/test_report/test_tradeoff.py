@@ -18,11 +18,11 @@ from star.report.tradeoff import (
 from star.sweep.plan import make_setting
 from star.sweep.results import SettingScore, SweepResults
 from star.sweep.tables import to_csv
-from tests.test_report.made import clip, results, write
+from tests.test_report.made import as_paper, clip, results, write
 
 AXES = MetricPair(None, 'PSNR', 'LPIPS')
 COLUMNS = ('setting', 'config', 'changes', 'kind', 'set', 'metric', 'mean')
-COLUMNS += ('spread', 'seeds')
+COLUMNS += ('spread', 'seeds', 'departure')
 # table 7 of the paper: beta, PSNR, LPIPS
 TABLE_7 = [
     (0.25, 23.55, 0.1825),
@@ -51,7 +51,8 @@ def make_table(folder: Path, lines: list[tuple]) -> Path:
 def line(setting: str, changes: str, metric: str, mean: float, spread='', **k):
     kind, dataset = k.get('kind', 'measured'), k.get('dataset', 'UDM10')
     config = 'configs/star/tiny.py'
-    return (setting, config, changes, kind, dataset, metric, mean, spread, 3)
+    facts = (setting, config, changes, kind, dataset, metric, mean, spread)
+    return (*facts, 3, k.get('departure', ''))
 
 
 @pytest.fixture
@@ -197,6 +198,53 @@ def test_other_sets_and_metrics_get_a_panel_of_their_own():
         assert ours.get_title() == f'{axes.dataset}, measured'
         assert 'printed in the paper' in other.get_title()
         assert other.get_ylabel() == 'LPIPS ↓'
+
+
+def test_other_clips_than_the_papers(tmp_path: Path):
+    """Eight frames of one clip are no UDM10, whatever their set is called."""
+    data = results('a', [clip('UDM10', 'c', {'PSNR': 20.0, 'LPIPS': 0.3})])
+    found = load_results([str(write(tmp_path / 'a', data))])
+    dataset, marks = marks_of_results(found, AXES)
+    axes = dataclasses.replace(AXES, dataset=dataset)
+    panels = draw_tradeoff(marks, published_marks([7], axes), axes).axes
+    assert [panel.get_title() for panel in panels] == [
+        "UDM10, measured (other clips than the paper's)",
+        'printed in the paper (UDM10, by the numbers)',
+    ]
+
+
+def test_the_papers_clips(tmp_path: Path):
+    scores = {'PSNR': 20.0, 'LPIPS': 0.3}
+    data = results('a', [clip('UDM10', f'{i}', scores) for i in range(10)])
+    as_paper(data)
+    found = load_results([str(write(tmp_path / 'a', data))])
+    axes = dataclasses.replace(AXES, dataset='UDM10')
+    marks = marks_of_results(found, axes)[1]
+    (panel,) = draw_tradeoff(marks, published_marks([7], axes), axes).axes
+    assert panel.get_title() == 'UDM10; hollow: printed in the paper'
+
+
+@pytest.mark.parametrize(
+    ('columns', 'departure', 'words'),
+    [
+        (COLUMNS, 'not its UDM10', "other clips than the paper's"),
+        (COLUMNS[:-1], None, 'the table does not state the clips'),
+    ],
+)
+def test_tables_of_other_clips(
+    tmp_path: Path, columns: tuple, departure: str | None, words: str
+):
+    rows = [line('a', '', m, 1.0) for m in ('PSNR', 'LPIPS')]
+    path = tmp_path / 'table.csv'
+    with open(path, 'w', newline='') as file:
+        last = [] if departure is None else [departure]
+        lines = [[*row[:-1], *last] for row in rows]
+        csv.writer(file).writerows([columns, *lines])
+    axes = dataclasses.replace(AXES, dataset='UDM10')
+    marks = marks_of_table(path, axes)[1]
+    panels = draw_tradeoff(marks, published_marks([7], axes), axes).axes
+    assert len(panels) == 2
+    assert panels[0].get_title() == f'UDM10, measured ({words})'
 
 
 def test_published_alone():

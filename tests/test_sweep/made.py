@@ -22,11 +22,13 @@ def write_results(
     clips: int = 10,
     problems: tuple[str, ...] = (),
     fingerprint: str = 'f',
+    frames: int = 32,
+    origins: tuple[dict[str, object], ...] = (),
 ) -> None:
     """Write results.json of a run."""
     data = {
         'format': 'star-results/1',
-        'method': {'name': run.setting.name},
+        'method': {'name': run.setting.name, 'origins': list(origins)},
         'protocol': {
             'fingerprint': fingerprint,
             'metrics': [
@@ -37,7 +39,16 @@ def write_results(
         'sets': {
             dataset: {'scores': scores, 'scored': dict.fromkeys(scores, clips)}
         },
-        'clips': [],
+        'clips': [
+            {
+                'dataset': dataset,
+                'name': str(i),
+                'num_frames': frames,
+                'size': [720, 1272],
+                'lq_size': [180, 318],
+            }
+            for i in range(clips)
+        ],
         'problems': list(problems),
     }
     write_json(run_folder(work_dir, run) / 'test' / 'results.json', data)

@@ -1,9 +1,12 @@
 """Scores gathered over seeds."""
 
+from dataclasses import asdict
+
 import pytest
 
 from star.sweep.plan import Run
 from star.sweep.results import gather
+from star.utils.origins import Origin
 from tests.test_sweep.made import make_sweep, setting, write_results
 
 
@@ -49,6 +52,56 @@ def test_what_a_reader_must_know(tmp_path):
     assert prints == 'not all runs have the same clips and metrics'
     assert uneven.startswith('UDM10, PSNR: between 9 and 10 clips')
     assert missing == 'no scores yet: i2vgen-alpha=2/seed_1'
+
+
+def test_one_cause_is_named_once(tmp_path):
+    """Runs with equal problems, and metrics with equal numbers of clips."""
+    runs = make_sweep(tmp_path)
+    for run, clips in zip(runs[:3], (10, 9, 9), strict=True):
+        scores = {'PSNR': 1.0, 'LPIPS': 0.1}
+        problems = tuple(f'PSNR of UDM10/{i}: no gt' for i in range(30))
+        write_results(tmp_path, run, scores, clips=clips, problems=problems)
+    problem, uneven = gather(runs, tmp_path).remarks
+    names = ', '.join(run.name for run in runs[:3])
+    path = tmp_path / 'runs' / runs[0].name / 'test' / 'results.json'
+    assert problem == f'3 runs ({names}): 30 problems each, see {path}'
+    assert uneven.startswith('UDM10, PSNR, LPIPS: between 9 and 10 clips')
+
+
+@pytest.mark.parametrize(
+    ('facts', 'reason'),
+    [
+        ({'clips': 9}, '9 clips, not 10 clips'),
+        ({'frames': 8}, '8 frames, not 32 frames'),
+        ({}, ''),
+    ],
+)
+def test_other_sets_than_the_papers(tmp_path, facts, reason):
+    runs = make_sweep(tmp_path)
+    scores = {'PSNR': 1.0, 'LPIPS': 0.1}
+    write_results(tmp_path, runs[-1], scores, **facts)
+    departures = gather(runs, tmp_path).departures
+    assert list(departures) == (['UDM10'] if reason else [])
+    assert reason in departures.get('UDM10', '')
+
+
+def test_random_parts(tmp_path):
+    runs = make_sweep(tmp_path)
+    origins = [
+        Origin('autoencoder', 'random', tensors=2, parameters=9),
+        Origin('unet', 'file', 'x.pt', 'a' * 64, 2, 9),
+    ]
+    records = tuple(map(asdict, origins))
+    write_results(tmp_path, runs[0], {'PSNR': 1.0}, origins=records)
+    found = gather(runs, tmp_path)
+    name = runs[0].setting.name
+    assert found.random == {name: 'random weights in autoencoder'}
+    assert found.label(runs[0].setting) == f'{name} ({found.random[name]})'
+    assert found.label(runs[-1].setting) == runs[-1].setting.name
+    records[0]['kind'] = 'elsewhere'
+    write_results(tmp_path, runs[0], {'PSNR': 1.0}, origins=records)
+    with pytest.raises(ValueError, match='unknown origin of weights'):
+        gather(runs, tmp_path)
 
 
 def test_damaged_results(tmp_path):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from star.sweep import tables
+from star.sweep import plots, tables
 from star.sweep.plan import Run, Setting
 from star.sweep.results import gather
 from tests.test_sweep.made import make_sweep, setting, write_results
@@ -70,6 +70,39 @@ def test_another_set_has_no_row_of_the_paper_in_it(tmp_path):
     table, printed = tables.make_tables(*found)
     assert len(table.rows) == 1 and table.rows[0][1].note == '(1)'
     assert len(printed.rows) == 1
+
+
+def test_a_set_of_the_same_name_has_no_row_of_the_paper(tmp_path):
+    """Not in the tables, the files or the plots; one remark says why."""
+    runs = make_sweep(tmp_path)
+    write_results(tmp_path, runs[0], {'PSNR': 20.0, 'LPIPS': 0.1}, frames=8)
+    settings = list(dict.fromkeys(run.setting for run in runs))
+    results = gather(runs, tmp_path)
+    scores, differences = tables.make_tables(results, settings)
+    assert len(scores.rows) == 2
+    assert '8 frames, not 32 frames' in scores.remark
+    assert differences.remark == ''
+    texts = [
+        tables.to_markdown(results, settings),
+        tables.to_page(results, settings, {}),
+        tables.to_csv(results, settings),
+    ]
+    for text in texts:
+        assert '23.71' not in text and 'published' not in text
+    assert [text.count('8 frames, not 32') for text in texts] == [1, 1, 4]
+    (points,) = plots.make_plots(results).values()
+    assert {point.seeds for point in points} == {3}
+
+
+def test_remarks_follow_the_tables(tmp_path):
+    runs = make_sweep(tmp_path)
+    write_results(tmp_path, runs[0], {'PSNR': 20.0}, problems=('lost',))
+    settings = list(dict.fromkeys(run.setting for run in runs))
+    results = gather(runs, tmp_path)
+    text = tables.to_markdown(results, settings)
+    assert text.index('| setting') < text.index('1 problems, see')
+    page = tables.to_page(results, settings, {})
+    assert page.rindex('</table>') < page.index('1 problems, see')
 
 
 def test_settings_without_scores_still_have_their_printed_row(tmp_path):
