@@ -4,6 +4,7 @@ from star.utils.weight_files import WeightFile
 
 _TORCH = 'https://download.pytorch.org/models'
 _GITHUB = 'https://raw.githubusercontent.com'
+_PYIQA = 'https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/main'
 
 _FILES = (
     WeightFile(
@@ -52,6 +53,36 @@ _FILES = (
         '/DOVER.pth',
         '',
         'S-Lab License 1.0, non-commercial',
+    ),
+    # weights of DISTS's channels; the package has the same file
+    WeightFile(
+        'DISTS_weights-f5e65c96.pth',
+        f'{_PYIQA}/DISTS_weights-f5e65c96.pth',
+        'f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218',
+        'MIT',
+        package=('DISTS_pytorch', 'weights.pt'),
+    ),
+    WeightFile(
+        'FAST_VQA_3D_1_1.pth',
+        'https://github.com/TimothyHTimothy/FAST-VQA/releases/download/v2.0.0'
+        '/FAST_VQA_3D_1_1.pth',
+        '',
+        'not stated',
+        ('FAST_VQA_3D_1*1.pth',),
+    ),
+    WeightFile(
+        'RN50.pt',
+        'https://openaipublic.azureedge.net/clip/models/'
+        'afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762'
+        '/RN50.pt',
+        'afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762',
+        'MIT',
+    ),
+    WeightFile(
+        'musiq_koniq_ckpt-e95806b9.pth',
+        f'{_PYIQA}/musiq_koniq_ckpt-e95806b9.pth',
+        'e95806b9',
+        'CC BY-NC-SA 4.0 (pyiqa), of an Apache-2.0 original',
     ),
 )
 FILES = {file.name: file for file in _FILES}

@@ -105,12 +105,12 @@ class LPIPSNetwork(nn.Module):
         sums = pairs.new_zeros(len(pairs) // 2, dtype=torch.float64)
         totals = [sums.clone() for _ in self.heads]
         counts = [0] * len(totals)
-        for rows, keep_rows in _tiles(pairs.shape[-2], side):
-            for columns, keep_columns in _tiles(pairs.shape[-1], side):
+        for rows, keep_rows in tiles(pairs.shape[-2], side):
+            for columns, keep_columns in tiles(pairs.shape[-1], side):
                 maps = self.maps(pairs[..., rows, columns])
                 for i, stride in enumerate(_STRIDES[self.net]):
-                    kept = maps[i][:, _by(keep_rows, stride)]
-                    kept = kept[:, :, _by(keep_columns, stride)]
+                    kept = maps[i][:, at_stride(keep_rows, stride)]
+                    kept = kept[:, :, at_stride(keep_columns, stride)]
                     totals[i] += kept.double().sum((1, 2))
                     counts[i] += kept[0].numel()
         for total, count in zip(totals, counts, strict=True):
@@ -262,8 +262,12 @@ def _distance(features: Tensor, head: Tensor) -> Tensor:
     return difference.square_() @ head.flatten()
 
 
-def _tiles(length: int, side: int) -> Iterator[tuple[slice, slice]]:
-    """Split a side of a frame.
+def tiles(length: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Split a side of a frame into tiles with margins.
+
+    Args:
+        length: of the side.
+        side: of a tile, a multiple of 16 above 256.
 
     Yields:
         The pixels of a tile with its margins; and the pixels of it that
@@ -277,7 +281,12 @@ def _tiles(length: int, side: int) -> Iterator[tuple[slice, slice]]:
         yield slice(start, min(length, end + _MARGIN)), kept
 
 
-def _by(pixels: slice, stride: int) -> slice:
-    """Convert pixels, multiples of 16, to positions of a layer."""
+def at_stride(pixels: slice, stride: int) -> slice:
+    """Convert pixels, multiples of 16, to positions of a layer.
+
+    Args:
+        pixels: of a tile, from `tiles`.
+        stride: pixels from one position to the next, a divisor of 16.
+    """
     stop = None if pixels.stop is None else pixels.stop // stride
     return slice(pixels.start // stride, stop)

@@ -5,25 +5,27 @@ frames of fragments, the aesthetic branch 32 small frames, and the score is the
 sigmoid of a weighted sum.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from star.evaluation.functional.clips import check_clip
+from star.evaluation.functional.fragments import (
+    SIZE,
+    check_fragments,
+    draw_integers,
+    draw_offsets,
+    mean_score,
+    normalize,
+    sigmoid,
+    splice,
+)
 from star.evaluation.networks.dover import DOVERNetwork
 
 _FRAMES = 32  # of one pass through the network
 _CLIPS = 3  # passes of the technical branch
 _INTERVAL = 2
-_GRID = 7  # fragments along each side
-_SIDE = 32  # of a fragment, in pixels
-_SIZE = _GRID * _SIDE
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -139,18 +141,19 @@ def dover_scores(
     Raises:
         ValueError: no clip, frames too small, or a wrong option.
     """
-    _check(clip, preset, seed, repeats)
+    check_fragments(clip, 'DOVER', seed, repeats)
+    _check_preset(preset)
     convention = PRESETS[preset]
     technical, aesthetic = [], []
     known: dict[tuple[int, ...], float] = {}  # equal frames, equal score
     for i in range(repeats):
         plan = plan_views(clip, torch.Generator().manual_seed(seed + i))
         view = technical_view(clip, plan, convention.grid_of_original)
-        technical.append(_mean(network.score_technical, view))
+        technical.append(mean_score(network.score_technical, view))
         frames = tuple(plan.aesthetic.tolist())
         if frames not in known:
             view = aesthetic_view(clip, plan, antialias)
-            known[frames] = _mean(network.score_aesthetic, view)
+            known[frames] = mean_score(network.score_aesthetic, view)
         aesthetic.append(known[frames])
     return fuse(sum(technical) / repeats, sum(aesthetic) / repeats, preset)
 
@@ -182,9 +185,9 @@ def fuse(
     )
     mixed = convention.share * t + (1 - convention.share) * a
     return DoverScores(
-        convention.peak * _sigmoid(mixed),
-        _sigmoid(t),
-        _sigmoid(a),
+        convention.peak * sigmoid(mixed),
+        sigmoid(t),
+        sigmoid(a),
         raw_technical,
         raw_aesthetic,
     )
@@ -200,9 +203,8 @@ def plan_views(clip: Tensor, generator: torch.Generator) -> ViewPlan:
         clip: (T, 3, H, W).
         generator: on the CPU.
     """
-    rows, columns = (
-        _integers(side // _GRID - _SIDE, (_GRID, _GRID, _CLIPS), generator)
-        for side in clip.shape[-2:]
+    rows, columns = draw_offsets(
+        (clip.shape[-2], clip.shape[-1]), _CLIPS, generator
     )
     return ViewPlan(
         rows,
@@ -231,7 +233,7 @@ def sample_frames(
     """
     step = num_frames // parts
     starts = step * torch.arange(parts)
-    starts += _integers(step - length * _INTERVAL, (parts,), generator)
+    starts += draw_integers(step - length * _INTERVAL, (parts,), generator)
     return (starts[:, None] + _INTERVAL * torch.arange(length)) % num_frames
 
 
@@ -248,9 +250,17 @@ def technical_view(
     Returns:
         (3, 3, 32, 224, 224) float, normalized: passes, then channels.
     """
-    return torch.stack(
-        [_splice(clip, plan, i, grid_of_original) for i in range(_CLIPS)]
-    )
+    passes = [
+        splice(
+            clip,
+            plan.technical[i],
+            plan.rows[..., i],
+            plan.columns[..., i],
+            grid_of_original,
+        )
+        for i in range(_CLIPS)
+    ]
+    return torch.stack(passes)
 
 
 def aesthetic_view(
@@ -268,7 +278,7 @@ def aesthetic_view(
     """
     distinct, inverse = plan.aesthetic.unique(return_inverse=True)
     frames = [resize_frame(clip[i], antialias) for i in distinct.tolist()]
-    return _normalize(torch.stack(frames)[inverse])[None]
+    return normalize(torch.stack(frames)[inverse])[None]
 
 
 def resize_frame(frame: Tensor, antialias: bool = False) -> Tensor:
@@ -278,103 +288,16 @@ def resize_frame(frame: Tensor, antialias: bool = False) -> Tensor:
         frame: (3, H, W) uint8.
         antialias: see `dover_scores`.
     """
-    if frame.shape[-2:] == (_SIZE, _SIZE):
+    if frame.shape[-2:] == (SIZE, SIZE):
         return frame
     small = F.interpolate(
         frame[None].float(),
-        size=(_SIZE, _SIZE),
+        size=(SIZE, SIZE),
         mode='bilinear',
         align_corners=False,
         antialias=antialias,
     )
     return small[0].round().to(torch.uint8)
-
-
-def cell_origins(side: int) -> list[int]:
-    """Compute where the cells begin that fragments are cut from.
-
-    Args:
-        side: height or width of a frame, >= 32.
-
-    Returns:
-        Seven positions, at most `side` - 32.
-    """
-    return [min(side // _GRID * i, side - _SIDE) for i in range(_GRID)]
-
-
-def _splice(clip: Tensor, plan: ViewPlan, i: int, old_grid: bool) -> Tensor:
-    """Splice the frames of one pass, (3, 32, 224, 224) normalized."""
-    frames = plan.technical[i]
-    grid = clip.shape[-2:]
-    if min(grid) < _SIZE:
-        clip = torch.stack([_enlarge(clip[t]) for t in frames.tolist()])
-        frames = torch.arange(len(frames))
-        grid = grid if old_grid else clip.shape[-2:]
-    view = clip.new_empty(len(frames), 3, _SIZE, _SIZE)
-    for j, top in enumerate(cell_origins(grid[0])):
-        for k, left in enumerate(cell_origins(grid[1])):
-            y = top + int(plan.rows[j, k, i])
-            x = left + int(plan.columns[j, k, i])
-            # cut before frames are chosen, so that no whole frame is copied
-            cut = clip[..., y : y + _SIDE, x : x + _SIDE][frames]
-            view[..., _cell(j), _cell(k)] = cut
-    return _normalize(view)
-
-
-def _cell(i: int) -> slice:
-    return slice(i * _SIDE, (i + 1) * _SIDE)
-
-
-def _enlarge(frame: Tensor) -> Tensor:
-    """Enlarge until the shorter side is 224; truncate fractions."""
-    scale = 1 / min(side / _SIZE for side in frame.shape[-2:])
-    # colours as a batch, to round as the official code does, to the last bit
-    large = F.interpolate(
-        frame[:, None] / 255, scale_factor=scale, mode='bilinear'
-    )
-    return (large[:, 0] * 255).to(torch.uint8)
-
-
-def _mean(score: Callable[[Tensor], Tensor], view: Tensor) -> float:
-    """Average the scores of all passes and positions.
-
-    Passes go through the network one after the other to bound the memory.
-    """
-    maps = [score(clips[None]) for clips in view]
-    return torch.stack(maps).double().mean().item()
-
-
-def _normalize(frames: Tensor) -> Tensor:
-    """Convert (T, 3, H, W) uint8 to (3, T, H, W) float, normalized."""
-    mean, std = (torch.tensor(x).view(3, 1, 1, 1) for x in (_MEAN, _STD))
-    return (frames.movedim(1, 0) - mean) / std
-
-
-def _integers(
-    below: int, shape: tuple[int, ...], generator: torch.Generator
-) -> Tensor:
-    """Draw integers from 0 on; if only 0 is possible, draw nothing."""
-    if below <= 0:
-        return torch.zeros(shape, dtype=torch.int64)
-    return torch.randint(below, shape, generator=generator)
-
-
-def _sigmoid(x: float) -> float:
-    # the form that does not overflow
-    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
-
-
-def _check(clip: Tensor, preset: str, seed: int, repeats: int) -> None:
-    check_clip(clip, 'clip')
-    _check_preset(preset)
-    if min(clip.shape[-2:]) < _SIDE:
-        raise ValueError(
-            f'`clip` must have sides of {_SIDE} at least for DOVER, got '
-            f'{clip.shape[-2]}x{clip.shape[-1]}'
-        )
-    for name, value, least in (('seed', seed, 0), ('repeats', repeats, 1)):
-        if value < least:
-            raise ValueError(f'`{name}` must be at least {least}, got {value}')
 
 
 def _check_preset(preset: str) -> None:

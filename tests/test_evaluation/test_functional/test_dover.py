@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from star.evaluation.functional.dover import (
     PRESETS,
     aesthetic_view,
-    cell_origins,
     dover,
     dover_scores,
     fuse,
@@ -19,6 +18,7 @@ from star.evaluation.functional.dover import (
     sample_frames,
     technical_view,
 )
+from star.evaluation.functional.fragments import cell_origins
 from star.utils import compat
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1, 1)
