@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from functools import partial
 
-import torch
 from mmengine import dist
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
