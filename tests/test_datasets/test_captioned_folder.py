@@ -130,6 +130,20 @@ def test_short_clips(root):
     build(root, interval=1)
 
 
+def test_missing_frames(root):
+    add_lq(root)
+    (root / 'gt' / 'w' / '002.png').unlink()
+    (root / 'lq' / 'w' / '003.png').unlink()
+    with pytest.raises(ValueError) as error:
+        build(root)
+    assert f'{root}/gt/w lacks 002.png and ' in str(error.value)
+    assert f'{root}/lq/w lacks 003.png;' in str(error.value)
+    (root / 'lq' / 'w' / '002.png').unlink()
+    (root / 'gt' / 'w' / '003.png').unlink()
+    with pytest.raises(ValueError, match=r'gt/w: frame 002\.png is missing'):
+        build(root)
+
+
 def test_low_quality_that_does_not_fit(root):
     add_lq(root, scale=2)
     with pytest.raises(ValueError) as error:

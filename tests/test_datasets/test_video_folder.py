@@ -150,6 +150,44 @@ def test_set_with_a_manifest(tmp_path):
     assert build(root, manifest='other.json').manifest.name == 'mini'
 
 
+def test_scales(root):
+    """That of the files; a given one must fit them."""
+    dataset = build(root)
+    assert dataset.scale == 4 and dataset.has_gt
+    assert dataset[1]['data_samples'].scale == 4
+    dataset = build(root, scale=1)
+    assert dataset.scale == 1
+    with pytest.raises(ValueError, match=r'in lq/; .* larger by `scale` 1$'):
+        dataset[1]
+    with pytest.raises(ValueError, match='`scale` must be positive, got 0'):
+        build(root, scale=0)
+    (root / 'gt').rename(root / 'elsewhere')
+    dataset = build(root)
+    assert dataset.scale is None and not dataset.has_gt
+    assert dataset[1]['data_samples'].scale is None
+    assert build(root, scale=2)[1]['data_samples'].scale == 2
+
+
+def test_frames_that_are_not_paired(tmp_path, root):
+    """With and without a manifest; as many in both is not enough."""
+    for path in (root / 'gt/two/2.png', root / 'lq/two/3.png'):
+        path.unlink()
+    with pytest.raises(ValueError) as error:
+        build(root)
+    assert f'{root}/gt/two lacks 2.png' in str(error.value)
+    assert f'{root}/lq/two lacks 3.png' in str(error.value)
+    assert len(build(root, num_frames=2)) == 2
+    for path in (root / 'gt/two/3.png', root / 'lq/two/2.png'):
+        path.unlink()  # now both lack both
+    with pytest.raises(ValueError, match=r'gt/two: frame 2\.png is missing'):
+        build(root)
+    write_set(tmp_path / 'listed')
+    for path in ('gt/a/00000002.png', 'lq/a/00000003.png'):
+        (tmp_path / 'listed' / path).unlink()
+    with pytest.raises(ValueError, match=r'gt/a lacks 00000002\.png'):
+        build(tmp_path / 'listed')
+
+
 def test_sets_that_are_refused(tmp_path):
     root = tmp_path / 'udm'
     with pytest.raises(ValueError, match=r'no test set .*udm; data/'):

@@ -31,6 +31,26 @@ test_dataloader = dict(
         ],
     ),
 )
+# Tested only where `--sets` names them, at their own scale: RealVSR's and
+# MVSR4x's inputs have the size of the ground truth.
+further_test_sets = [
+    dict(type='VideoFolder', name='SPMCS', data_root='data/test_sets/SPMCS'),
+    dict(
+        type='VideoFolder', name='YouHQ40', data_root='data/test_sets/YouHQ40'
+    ),
+    dict(
+        type='VideoFolder',
+        name='RealVSR',
+        data_root='data/test_sets/RealVSR',
+        scale=1,
+    ),
+    dict(
+        type='VideoFolder',
+        name='MVSR4x',
+        data_root='data/test_sets/MVSR4x',
+        scale=1,
+    ),
+]
 test_cfg = dict(type='TestLoop')
 test_evaluator = [
     dict(type='PSNR'),

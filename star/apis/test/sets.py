@@ -31,11 +31,12 @@ def choose_sets(
 
     Args:
         config: `test_dataloader.dataset` is one set, or several in a
-            ConcatDataset.
+            ConcatDataset; `further_test_sets`, if there are any, is a list
+            of sets that are tested only if `names` has them.
         names: of the sets to test on; None for those of `folders`, or without
-            `folders` for all sets of the config.
-        folders: by name of the set; each replaces a set of the config, or
-            adds one.
+            `folders` for all sets of `test_dataloader`.
+        folders: by name of the set; each replaces a set of the config, whose
+            scale it keeps, or adds one.
         num_frames: test only the first frames of each clip; None for all.
 
     Returns:
@@ -51,8 +52,10 @@ def choose_sets(
             'type': 'VideoFolder',
             'name': name,
             'data_root': folder,
+            **{k: v for k, v in found.get(name, {}).items() if k == 'scale'},
         }
-    wanted = list(names or folders or found)
+    usual = [_name_of(entry) for entry in _entries(config)]
+    wanted = list(names or folders or usual)
     unknown = [name for name in wanted if name not in found]
     if unknown:
         raise ValueError(
@@ -90,6 +93,9 @@ def list_sets(config: Config) -> dict[str, dict]:
         if name in found:
             raise ValueError(f'config {config.filename}: two sets {name!r}')
         found[name] = {**entry, 'name': name}
+    for entry in config.get('further_test_sets', []):
+        name = _name_of(entry)
+        found.setdefault(name, {**entry.to_dict(), 'name': name})
     return found
 
 

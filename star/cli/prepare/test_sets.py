@@ -20,7 +20,6 @@ from star.datasets.test_set_clips import PrepareOptions
 from star.datasets.test_set_sources import (
     Sources,
     check_complete,
-    check_count,
     check_long_enough,
     check_published,
     choose,
@@ -128,8 +127,12 @@ def find_openvid(args: argparse.Namespace) -> tuple[str, Sources]:
     else:
         clips, how = find_folder(args.src, real=False)['gt'], 'a folder'
     if not args.as_is:
-        if args.clips is None:
-            check_count(clips, name, count)
+        if args.clips is None and len(clips) != count:
+            raise ValueError(
+                f'{name} has {count} clips, {args.list or args.src} has '
+                f'{len(clips)}: choose them by --list, --table or --clips; '
+                '--as-is accepts them'
+            )
         check_long_enough(choose(clips, args.clips), name, args.frames)
     source = f'OpenVid-1M (Nan et al., ICLR 2025), the clips by: {how}'
     return source, {'gt': clips}

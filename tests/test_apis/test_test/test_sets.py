@@ -48,6 +48,20 @@ def test_other_folders():
     assert both == {'B': entry('B'), 'C': entry('C', 'y')}
 
 
+def test_sets_that_are_tested_by_name_only():
+    config = config_of(entry('A'), entry('C', 'own'))
+    further = [entry('B', scale=1), entry('C', scale=1)]
+    config.further_test_sets = further
+    assert list(choose_sets(config)) == ['A', 'C']
+    chosen = choose_sets(config, ['C', 'B'])
+    assert chosen == {'C': entry('C', 'own'), 'B': further[0]}
+    # another folder of the same set has its scale as well
+    moved = choose_sets(config, folders={'B': 'x'})
+    assert moved == {'B': entry('B', 'x', scale=1)}
+    with pytest.raises(ValueError, match="no set 'D', only A, C, B; add"):
+        choose_sets(config, ['D'])
+
+
 @pytest.mark.parametrize(
     ('names', 'folders', 'line'),
     [

@@ -102,3 +102,17 @@ def test_wrong_use(folder):
         read(SavedResults())
     with pytest.raises(ValueError, match='clips of test sets only'):
         SavedResults(str(folder)).restore(noise())
+
+
+def test_a_gap_in_the_frames(folder):
+    frames = sorted((folder / 'A' / 'two').iterdir())
+    frames[1].rename(frames[1].with_name('00000007.png'))
+    names = {'A': ['one', 'two']}
+    missing = r'two: frame 0*[12]\.png is missing between'
+    with pytest.raises(ValueError, match=missing):
+        SavedResults(str(folder)).check(names)
+    longer = SavedResults(str(folder), first_frames=True)
+    longer.check(names)
+    assert len(read(longer, 'two', noise(1, 4, 6))) == 1
+    with pytest.raises(ValueError, match=missing):
+        read(longer, 'two')
