@@ -13,10 +13,4 @@ strategy = dict(
             names=('I2VGenUNet', 'UNetControlNet', 'LIEM'),
         ),
     ),
-    state_dict_cfg='full',
-)
-default_hooks = dict(
-    checkpoint=dict(
-        _delete_=True, type='CheckpointHook', by_epoch=False, interval=500
-    ),
 )

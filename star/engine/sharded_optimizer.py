@@ -1,7 +1,7 @@
-"""The whole state of an optimiser of a sharded model.
+"""The whole state of an optimiser, also of a sharded model.
 
-The state is that of the optimiser of the unsharded model, so that a run can
-be continued by any number of ranks. All ranks must call the functions.
+It is that of the optimiser of the unsharded model, so that a run can be
+continued by any number of ranks. All ranks must call the functions.
 """
 
 from typing import Any
@@ -10,21 +10,31 @@ from mmengine import dist
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from star.engine.sharded_state import cut, gather, named_shards
+from star.engine.sharded_state import (
+    cut,
+    gather,
+    is_sharded,
+    named_shards,
+)
 
 
 def gather_optimizer(model: nn.Module, wrapper: OptimWrapper) -> dict:
     """Return the `state_dict` of an optimiser with whole tensors.
 
-    It is that of the optimiser of the model without wrapper.
+    Args:
+        model: sharded or not.
+        wrapper: of its optimiser.
 
     Returns:
-        The state on rank 0; on the others its tensors are missing.
+        The state on rank 0; if the model is sharded, the tensors are missing
+        on the others.
 
     Raises:
         ValueError: a state has another size than its parameter.
     """
     state = wrapper.state_dict()
+    if not is_sharded(model):
+        return state
     names = _names_in_order(model, wrapper)
     shards = _state_shards(model, state['state'], names)
     numbers = {
@@ -53,13 +63,16 @@ def load_optimizer(
     """Load what `gather_optimizer` returned on rank 0.
 
     Args:
-        model: sharded over any number of ranks.
+        model: sharded over any number of ranks, or not at all.
         wrapper: of its optimiser.
         state: the same on all ranks.
 
     Raises:
         ValueError: the state is of other parameters.
     """
+    if not is_sharded(model):
+        wrapper.load_state_dict(state)
+        return
     names = dict(enumerate(_names_in_order(model, wrapper)))
     unknown = sorted(state['state'].keys() - names.keys())
     if unknown:

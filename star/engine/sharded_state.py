@@ -13,22 +13,12 @@ from mmengine import dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from star.utils.state_dicts import find_misfits
-
-# what wrappers put into the names of parameters
-_PREFIXES = ('_fsdp_wrapped_module.', '_checkpoint_wrapped_module.')
+from star.utils.state_dicts import clean_name, find_misfits
 
 
 def is_sharded(model: nn.Module) -> bool:
     """Return whether ranks hold shards of the model's parameters."""
     return isinstance(model, FullyShardedDataParallel)
-
-
-def clean_name(name: str) -> str:
-    """Return a parameter's name in the model without wrappers."""
-    for prefix in _PREFIXES:
-        name = name.replace(prefix, '')
-    return name
 
 
 def gather(
@@ -77,12 +67,22 @@ def cut(model: nn.Module, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: parameters[name].detach().clone() for name in whole}
 
 
-def whole_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return a sharded model's `state_dict` on the CPU of rank 0."""
-    whole = gather(model, named_shards(model).keys())
+def state_names(model: nn.Module) -> set[str]:
+    """Return the names of a sharded model's `state_dict`."""
+    return {*named_shards(model), *_named_buffers(model)}
+
+
+def whole_state(model: nn.Module, names: Set[str]) -> dict[str, Tensor]:
+    """Return entries of a sharded model's `state_dict` by name.
+
+    Returns:
+        Whole tensors on the CPU, on rank 0; nothing on the others.
+    """
+    whole = gather(model, names)
     if dist.is_main_process():
         for name, buffer in _named_buffers(model).items():
-            whole[name] = buffer.detach().cpu()
+            if name in names:
+                whole[name] = buffer.detach().cpu()
     return whole
 
 
@@ -166,7 +166,7 @@ def _whole_units(
         Those of the wanted parameters that are in the unit, whole.
     """
     free_gathered(model)
-    for unit, parameters in _units(model):
+    for unit, parameters in named_units(model):
         wanted = {n: p for n, p in parameters.items() if n in names}
         if wanted or unit is model:  # FSDP must see the outer unit first
             with FullyShardedDataParallel.summon_full_params(
@@ -175,7 +175,7 @@ def _whole_units(
                 yield wanted
 
 
-def _units(
+def named_units(
     model: nn.Module,
 ) -> list[tuple[nn.Module, dict[str, nn.Parameter]]]:
     """List the units with their own parameters, the outer one first."""

@@ -1,10 +1,15 @@
-"""Policy for the units of a model that is sharded over GPUs."""
+"""Sharding of a model over GPUs: its units, and what a run needs for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import torch
+from mmengine.runner import Runner
 from torch import nn
 
+from star.engine.sharded_gradients import clip_by_whole_norm
+from star.engine.sharded_state import is_sharded, named_units
 from star.registry import STOCK
+from star.utils.state_dicts import clean_name
 
 
 @STOCK['FUNCTIONS'].register_module()
@@ -28,3 +33,52 @@ def wrap_by_class(
         names: names of the classes of the units.
     """
     return recurse or type(module).__name__ in names
+
+
+def prepare_sharded(runner: Runner) -> None:
+    """Let a run clip by the norm over all ranks, if its model is sharded.
+
+    Args:
+        runner: with the wrapped model and its optimiser wrapper.
+
+    Raises:
+        ValueError: the model would be trained otherwise than unsharded.
+    """
+    model = runner.model
+    if is_sharded(model):
+        _check_shared_out(model)
+        wrapper = runner.cfg.get('optim_wrapper') or {}
+        _check_keys(model, wrapper.get('paramwise_cfg') or {})
+        clip_by_whole_norm(runner.optim_wrapper, model)
+
+
+def _check_shared_out(model: nn.Module) -> None:
+    """Refuse parameters that no rank averages, or that cannot be saved."""
+    for _, parameters in named_units(model):
+        for name, parameter in parameters.items():
+            if not parameter.requires_grad:
+                continue
+            if not getattr(parameter, '_fsdp_flattened', False):
+                raise ValueError(
+                    f'`ignored_modules` has {name}, which is trained: ranks '
+                    'would not average its gradient; leave it out, or freeze '
+                    'the part'
+                )
+            if parameter.dtype != torch.float32:
+                raise ValueError(
+                    f'a sharded model must be float32, {name} is '
+                    f'{parameter.dtype}: use `optim_wrapper` of type '
+                    'BFloat16OptimWrapper to compute in bfloat16'
+                )
+
+
+def _check_keys(model: nn.Module, settings: Mapping) -> None:
+    """Refuse `custom_keys` that wrappers inside the names hide."""
+    for name, _ in model.named_parameters():
+        for key in settings.get('custom_keys') or {}:
+            if (key in clean_name(name)) != (key in name):
+                raise ValueError(
+                    f'`paramwise_cfg.custom_keys` {key!r} crosses the border '
+                    f'of a sharded unit, in {clean_name(name)}: name a part '
+                    'of what is on one side of it'
+                )
