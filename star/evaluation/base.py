@@ -9,6 +9,7 @@ from torch import Tensor
 
 from star.evaluation.functional.clips import (
     check_clip,
+    check_least,
     check_pair,
     select_frames,
     take_frames,
@@ -49,9 +50,7 @@ class VideoMetric(ABC):
     ) -> None:
         self.name = type(self).__name__ if name is None else name
         self.frames = _frame_list(frames)
-        if every < 1:
-            raise ValueError(f'`every` must be at least 1, got {every}')
-        self.every = every
+        self.every = check_least('every', every, 1)
         self.datasets = _name_list(datasets)
         self.weights: dict[str, str] = {}
 
@@ -168,17 +167,6 @@ def preset_name(metric: str, preset: str, presets: Sequence[str]) -> str:
             f'`preset` must be one of {", ".join(presets)}, got {preset!r}'
         )
     return metric if preset == presets[0] else f'{metric}_{preset}'
-
-
-def check_border(border: int) -> int:
-    """Return a border in pixels; refuse a negative one.
-
-    Raises:
-        ValueError: `border` is negative.
-    """
-    if border < 0:
-        raise ValueError(f'`border` must be at least 0, got {border}')
-    return border
 
 
 def _name_list(names: Sequence[str] | None) -> list[str] | None:

@@ -5,13 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from star.evaluation.base import (
-    VideoMetric,
-    check_border,
-    mean_of,
-    preset_name,
-)
-from star.evaluation.functional.clips import check_channel
+from star.evaluation.base import VideoMetric, mean_of, preset_name
+from star.evaluation.functional.clips import check_channel, check_least
 from star.evaluation.functional.ewarp import PRESETS, ewarp_details
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
@@ -50,7 +45,7 @@ class PSNR(VideoMetric):
     ) -> None:
         name = _luma_name('PSNR', channel)
         super().__init__(name, frames, every, datasets)
-        self.channel, self.border = channel, check_border(border)
+        self.channel, self.border = channel, check_least('border', border)
 
     def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
         """Compute the PSNR of each frame, in dB."""
@@ -86,7 +81,7 @@ class SSIM(VideoMetric):
     ) -> None:
         name = _luma_name('SSIM', channel)
         super().__init__(name, frames, every, datasets)
-        self.channel, self.border = channel, check_border(border)
+        self.channel, self.border = channel, check_least('border', border)
 
     def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
         """Compute the SSIM of each frame."""
@@ -130,7 +125,7 @@ class LPIPS(VideoMetric):
     ) -> None:
         name = 'LPIPS' if net == 'alex' else f'LPIPS_{net}'
         super().__init__(name, frames, every, datasets)
-        self.net, self.border = net, check_border(border)
+        self.net, self.border = net, check_least('border', border)
         state, files = read_lpips(weights, net, weights_dir)
         self.record_weights(*files)
         network = build_lpips(state, net, str(files[0]))

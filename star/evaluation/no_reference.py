@@ -5,15 +5,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from star.evaluation.base import VideoMetric, check_border, preset_name
-from star.evaluation.functional.clips import crop_border
+from star.evaluation.base import VideoMetric, preset_name
+from star.evaluation.functional.clips import check_least, crop_border
 from star.evaluation.functional.dover import PRESETS as DOVER_PRESETS
 from star.evaluation.functional.dover import dover_scores
+from star.evaluation.functional.faster_vqa import (
+    PRESETS as FASTER_VQA_PRESETS,
+)
+from star.evaluation.functional.faster_vqa import faster_vqa
 from star.evaluation.functional.ilniqe import PRESETS as ILNIQE_PRESETS
 from star.evaluation.functional.ilniqe import ilniqe_frames, load_ilniqe
 from star.evaluation.functional.niqe import CHANNELS as NIQE_CHANNELS
 from star.evaluation.functional.niqe import load_niqe, niqe_frames
 from star.evaluation.networks.dover import load_dover
+from star.evaluation.networks.faster_vqa import load_faster_vqa
 from star.evaluation.weight_files import FILES
 from star.registry import METRICS
 from star.structures import Measurement
@@ -60,7 +65,7 @@ class NIQE(VideoMetric):
             )
         name = 'NIQE' if channel == 'gray' else 'NIQE_Y'
         super().__init__(name, frames, every, datasets)
-        self.channel, self.border = channel, check_border(border)
+        self.channel, self.border = channel, check_least('border', border)
         path = choose_file(
             [FILES['niqe_pris_params.npz']], weights, weights_dir
         )
@@ -111,7 +116,7 @@ class ILNIQE(VideoMetric):
     ) -> None:
         name = preset_name('ILNIQE', preset, ILNIQE_PRESETS)
         super().__init__(name, frames, every, datasets)
-        self.preset, self.border = preset, check_border(border)
+        self.preset, self.border = preset, check_least('border', border)
         path = choose_file(
             [FILES['ILNIQE_templateModel.mat']], weights, weights_dir
         )
@@ -165,10 +170,9 @@ class DOVER(VideoMetric):
     ) -> None:
         name = preset_name('DOVER', preset, tuple(DOVER_PRESETS))
         super().__init__(name, datasets=datasets)
-        if repeats < 1:
-            raise ValueError(f'`repeats` must be at least 1, got {repeats}')
-        self.preset, self.seed = preset, seed
-        self.repeats, self.antialias = repeats, antialias
+        self.preset, self.antialias = preset, antialias
+        self.seed = check_least('seed', seed)
+        self.repeats = check_least('repeats', repeats, 1)
         path = choose_file([FILES['DOVER.pth']], weights, weights_dir)
         self.record_weights(path)
         self.network = load_dover(path).to(torch.device(device))
@@ -191,3 +195,61 @@ class DOVER(VideoMetric):
             'raw_aesthetic': found.raw_aesthetic,
         }
         return Measurement(found.overall, extras=extras)
+
+
+@METRICS.register_module()
+class FasterVQA(VideoMetric):
+    """Technical quality of a clip, Wu et al. 2023; it needs no ground truth.
+
+    The extra 'raw' is the network's own score.
+
+    Args:
+        preset: which frames are taken, 'official' (named FasterVQA) or
+            'training' (named FasterVQA_training); see
+            `star.evaluation.functional.faster_vqa`.
+        weights: FAST_VQA_3D_1_1.pth; None searches for it, and downloads it
+            if need be.
+        weights_dir: folder that is searched first.
+        seed: of the positions where fragments are cut, and of the frames,
+            >= 0.
+        repeats: number of seeds to average over, >= 1.
+        device: where the network runs.
+        datasets: see VideoMetric.
+
+    Raises:
+        ValueError: a wrong option, or weights that are missing or wrong.
+    """
+
+    higher_is_better = True
+    needs_gt = False
+    unit = 'clip'
+    options = ('preset', 'seed', 'repeats')
+
+    def __init__(
+        self,
+        preset: str = 'official',
+        weights: str | None = None,
+        weights_dir: str | None = None,
+        seed: int = 0,
+        repeats: int = 1,
+        device: str = 'cpu',
+        datasets: Sequence[str] | None = None,
+    ) -> None:
+        name = preset_name('FasterVQA', preset, tuple(FASTER_VQA_PRESETS))
+        super().__init__(name, datasets=datasets)
+        self.preset = preset
+        self.seed = check_least('seed', seed)
+        self.repeats = check_least('repeats', repeats, 1)
+        path = choose_file(
+            [FILES['FAST_VQA_3D_1_1.pth']], weights, weights_dir
+        )
+        self.record_weights(path)
+        self.network = load_faster_vqa(path).to(torch.device(device))
+
+    def measure(self, pred: Tensor, gt: Tensor | None = None) -> Measurement:
+        """Measure a whole clip; see `VideoMetric.measure`."""
+        self.select(pred, gt)
+        found = faster_vqa(
+            self.network, pred, self.preset, self.seed, self.repeats
+        )
+        return Measurement(found.score, extras={'raw': found.raw})

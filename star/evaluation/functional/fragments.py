@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from star.evaluation.functional.clips import check_clip
+from star.evaluation.functional.clips import check_clip, check_least
 
 GRID = 7  # fragments along each side
 SIDE = 32  # of a fragment, in pixels
@@ -133,9 +133,8 @@ def check_fragments(
             f'`clip` must have sides of {SIDE} at least for {metric}, got '
             f'{clip.shape[-2]}x{clip.shape[-1]}'
         )
-    for name, value, least in (('seed', seed, 0), ('repeats', repeats, 1)):
-        if value < least:
-            raise ValueError(f'`{name}` must be at least {least}, got {value}')
+    check_least('seed', seed)
+    check_least('repeats', repeats, 1)
 
 
 def _cell(i: int) -> slice:

@@ -3,7 +3,11 @@
 import torch
 from torch import Tensor
 
-from star.evaluation.functional.clips import check_pair, crop_border
+from star.evaluation.functional.clips import (
+    check_least,
+    check_pair,
+    crop_border,
+)
 from star.perceptual.lpips import LPIPSNetwork
 
 
@@ -55,8 +59,7 @@ def lpips_frames(
         ValueError: as for `lpips`.
     """
     check_pair(pred, gt)
-    if every < 1:
-        raise ValueError(f'`every` must be at least 1, got {every}')
+    check_least('every', every, 1)
     pred, gt = crop_border(pred, border), crop_border(gt, border)
     device = next(network.parameters()).device
     scores = []

@@ -24,8 +24,8 @@ class DOVERNetwork(nn.Module):
         super().__init__()
         self.technical_backbone = VideoSwin()
         self.aesthetic_backbone = ConvNeXt3D()
-        self.technical_head = _Head()
-        self.aesthetic_head = _Head()
+        self.technical_head = QualityHead()
+        self.aesthetic_head = QualityHead()
 
     def forward(
         self, technical: Tensor, aesthetic: Tensor
@@ -94,11 +94,14 @@ def load_dover(path: str | Path) -> DOVERNetwork:
     return network.requires_grad_(False).eval()
 
 
-class _Head(nn.Module):
+class QualityHead(nn.Module):
+    """Scores features at each position."""
+
     def __init__(self) -> None:
         super().__init__()
         self.fc_hid = nn.Conv3d(_DIM, 64, 1)
         self.fc_last = nn.Conv3d(64, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map features, (N, 768, T, H, W), to scores, (N, 1, T, H, W)."""
         return self.fc_last(F.gelu(self.fc_hid(x)))

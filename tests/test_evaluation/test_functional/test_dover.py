@@ -18,7 +18,6 @@ from star.evaluation.functional.dover import (
     sample_frames,
     technical_view,
 )
-from star.evaluation.functional.fragments import cell_origins
 from star.utils import compat
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1, 1)
@@ -111,13 +110,6 @@ def test_frames_are_drawn_only_from_long_clips():
     ).view(-1, 3) - torch.tensor([0, 100, 200])
     assert starts.min() == 0
     assert starts.max() == 300 // 3 - 64 - 1
-
-
-def test_grid():
-    assert cell_origins(224) == [0, 32, 64, 96, 128, 160, 192]
-    assert cell_origins(720) == [0, 102, 204, 306, 408, 510, 612]
-    assert cell_origins(40) == [0, 5, 8, 8, 8, 8, 8]
-    assert cell_origins(32) == [0] * 7
 
 
 def test_fragments_are_where_they_were_drawn():
