@@ -41,9 +41,10 @@ from star.cli.launch import launch, launches, refuse
 from star.evaluation.functional.shift import measure_shift
 from star.models.editors import SavedResults
 from star.utils.files import write_bytes
+from star.utils.problems import find_causes
 from star.utils.results_format import RESULTS
 
-OUT_KINDS = ('.json', '.pkl', '.pickle')
+KINDS = ('.json', '.pkl', '.pickle')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,34 +117,41 @@ def read_config(args: argparse.Namespace) -> Config:
 
 
 def check_options(config: Config, args: argparse.Namespace) -> None:
-    """Refuse options that would be ignored, and files of unknown kinds."""
-    word, variants = args.checkpoint, config.get('weights', {}).get('variants')
-    if args.results is not None and config.model.type != 'SavedResults':
-        raise ValueError('--results goes with the config saved_results')
-    if args.device is not None and (launches(args) or args.launcher != 'none'):
-        raise ValueError('--device is chosen by the launcher: leave it out')
-    if args.weights is not None and word in ('none', *(variants or ())):
-        raise ValueError(
-            f'--weights is not used with {word!r} as CHECKPOINT: leave one out'
-        )
-    if args.weights_dir is not None and not Path(args.weights_dir).is_dir():
-        raise ValueError(
-            f'there is no folder {args.weights_dir} (--weights-dir)'
-        )
-    if args.show_dir is not None and args.show_dir.is_file():
-        raise ValueError(f'--show-dir must be a folder, got {args.show_dir}')
-    if args.out is not None:
-        check_out(args.out)
-
-
-def check_out(path: Path) -> None:
-    """Refuse a file that results cannot be written to."""
-    if path.suffix not in OUT_KINDS:
-        raise ValueError(
-            f'--out must end with {", ".join(OUT_KINDS)}, got {path}'
-        )
-    if path.is_dir():
-        raise ValueError(f'--out must be a file, but {path} is a folder')
+    """Refuse options that would be ignored, and wrong paths."""
+    variants = config.get('weights', {}).get('variants', ())
+    own, started = args.checkpoint in variants, args.launcher != 'none'
+    other = config.model.type != 'SavedResults'
+    for found, rule in (
+        (args.results and other, '--results goes with config saved_results'),
+        (
+            args.device and (started or launches(args)),
+            '--device is chosen by the launcher: leave it out',
+        ),
+        (
+            args.ema and (own or args.checkpoint in ('default', 'none')),
+            '--ema goes with the checkpoint of a training, CHECKPOINT is '
+            f'{args.checkpoint!r}',
+        ),
+        (
+            args.weights and (own or args.checkpoint == 'none'),
+            '--weights is not used, because CHECKPOINT is '
+            f'{args.checkpoint!r}: leave one out',
+        ),
+        (
+            args.weights_dir and not Path(args.weights_dir).is_dir(),
+            f'--weights-dir must be a folder, got {args.weights_dir}',
+        ),
+        (
+            args.show_dir and args.show_dir.is_file(),
+            f'--show-dir must be a folder, got {args.show_dir}',
+        ),
+        (
+            args.out and (args.out.is_dir() or args.out.suffix not in KINDS),
+            f'--out must be a file {", ".join(KINDS)}, got {args.out}',
+        ),
+    ):
+        if found:
+            raise ValueError(rule)
 
 
 def read_metrics(
@@ -164,8 +172,9 @@ def foresee(
 ) -> None:
     """List the scores that sets cannot have; refuse a set without any."""
     lines = foresee_absences(metrics, sets, list_sets(config))
+    word = 'left out' if metrics.named else 'note'
     for line in lines if is_main_process() else []:
-        say(f'left out: {line}')
+        say(f'{word}: {line}')
 
 
 def read_method(
@@ -228,8 +237,8 @@ def report(results: dict[str, Any], work_dir: Path) -> None:
         found = ', '.join(scores) or 'no scores'
         print(f'{label}, {name} ({each["clips"]} clips): {found}')
     print(f'results: {work_dir / RESULTS}')
-    for problem in results['problems']:
-        say(f'problem: {problem}')
+    for cause in find_causes(('', line) for line in results['problems']):
+        say(f'problem: {cause.describe()}')
 
 
 def report_files(

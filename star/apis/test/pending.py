@@ -70,8 +70,8 @@ def check_kept(clips: JoinedSets, recorder: ClipRecorder) -> bool:
     if lost:
         raise ValueError(
             f'{recorder.work_dir} holds a test without '
-            f'{", ".join(dict.fromkeys(lacking))}, and needs its restored '
-            f'clips for that, but {len(lost)} are not saved, such as '
+            f'{", ".join(dict.fromkeys(lacking))}, which only its restored '
+            f'clips could give, but {len(lost)} are not saved, such as '
             f'{lost[0]}: choose another --work-dir, with --save png to add '
             'more later'
         )

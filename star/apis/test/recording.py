@@ -150,12 +150,16 @@ class ClipRecorder:
             return False
         place = (self.show_dir, record['dataset'], record['name'])
         paths = picture_paths(*place, record['num_frames'])
-        return not all(path.exists() for path in paths.values())
+        drawn = record.get('pictures') == self._pictures()
+        return not (drawn and all(path.exists() for path in paths.values()))
 
     def _write(self, record: dict[str, Any]) -> dict[str, Any]:
         path = record_path(self.work_dir, record['dataset'], record['name'])
         write_json(path, record)
         return record
+
+    def _pictures(self) -> str:
+        return str(Path(self.show_dir or '').absolute())
 
     def _show(
         self, lq: Tensor, sample: VideoSample, record: dict[str, Any]
@@ -164,6 +168,7 @@ class ClipRecorder:
             return
         try:
             draw_pictures(self.show_dir, lq, sample)
+            record['pictures'] = self._pictures()
         except FAILURES as error:
             record['problems'].append(_problem(_PICTURES, sample, error))
 
