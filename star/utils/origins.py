@@ -15,6 +15,7 @@ from torch import nn
 
 from star.utils.files import sha256_of
 from star.utils.randomness import named_tensors
+from star.utils.state_dicts import clean_name
 
 FILE, RANDOM, CONFIG = 'file', 'random', 'config'
 CHECKPOINT = 'checkpoint'  # slot of a file that a training wrote
@@ -214,6 +215,13 @@ def get_record(model: object) -> WeightRecord | None:
     return getattr(model, _RECORD, None)
 
 
+def record_of(model: object) -> WeightRecord:
+    """Return the record of a model that `load_model` built."""
+    record = get_record(model)
+    assert record is not None, 'the model was built otherwise'
+    return record
+
+
 def is_random(model: object) -> bool:
     """Return whether the record of a model says that a part is random."""
     record = get_record(model)
@@ -222,18 +230,23 @@ def is_random(model: object) -> bool:
     )
 
 
-def held_names(model: nn.Module) -> set[str]:
-    """Return the names of the tensors that a checkpoint must hold.
+def held_names(model: nn.Module, names: Iterable[str]) -> set[str]:
+    """Pick the names of the tensors that a checkpoint must hold.
 
     These are all but the frozen parameters that a file has.
+
+    Args:
+        model: parts of it may be wrapped.
+        names: of all tensors, as without wrappers.
     """
     record = get_record(model)
     in_files = frozenset() if record is None else record.in_files
-    learn = {n for n, p in model.named_parameters() if p.requires_grad}
-    buffers = {name for name, _ in model.named_buffers()}
+    named = model.named_parameters()
+    learn = {clean_name(name) for name, p in named if p.requires_grad}
+    buffers = {clean_name(name) for name, _ in model.named_buffers()}
     return {
         name
-        for name in model.state_dict()
+        for name in names
         if name in learn or name in buffers or name not in in_files
     }
 

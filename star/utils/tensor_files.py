@@ -180,18 +180,24 @@ def write_safetensors(
             _write_one(file, tensor, dtype)
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def save_tensors(
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write tensors that are in memory; the file appears when complete.
 
     Args:
         tensors: by name, contiguous; no two share their memory.
         path: the file, replaced if it exists.
+        metadata: texts for the file's header.
 
     Raises:
         OSError: the file cannot be written; nothing is left of it.
     """
     with atomic_path(path) as temporary:
-        save_file(dict(tensors), temporary, metadata={'format': 'pt'})
+        header = {'format': 'pt', **(metadata or {})}
+        save_file(dict(tensors), temporary, metadata=header)
 
 
 def check_target(src: Path, dst: Path, overwrite: bool) -> None:

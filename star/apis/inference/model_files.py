@@ -117,19 +117,20 @@ def _covers(slot: str, names: Iterable[str]) -> bool:
 def _find_again(file: SourceFile, config: Config, checkpoint: str) -> Path:
     """Find a file of a checkpoint's record, where it was or by the config."""
     path = Path(file.path)
-    if not path.exists():
-        wanted = start_files(config, None) or config.get('weights', {})
-        entry = {k: v for k, v in wanted.items() if k == file.slot}
-        try:
-            path = find_weights(entry)[file.slot]
-        except (KeyError, ValueError):
-            raise ValueError(
-                f'{checkpoint} lacks what it took from {file.path} (SHA-256 '
-                f'{file.sha256[:12]}), which is gone: name that file, or its '
-                'folder, with --weights'
-            ) from None
-    _check_digest(path, file, checkpoint)
-    return path
+    if path.exists() and digest_of(path) == file.sha256:
+        return path
+    wanted = start_files(config, None) or config.get('weights', {})
+    entry = {k: v for k, v in wanted.items() if k == file.slot}
+    try:
+        found = find_weights(entry)[file.slot]
+    except (KeyError, ValueError):
+        raise ValueError(
+            f'{checkpoint} does not hold what it took from {file.path} '
+            f'(SHA-256 {file.sha256[:12]}), and that file is gone or another '
+            'one: name it, or its folder, with --weights'
+        ) from None
+    _check_digest(found, file, checkpoint)
+    return found
 
 
 def _check_digest(path: Path, file: SourceFile, checkpoint: str) -> None:

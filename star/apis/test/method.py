@@ -9,7 +9,7 @@ from torch import nn
 from star.apis.inference.baselines import names_files
 from star.apis.inference.load import Source, load_model
 from star.models.layers.lora import merge_lora
-from star.utils.origins import Origin, get_record, is_random
+from star.utils.origins import Origin, is_random, record_of
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ def load_method(
     model = load_model(
         config, Source(word, weights, averaged, weights_dir, training=False)
     )
-    record = get_record(model)
-    assert record is not None, model
+    record = record_of(model)
     merge_lora(model)  # nothing is trained any more
     return TestedMethod(
         model.requires_grad_(False).eval(),

@@ -1,38 +1,30 @@
 """Start of a training run: config, processes, weights, Runner."""
 
-import argparse
 import copy
-import difflib
 import inspect
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.runner import FlexibleRunner, Runner, set_random_seed
 from torch import nn
 
 from star.apis.inference.build import load_config
 from star.apis.inference.load import Source, load_model
+from star.apis.train.changes import apply_changes as apply_changes
+from star.apis.train.option_text import read_changes as read_changes
+from star.apis.train.sharding import check_launcher, check_strategy
 from star.registry import DATASETS
+from star.utils.origins import describe_origins, record_of
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 RUNNERS = {'Runner': Runner, 'FlexibleRunner': FlexibleRunner}
-# settings of a config that are no arguments of a Runner
-_OTHER_KEYS = {
-    'custom_imports',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'start_weights',
-    'sync_bn',
-    'weights',
-}
 _STOCK_HOOKS = (
     'checkpoint',
     'logger',
@@ -47,27 +39,6 @@ _WRONG_SETTING = re.compile(
     r'class `\w+` in |.* is not in the .*registry|\w+\.__init__\(\) '
     r'(got an unexpected keyword|missing \d+ required)'
 )
-
-
-def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
-    """Parse the pairs of --cfg-options.
-
-    Args:
-        pairs: `KEY=VALUE`, with numbers, words, lists and tuples as values.
-
-    Raises:
-        ValueError: a pair cannot be parsed.
-    """
-    found = argparse.Namespace()
-    action = DictAction([], 'changes')
-    try:
-        action(argparse.ArgumentParser(), found, list(pairs))
-    except (AssertionError, RecursionError, ValueError) as error:
-        raise ValueError(
-            '--cfg-options takes KEY=VALUE pairs of numbers, words and '
-            f'[lists], got {" ".join(pairs)}'
-        ) from error
-    return found.changes
 
 
 @dataclass(frozen=True)
@@ -123,31 +94,6 @@ def run_config(path: str | Path, options: RunOptions) -> Config:
     if options.amp:
         _set_amp(config)
     return config
-
-
-def apply_changes(config: Config, changes: Mapping[str, Any]) -> None:
-    """Replace values of a config in place.
-
-    Args:
-        config: to change.
-        changes: values by dotted key, such as `train_cfg.max_iters`.
-
-    Raises:
-        ValueError: a key begins with an unknown setting, or leads nowhere.
-    """
-    known = set(config) | _OTHER_KEYS | set(_runner_arguments(Runner))
-    for key in changes:
-        first = key.partition('.')[0]
-        if first not in known:
-            close = difflib.get_close_matches(first, known, 1)
-            hint = f': did you mean {close[0]!r}?' if close else ''
-            raise ValueError(f'config has no setting {key!r}{hint}')
-    try:
-        config.merge_from_dict(dict(changes))
-    except (AssertionError, IndexError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'config cannot take {", ".join(changes)}: {error}'
-        ) from error
 
 
 def start_processes(config: Config) -> None:
@@ -210,6 +156,7 @@ def build_runner(
         ValueError: a setting is wrong, or weights are missing or do not fit.
     """
     check_training(config)
+    check_launcher(config)
     kind = RUNNERS[config.get('runner_type', 'Runner')]
     # all ranks need the same initial weights; the Runner seeds each anew
     set_random_seed(config.get('randomness', {}).get('seed') or 0)
@@ -220,12 +167,16 @@ def build_runner(
             {k: v for k, v in config.items() if k in names and k != 'model'}
         )
         _drop_hooks(settings)
+        if not config.get('resume'):
+            settings.pop('load_from', None)  # it is loaded
         runner = kind(model=model, cfg=config, **settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = config_error(error)
         if reason is None:
             raise
         raise ValueError(reason) from error
+    origins = describe_origins(record_of(model).origins)
+    runner.logger.info('\n  '.join(['weights:', *origins]))
     if config.get('strategy') is not None:
         runner.model.to(get_device())  # sharding does not move frozen parts
     return runner
@@ -275,6 +226,7 @@ def check_training(config: Config) -> None:
         raise ValueError(
             f'`runner_type` must be one of {", ".join(RUNNERS)}, got {kind!r}'
         )
+    check_strategy(config)
 
 
 def config_error(error: Exception) -> str | None:

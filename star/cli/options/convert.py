@@ -62,7 +62,12 @@ def lpips(parser: Parser) -> None:
 
 
 def publish(parser: Parser) -> None:
-    """Write the weights of a training checkpoint."""
+    """Write the weights of a training checkpoint.
+
+    The networks that were trained are written whole, with what the training
+    kept frozen in them. A frozen autoencoder or text encoder stays in its own
+    file, which the result names with its SHA-256.
+    """
     _add_files(
         parser,
         'checkpoint folder iter_N, the folder of a training for its last '
@@ -71,9 +76,14 @@ def publish(parser: Parser) -> None:
     add = parser.add_argument
     add('--ema', action='store_true', help='the averaged weights')
     add(
+        '--config',
+        help="of the training; default: the checkpoint's own record",
+    )
+    add(
         '--base',
         type=Path,
-        help='file with the weights that the training kept frozen',
+        help='file with the weights that the training kept frozen, for '
+        'checkpoints that do not record it',
     )
     add(
         '--prefix',
