@@ -100,6 +100,7 @@ def tone(seconds: float) -> np.ndarray:
 
 def write(path: Path, frames: list[np.ndarray], crf: int) -> None:
     """Write an mp4: H.264 from one thread, so always the same, and AAC."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), 'w') as container:
         video = container.add_stream('libx264', rate=FPS)
         video.height, video.width = frames[0].shape[:2]
@@ -150,7 +151,6 @@ def main() -> None:
     size = args.width * SCALE, args.height * SCALE
     sharp = list(render(getattr(data, args.photo)(), args.frames, size))
     poor = [degrade(frame, args.blur, args.noise, rng) for frame in sharp]
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     write(args.output, poor, args.crf)
     if args.ground_truth:
         write(args.ground_truth, sharp, crf=10)
