@@ -1,45 +1,30 @@
 """Saving of a run as checkpoint folders, and resuming from one."""
 
-import itertools
-import signal
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine import dist
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
-from star.engine import checkpointing, run_state
+from star.engine import checkpointing, restoring, run_state
 from star.engine.draw_sampler import DrawSampler
-from star.engine.ema import find_ema
+from star.engine.ema import gather_averages
+from star.engine.interruption import Interruption, signal_name
 from star.engine.origin_records import describe_run
+from star.engine.resuming import check_resume, describe_config
+from star.engine.sharded_optimizer import gather_optimizer
+from star.engine.sharding import prepare_sharded
 from star.registry import HOOKS
-from star.utils.checkpoint_folder import (
-    EMA,
-    find_last,
-    load_ema,
-    load_weights,
-)
+from star.utils.checkpoint_folder import find_last, load_weights
 from star.utils.origins import held_names
-
-# paths of files, use of memory, options of the restoration
-_MAY_DIFFER = (
-    '*.pretrained',
-    '*.tokenizer',
-    '*checkpointing*',
-    'model.restore_options.*',
-)
-# of a schedule: they may depend on the length of the run, which can change
-_FROM_MAX_ITERS = ('end', 'total_iters', 'total_steps', 'T_max')
 
 
 @HOOKS.register_module()
 class SafeCheckpointHook(Hook):
-    """Saves every `interval` iterations, at the end, and on SIGTERM.
+    """Saves every `interval` iterations, at the end, on SIGTERM and Ctrl-C.
 
     A checkpoint holds the trained weights, optimiser, schedules, logged
     scalars, averaged weights, the random state of every rank and the position
@@ -53,8 +38,11 @@ class SafeCheckpointHook(Hook):
         max_keep: number of checkpoints to keep, >= 1.
         save_all: save also the frozen weights that a file has; those that no
             file has are always saved.
-        may_differ: patterns of config entries that may change at resume.
+        may_differ: patterns of config entries that may change at resume,
+            beside those that `resuming` lists.
         resume_from: checkpoint folder; set by `set_resume`.
+        changes: patterns of config entries that this resume changes; set by
+            `set_resume`.
 
     Raises:
         ValueError: `interval` or `max_keep` is not positive.
@@ -67,8 +55,9 @@ class SafeCheckpointHook(Hook):
         interval: int = 500,
         max_keep: int = 2,
         save_all: bool = False,
-        may_differ: Sequence[str] = _MAY_DIFFER,
+        may_differ: Sequence[str] = (),
         resume_from: str | None = None,
+        changes: Sequence[str] = (),
     ) -> None:
         for name, value in (('interval', interval), ('max_keep', max_keep)):
             if value < 1:
@@ -76,13 +65,12 @@ class SafeCheckpointHook(Hook):
         self.interval = interval
         self.max_keep = max_keep
         self.save_all = save_all
-        self.may_differ = may_differ
+        self.may_differ = (*may_differ, *changes)
         self.resume_from = Path(resume_from) if resume_from else None
         self._state: dict[str, Any] = {}  # read, not yet restored
         self._begun = 0  # iterations that earlier processes did
         self._saved = 0  # iterations in the newest checkpoint
-        self._terminated = False
-        self._handler: Any = None  # of SIGTERM, before the training
+        self.interruption = Interruption()
 
     def before_run(self, runner: Runner) -> None:
         """Restore optimiser, schedules and iteration.
@@ -95,27 +83,22 @@ class SafeCheckpointHook(Hook):
         """
         if not isinstance(runner._train_loop, BaseLoop):
             return  # no training
+        prepare_sharded(runner)
         _check_run(runner, self.interval)
         _check_work_dir(Path(runner.work_dir), self.resume_from)
         if self.resume_from is None:
             return
         state = checkpointing.load_state(self.resume_from)
-        run_state.check_config(
-            self.resume_from,
-            state['config'],
-            run_state.describe_config(runner.cfg),
-            self.may_differ,
+        changed = check_resume(
+            self.resume_from, state, runner.cfg, self.may_differ
         )
+        if changed:
+            listed = ', '.join(f'{k}: {v}' for k, v in changed.items())
+            runner.logger.warning(f'changed since the checkpoint: {listed}')
         self._state = state
         self._begun = self._saved = state['iteration']
         runner.train_loop._iter = self._begun
-        runner.optim_wrapper.load_state_dict(state['optimizer'])
-        for scheduler, saved in zip(
-            runner.param_schedulers or [], state['schedulers'], strict=True
-        ):
-            scheduler.load_state_dict(
-                {k: v for k, v in saved.items() if k not in _FROM_MAX_ITERS}
-            )
+        restoring.restore_optimizer(runner, state, changed)
 
     def before_train(self, runner: Runner) -> None:
         """Restore weights, logs and random states; skip the data seen.
@@ -125,7 +108,7 @@ class SafeCheckpointHook(Hook):
         """
         if dist.is_main_process():
             checkpointing.remove_leftovers(runner.work_dir)
-        self._watch_sigterm()
+        self.interruption.watch()
         if self.resume_from is None:
             return
         if dist.is_main_process() and _is_within(
@@ -133,10 +116,11 @@ class SafeCheckpointHook(Hook):
         ):
             checkpointing.point_to(self.resume_from)
         _restore_weights(runner, self.resume_from, self._state['frozen'])
-        _restore_ema(runner, self.resume_from)
+        restoring.restore_ema(runner, self.resume_from)
         run_state.set_histories(runner.message_hub, self._state['histories'])
-        _skip_data(runner, self._state['draw'])
-        _restore_rng(runner, self._state['rng'])  # last, others draw numbers
+        restoring.skip_data(runner, self._state['draw'])
+        # last, because others draw numbers
+        restoring.restore_rng(runner, self._state['rng'])
         runner.logger.info(f'resumed {self.resume_from}')
         self._state = {}
 
@@ -147,25 +131,28 @@ class SafeCheckpointHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Save every `interval` iterations and after SIGTERM.
+        """Save every `interval` iterations, after SIGTERM and Ctrl-C.
 
         Raises:
-            SystemExit: after SIGTERM, with the exit status 143.
+            SystemExit: after a signal, with the exit status 143 or 130.
         """
         done = runner.iter + 1
-        terminated = self._is_terminated(runner, done)
-        if done % self.interval == 0 or terminated:
+        signum = self.interruption.agreed()
+        ending = signum and runner.optim_wrapper.should_update()
+        if done % self.interval == 0 or ending:
             self._save(runner, done)
-        if terminated:
-            runner.logger.warning(f'SIGTERM: saved iteration {done}, ending')
-            raise SystemExit(128 + signal.SIGTERM)
+        if ending:
+            runner.logger.warning(
+                f'{signal_name(signum)}: saved iteration {done} in '
+                f'{runner.work_dir}, ending; --resume continues'
+            )
+            raise SystemExit(128 + signum)
 
     def after_train(self, runner: Runner) -> None:
         """Save the end of the run, unless it has just been saved."""
         if self._saved < runner.iter:
             self._save(runner, runner.iter)
-        if self._handler is not None:
-            signal.signal(signal.SIGTERM, self._handler)
+        self.interruption.unwatch()
 
     def before_val(self, runner: Runner) -> None:
         """Save the random state: a resumed run may not validate here."""
@@ -177,16 +164,18 @@ class SafeCheckpointHook(Hook):
 
     def _save(self, runner: Runner, done: int) -> None:
         rng = dist.all_gather_object(run_state.get_rng_state())
+        # all ranks take part, because each may hold a share
+        weights = _weights(runner, self.save_all)
+        state = _collect(runner, done, done - self._begun)
+        averages = gather_averages(runner)
         if dist.is_main_process():
-            weights = _weights(runner, self.save_all)
             self._refuse_nonfinite(runner, weights, done)
-            ema = find_ema(runner)
             folder = checkpointing.save_checkpoint(
                 runner.work_dir,
                 done,
                 weights,
-                {**_collect(runner, done, done - self._begun), 'rng': rng},
-                ema.averages if ema is not None and ema.averages else None,
+                {**state, 'rng': rng},
+                averages,
                 describe_run(runner, weights.keys()),
             )
             checkpointing.remove_old(runner.work_dir, self.max_keep)
@@ -203,19 +192,6 @@ class SafeCheckpointHook(Hook):
                 'not saved, the last good checkpoint is '
                 f'{find_last(runner.work_dir)}'
             )
-
-    def _watch_sigterm(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGTERM, self._on_sigterm)
-
-    def _on_sigterm(self, signum: int, frame: Any) -> None:
-        self._terminated = True
-
-    def _is_terminated(self, runner: Runner, done: int) -> bool:
-        """Agree with all ranks; False while gradients are accumulated."""
-        terminated = torch.tensor(float(self._terminated))
-        dist.all_reduce(terminated, 'max')
-        return bool(terminated) and runner.optim_wrapper.should_update()
 
 
 def _is_within(folder: Path, work_dir: Path) -> bool:
@@ -259,18 +235,19 @@ def _collect(runner: Runner, done: int, batches: int) -> dict[str, Any]:
     return {
         'iteration': done,
         'draw': loader.sampler.position(batches, loader.batch_size),
-        'config': run_state.describe_config(runner.cfg),
+        'config': describe_config(runner.cfg),
         'frozen': run_state.digest_frozen(runner.model),
-        'optimizer': runner.optim_wrapper.state_dict(),
-        'schedulers': [s.state_dict() for s in runner.param_schedulers or []],
+        'optimizer': gather_optimizer(runner.model, runner.optim_wrapper),
+        'schedulers': restoring.save_schedulers(runner),
         'histories': run_state.get_histories(runner.message_hub),
     }
 
 
 def _weights(runner: Runner, save_all: bool) -> dict[str, Tensor]:
-    model = run_state.unwrapped(runner.model)
-    state, held = model.state_dict(), held_names(model)
-    return {k: v for k, v in state.items() if save_all or k in held}
+    names = run_state.state_names(runner.model)
+    if not save_all:
+        names = held_names(run_state.unwrapped(runner.model), names)
+    return run_state.pick_state(runner.model, names)
 
 
 def _restore_weights(
@@ -289,45 +266,3 @@ def _restore_weights(
                 'the run; give it the same files (where the run itself set '
                 'them, it must be saved with save_all=True)'
             )
-
-
-def _restore_ema(runner: Runner, folder: Path) -> None:
-    averages, ema = load_ema(folder), find_ema(runner)
-    begun = ema is not None and ema.begin < runner.iter
-    if begun != (averages is not None):
-        raise ValueError(
-            f'{folder} has {"no" if begun else "averaged"} '
-            f"{EMA}, but the config's TrainedEMAHook "
-            f'{"has begun" if begun else "is missing or begins later"}'
-        )
-    if ema is not None and averages is not None:
-        ema.load(runner.model, averages)
-
-
-def _skip_data(runner: Runner, draw: int) -> None:
-    """Let mmengine's loop skip batches without loading them.
-
-    The loop takes one batch for every finished iteration; the sampler already
-    starts after them.
-    """
-    start = runner.train_dataloader.sampler.start
-    if start != draw:
-        raise ValueError(
-            f'`train_dataloader.sampler.start` must be {draw} to resume, got '
-            f'{start}: use `set_resume`'
-        )
-    loop = runner.train_loop
-    skipped = itertools.repeat(None, runner.iter)
-    loop.dataloader_iterator = itertools.chain(
-        skipped, loop.dataloader_iterator
-    )
-
-
-def _restore_rng(runner: Runner, states: list[dict[str, Any]]) -> None:
-    if len(states) == dist.get_world_size():
-        run_state.set_rng_state(states[dist.get_rank()])
-    else:
-        runner.logger.warning(
-            f'the run had {len(states)} processes and has '
-            f'{dist.get_world_size()} now: random states are not restored'
-        )

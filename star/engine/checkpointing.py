@@ -7,7 +7,7 @@ these folders.
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmengine.config import Config
 from safetensors.torch import save_file
 from torch import Tensor
 
+from star.engine.resuming import check_resume
 from star.utils.checkpoint_folder import (
     EMA,
     LAST,
@@ -84,7 +85,9 @@ def point_to(folder: Path) -> None:
     write_text(folder.parent / LAST, folder.name)
 
 
-def set_resume(config: Config, folder: Path | None) -> None:
+def set_resume(
+    config: Config, folder: Path | None, changes: Sequence[str] = ()
+) -> None:
     """Set a config to continue from a checkpoint, or to start a new run.
 
     It also sets the first index of the data sampler, because the loop takes
@@ -94,18 +97,27 @@ def set_resume(config: Config, folder: Path | None) -> None:
         config: of a run with `SafeCheckpointHook` and `DrawSampler`; changed
             in place.
         folder: of the checkpoint; None for a new run.
+        changes: patterns of entries that may differ from the checkpoint's
+            config and take effect from here on.
 
     Raises:
-        ValueError: the checkpoint cannot be read.
+        ValueError: the checkpoint cannot be read, or is of another config.
     """
     config.resume = False  # it is for mmengine's own checkpoints
     hook = config.default_hooks.checkpoint
     sampler = config.train_dataloader.sampler
+    hook.pop('changes', None)
     if hook.pop('resume_from', None):  # in a config that a run has dumped
         sampler.pop('start')
-    if folder is not None:
-        hook.resume_from = str(folder)
-        sampler.start = load_state(folder, mmap=True)['draw']
+    if folder is None:
+        return
+    state = load_state(folder, mmap=True)
+    allowed = (*hook.get('may_differ', ()), *changes)
+    check_resume(folder, state, config, allowed)
+    hook.resume_from = str(folder)
+    if changes:
+        hook.changes = list(changes)
+    sampler.start = state['draw']
 
 
 def load_state(folder: Path, mmap: bool = False) -> dict[str, Any]:

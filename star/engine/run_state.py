@@ -1,23 +1,20 @@
-"""The state of a run: trained weights, random states, config entries."""
+"""The state of a run: trained weights, random states, logged scalars."""
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine import dist
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
-from star.utils.config import describe_differences, flatten
-from star.utils.state_dicts import find_misfits
-
-# entries whose values a resumed run takes from the checkpoint
-_SECTIONS = ('model', 'optim_wrapper', 'param_scheduler')
+from star.engine import sharded_state
+from star.engine.sharded_state import is_sharded
+from star.utils.state_dicts import clean_name, find_misfits
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -28,15 +25,40 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Collect the parameters that the optimiser changes, by name."""
     named = unwrapped(model).named_parameters()
-    return {name: p for name, p in named if p.requires_grad}
+    return {clean_name(name): p for name, p in named if p.requires_grad}
+
+
+def frozen_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Collect the parameters that no optimiser changes, by name."""
+    named = unwrapped(model).named_parameters()
+    return {clean_name(name): p for name, p in named if not p.requires_grad}
+
+
+def state_names(model: nn.Module) -> set[str]:
+    """Return the names of the tensors of the model inside a wrapper."""
+    if is_sharded(model):
+        return sharded_state.state_names(model)
+    return set(unwrapped(model).state_dict())
+
+
+def pick_state(model: nn.Module, names: Set[str]) -> dict[str, Tensor]:
+    """Collect tensors of a model by name.
+
+    Args:
+        model: possibly wrapped. If it is sharded, all ranks must call this,
+            and rank 0 alone gets tensors.
+        names: of `state_names`.
+    """
+    if is_sharded(model):
+        return sharded_state.whole_state(model, names)
+    state = unwrapped(model).state_dict()
+    return {name: state[name] for name in state if name in names}
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """Collect the trained parameters and all buffers."""
-    model = unwrapped(model)
-    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    state = model.state_dict()
-    return {name: state[name] for name in state if name not in frozen}
+    """Collect the trained parameters and all buffers; see `pick_state`."""
+    frozen = frozen_parameters(model).keys()
+    return pick_state(model, state_names(model) - frozen)
 
 
 @torch.no_grad()
@@ -51,10 +73,17 @@ def load_trained(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         ValueError: a trained tensor is missing, or a tensor is unknown or has
             another shape.
     """
-    own = unwrapped(model).state_dict()
-    misfits = find_misfits(own, weights, trained_state(model).keys())
+    if is_sharded(model):
+        own = sharded_state.whole_shapes(model)
+    else:
+        own = unwrapped(model).state_dict()
+    needed = own.keys() - frozen_parameters(model).keys()
+    misfits = find_misfits(own, weights, needed)
     if misfits:
         raise ValueError(f'tensors do not fit the model: {misfits}')
+    if is_sharded(model):
+        sharded_state.load_whole(model, weights)
+        return
     for name, tensor in weights.items():
         own[name].copy_(tensor)
 
@@ -63,19 +92,30 @@ def digest_frozen(model: nn.Module) -> dict[str, str]:
     """Compute a digest of the frozen parameters for each part of a model.
 
     It reads at most 64 values of each parameter, which is fast and still
-    distinguishes other weights.
+    distinguishes other weights. If the model is sharded, all ranks must call
+    this.
 
     Returns:
         16 hexadecimal digits by the name of the model's child.
     """
+    frozen = frozen_parameters(model)
+    if not is_sharded(model):
+        return _digest(frozen)
+    whole = sharded_state.gather(model, frozen.keys())
+    ordered = {name: whole[name] for name in frozen if name in whole}
+    box = [_digest(ordered)]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     digests: dict[str, Any] = {}
-    for name, parameter in unwrapped(model).named_parameters():
-        if not parameter.requires_grad:
-            digest = digests.setdefault(name.split('.')[0], hashlib.sha256())
-            flat = parameter.detach().reshape(-1)
-            some = flat[:: max(1, len(flat) // 64)][:64].double().cpu()
-            digest.update(f'{name} {tuple(parameter.shape)}'.encode())
-            digest.update(some.numpy().tobytes())
+    for name, tensor in tensors.items():
+        digest = digests.setdefault(name.split('.')[0], hashlib.sha256())
+        flat = tensor.detach().reshape(-1)
+        some = flat[:: max(1, len(flat) // 64)][:64].double().cpu()
+        digest.update(f'{name} {tuple(tensor.shape)}'.encode())
+        digest.update(some.numpy().tobytes())
     return {part: digest.hexdigest()[:16] for part, digest in digests.items()}
 
 
@@ -140,39 +180,3 @@ def set_histories(
             'resumed_keys': dict.fromkeys(histories, True),
         }
     )
-
-
-def describe_config(config: Config) -> dict[str, str]:
-    """Flatten a config's entries on model, optimiser and schedule.
-
-    Returns:
-        The `repr` of each value by its dotted name.
-    """
-    sections = {k: config[k] for k in _SECTIONS if config.get(k)}
-    return flatten(sections)
-
-
-def check_config(
-    path: Path,
-    saved: Mapping[str, str],
-    current: Mapping[str, str],
-    may_differ: Sequence[str],
-) -> None:
-    """Refuse a checkpoint of another config.
-
-    Args:
-        path: of the checkpoint, for the message.
-        saved: entries of the checkpoint's config.
-        current: entries of this run's config.
-        may_differ: patterns of names that may differ.
-
-    Raises:
-        ValueError: other entries differ; the message has the first few.
-    """
-    found = describe_differences(saved, current, may_differ)
-    if found:
-        raise ValueError(
-            f'{path} is of another config: {found}; resume it with its '
-            'own, or list what may differ in '
-            '`default_hooks.checkpoint.may_differ`'
-        )

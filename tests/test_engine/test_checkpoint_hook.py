@@ -3,7 +3,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from star.engine import checkpoint_hook
+from star.engine import restoring
 from star.engine.checkpoint_hook import SafeCheckpointHook
 from star.engine.checkpointing import load_state
 from star.utils.checkpoint_folder import (
@@ -27,9 +27,11 @@ def crash(work_dir, after, **options):
     return find_last(work_dir)
 
 
-def resume(work_dir, folder=None, **options):
+def resume(work_dir, folder=None, changes=(), **options):
     return start(
-        toy_config(work_dir, **options), folder or find_last(work_dir)
+        toy_config(work_dir, **options),
+        folder or find_last(work_dir),
+        changes,
     )
 
 
@@ -254,16 +256,16 @@ def test_validation_leaves_the_random_state(tmp_path):
 def test_every_rank_gets_its_own_random_state(tmp_path, monkeypatch):
     states = [{'n': 0}, {'n': 1}]
     got, warnings = [], []
-    monkeypatch.setattr(checkpoint_hook.dist, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(checkpoint_hook.dist, 'get_rank', lambda: 1)
-    monkeypatch.setattr(checkpoint_hook.run_state, 'set_rng_state', got.append)
+    monkeypatch.setattr(restoring.dist, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(restoring.dist, 'get_rank', lambda: 1)
+    monkeypatch.setattr(restoring.run_state, 'set_rng_state', got.append)
 
     class FakeRunner:
         class logger:
             warning = staticmethod(warnings.append)
 
-    checkpoint_hook._restore_rng(FakeRunner, states)
+    restoring.restore_rng(FakeRunner, states)
     assert got == [{'n': 1}] and not warnings
-    checkpoint_hook._restore_rng(FakeRunner, [*states, {'n': 2}])
+    restoring.restore_rng(FakeRunner, [*states, {'n': 2}])
     assert len(got) == 1
     assert 'had 3 processes and has 2 now' in warnings[0]

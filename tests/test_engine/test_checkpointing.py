@@ -15,6 +15,7 @@ from star.engine.checkpointing import (
     save_checkpoint,
     set_resume,
 )
+from star.engine.resuming import describe_config
 from star.utils.checkpoint_folder import (
     find_last,
     load_ema,
@@ -182,6 +183,8 @@ def run_config(tmp_path):
     return Config(
         {
             'resume': True,
+            'train_cfg': {'max_iters': 9},
+            'optim_wrapper': {'optimizer': {'lr': 0.1}},
             'default_hooks': {'checkpoint': {'type': 'SafeCheckpointHook'}},
             'train_dataloader': {'sampler': {'type': 'DrawSampler'}},
         }
@@ -189,11 +192,19 @@ def run_config(tmp_path):
 
 
 def test_sets_a_config_to_resume(tmp_path):
-    config, folder = run_config(tmp_path), save(tmp_path, 5)
+    config = run_config(tmp_path)
+    state = {**STATE, 'config': describe_config(config)}
+    folder = save_checkpoint(tmp_path, 5, WEIGHTS, state)
     set_resume(config, folder)
     assert config.default_hooks.checkpoint.resume_from == str(folder)
+    assert 'changes' not in config.default_hooks.checkpoint
     assert config.train_dataloader.sampler.start == 40
     assert config.resume is False
+    set_resume(config, folder, ['model.*'])
+    assert config.default_hooks.checkpoint.changes == ['model.*']
+    config.optim_wrapper.optimizer.lr = 0.2
+    with pytest.raises(ValueError, match='of another config: '):
+        set_resume(config, folder)
     set_resume(config, None)
     assert config.default_hooks.checkpoint == {'type': 'SafeCheckpointHook'}
     assert config.train_dataloader.sampler == {'type': 'DrawSampler'}

@@ -3,14 +3,11 @@ import random
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.logging import MessageHub
 from torch import nn
 
 from star.engine.checkpointing import plain
 from star.engine.run_state import (
-    check_config,
-    describe_config,
     digest_frozen,
     first_nonfinite,
     get_histories,
@@ -122,57 +119,3 @@ def test_histories_return(tmp_path):
     assert other.get_scalar('train/loss').data[0].tolist() == [1.5, 2.5, 4, 0]
     assert other.get_scalar('train/loss').mean(2) == 1.0
     assert other.get_info('iter') is None
-
-
-def config(**changes):
-    settings = Config(
-        {
-            'model': {'type': 'M', 'dims': (1, 2), 'vae': {'pretrained': 'x'}},
-            'optim_wrapper': {'optimizer': {'lr': 0.1}},
-            'param_scheduler': [{'end': 5}],
-            'train_cfg': {'max_iters': 10},
-        }
-    )
-    settings.merge_from_dict(changes)
-    return settings
-
-
-def test_describes_a_config_flat():
-    assert describe_config(config()) == {
-        'model.type': "'M'",
-        'model.dims.0': '1',
-        'model.dims.1': '2',
-        'model.vae.pretrained': "'x'",
-        'optim_wrapper.optimizer.lr': '0.1',
-        'param_scheduler.0.end': '5',
-    }
-    assert describe_config(Config({'model': None})) == {}
-
-
-def test_a_longer_run_is_the_same_config(tmp_path):
-    longer = describe_config(config(**{'train_cfg.max_iters': 20}))
-    check_config(tmp_path, describe_config(config()), longer, ())
-
-
-@pytest.mark.parametrize(
-    'changes, message',
-    [
-        ({'model.dims': (1, 3)}, 'model.dims.1 is 2 there and 3 here;'),
-        ({'model.new': 1}, 'model.new is not set there and 1 here;'),
-        (
-            {'optim_wrapper.optimizer': {'lr': 0.2, 'x': 1, 'y': 2, 'z': 3}},
-            'lr is 0.1 there and 0.2 here, .* and 1 more;',
-        ),
-    ],
-)
-def test_refuses_another_config(tmp_path, changes, message):
-    saved, current = describe_config(config()), describe_config
-    with pytest.raises(ValueError, match=message) as info:
-        check_config(tmp_path, saved, current(config(**changes)), ('*.zz',))
-    assert str(info.value).startswith(f'{tmp_path} is of another config: ')
-    check_config(
-        tmp_path,
-        saved,
-        current(config(**changes)),
-        ('model.*', 'optim_wrapper.optimizer.*'),
-    )

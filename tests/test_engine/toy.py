@@ -183,12 +183,12 @@ def toy_config(work_dir, max_iters=8, **options):
 _count = 0
 
 
-def start(config, folder=None):
+def start(config, folder=None, changes=()):
     """Run a config, resumed from a checkpoint folder if there is one."""
     global _count
     _count += 1
     config.experiment_name = f'{Path(config.work_dir)}{os.getpid()}{_count}'
-    set_resume(config, folder)
+    set_resume(config, folder, changes)
     try:
         runner = Runner.from_cfg(config)
         runner.train()
