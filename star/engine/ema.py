@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from star.engine.run_state import trained_parameters
+from star.engine.sharded_state import free_gathered, gather, is_sharded
 from star.registry import HOOKS
 from star.utils.state_dicts import find_misfits
 
@@ -80,6 +81,7 @@ class TrainedEMAHook(Hook):
     @torch.no_grad()
     def before_val_epoch(self, runner: Runner) -> None:
         """Replace the weights by the average, if averaging has begun."""
+        free_gathered(runner.model)
         parameters = trained_parameters(runner.model)
         for name, average in self.averages.items():
             self._own[name] = parameters[name].detach().clone()
@@ -90,6 +92,7 @@ class TrainedEMAHook(Hook):
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
         """Restore the weights."""
+        free_gathered(runner.model)
         parameters = trained_parameters(runner.model)
         for name, own in self._own.items():
             parameters[name].copy_(own)
@@ -100,3 +103,17 @@ def find_ema(runner: Runner) -> TrainedEMAHook | None:
     """Return the run's averaging hook, or None."""
     hooks = (h for h in runner.hooks if isinstance(h, TrainedEMAHook))
     return next(hooks, None)
+
+
+def gather_averages(runner: Runner) -> dict[str, Tensor] | None:
+    """Return the averaged weights by name, or None before averaging.
+
+    If the model is sharded, all ranks must call this, and rank 0 alone gets
+    tensors.
+    """
+    ema = find_ema(runner)
+    if ema is None or not ema.averages:
+        return None
+    if is_sharded(runner.model):
+        return gather(runner.model, ema.averages.keys(), ema.averages)
+    return ema.averages

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from mmengine.device import is_cuda_available
 from mmengine.hooks import Hook, IterTimerHook
-from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from star.engine.sharded_gradients import gradient_norm
+from star.engine.sharded_state import is_sharded
 from star.registry import HOOKS
 from star.utils.memory import peak_memory, reset_peak_memory
 
@@ -34,7 +34,7 @@ class MonitorHook(Hook):
       the start of the training (Linux, macOS). On a GPU it is mmengine's,
       the peak since the last line of the log.
 
-    For a sharded model, norms are those of this rank's share.
+    Norms are those of the whole model, also if it is sharded.
 
     Args:
         window: number of iterations to average the speed over.
@@ -58,7 +58,7 @@ class MonitorHook(Hook):
         several = isinstance(wrapper, OptimWrapperDict)
         for part in wrapper.values() if several else [wrapper]:
             if isinstance(part.optimizer, Optimizer):
-                record = _norm_recorder(part, runner.message_hub)
+                record = _norm_recorder(runner, part)
                 handle = part.optimizer.register_step_pre_hook(record)
                 self._handles.append(handle)
 
@@ -104,7 +104,7 @@ def unmonitored(runner: Runner) -> Iterator[None]:
 
 
 def _norm_recorder(
-    wrapper: OptimWrapper, hub: MessageHub
+    runner: Runner, wrapper: OptimWrapper
 ) -> Callable[..., None]:
     """Make a hook that logs the norm of the gradients before a step."""
     clipped = bool(wrapper.clip_grad_kwargs)
@@ -112,10 +112,11 @@ def _norm_recorder(
 
     def record(optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         groups = optimizer.param_groups
-        params = (p for group in groups for p in group['params'])
-        grads = [p.grad for p in params if p.grad is not None]
-        if grads:
-            hub.update_scalar(f'train/{name}', float(get_total_norm(grads)))
+        params = [p for group in groups for p in group['params']]
+        given = any(p.grad is not None for p in params)
+        if given or is_sharded(runner.model):  # then all ranks take part
+            norm = gradient_norm(runner.model, params)
+            runner.message_hub.update_scalar(f'train/{name}', float(norm))
 
     return record
 

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from star.engine.run_state import unwrapped
 from star.utils.checkpoint_folder import CONFIG, ORIGINS
 from star.utils.origins import get_record
+from star.utils.state_dicts import clean_name
 
 # a config from a checkpoint is data: it must not import anything
 _KEPT = ('model', 'weights', 'start_weights')
@@ -30,6 +31,6 @@ def describe_run(runner: Runner, held: Collection[str]) -> dict[str, Any]:
     model = unwrapped(runner.model)
     record = get_record(model)
     if record is not None:
-        lacking = {n for n, _ in model.named_parameters()} - set(held)
-        found[ORIGINS] = record.to_json(lacking)
+        named = {clean_name(name) for name, _ in model.named_parameters()}
+        found[ORIGINS] = record.to_json(named - set(held))
     return found

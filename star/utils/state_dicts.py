@@ -6,6 +6,8 @@ from typing import Protocol
 from torch import Tensor, nn
 
 _SHOWN = 3  # names that a message lists
+# what wrappers for training put into the names of parameters
+_WRAPPERS = ('_fsdp_wrapped_module.', '_checkpoint_wrapped_module.')
 
 
 class HasShape(Protocol):
@@ -14,6 +16,13 @@ class HasShape(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Its sides."""
+
+
+def clean_name(name: str) -> str:
+    """Return a tensor's name in the model without wrappers inside."""
+    for wrapper in _WRAPPERS:
+        name = name.replace(wrapper, '')
+    return name
 
 
 def load_strict(
