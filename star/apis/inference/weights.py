@@ -45,7 +45,7 @@ def find_weights(
         word: WeightFile(**entry)
         for word, entry in wanted.get('variants', {}).items()
     }
-    files = _entries(wanted)
+    files = weight_entries(wanted)
     if source is None:
         return _download(files, {})
     if str(source) in variants:
@@ -84,7 +84,12 @@ def start_files(config: Config, weights: str | None = None) -> dict:
     return own if weights is not None else {}
 
 
-def _entries(wanted: Mapping) -> dict[str, WeightFile]:
+def weight_entries(wanted: Mapping) -> dict[str, WeightFile]:
+    """Return the file of each part that a config's `weights` name.
+
+    Args:
+        wanted: as for `find_weights`.
+    """
     if 'asset' in wanted:
         return {'asset': WeightFile(file=wanted['asset'])}
     return {

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from star.apis.inference.build import build_model, on_meta
-from star.apis.inference.weights import start_files
+from star.apis.inference.weights import start_files, weight_entries
 from star.apis.train.step_memory import ClipSize, step_memory
 from star.apis.train.training import check_training, config_error
 from star.registry import DATASETS
@@ -198,9 +198,8 @@ def _describe_weights(config: Config, weights: str | None) -> list[str]:
         there = 'there' if Path(weights).exists() else 'MISSING'
         return [f'{weights}: {there}']
     return [
-        _describe_file(part, WeightFile(**entry))
-        for part, entry in wanted.items()
-        if part != 'variants'
+        _describe_file(part, file)
+        for part, file in weight_entries(wanted).items()
     ]
 
 
