@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from star.apis.inference.build import (
 from star.apis.train.training import RunOptions, read_changes, run_config
 from star.cli.common import DONE, INCOMPLETE, say
 from star.registry import MODELS
-from star.sweep.keys import accepts, check_key
+from star.sweep.keys import accepts, check_key, check_value, name_keys
 from star.sweep.plan import Run, Setting, check_names, expand
 from star.sweep.pool import PlannedRun, Pool, describe_plan, list_devices
 from star.sweep.progress import SweepProgress
@@ -86,7 +86,8 @@ def read_options(args: argparse.Namespace) -> SweepOptions:
         raise ValueError(f'--seeds must differ, got {args.seeds}')
     for config in args.configs:
         find_config(config)
-    seeded = all(map(has_seed, args.configs)) if args.no_train else True
+    with name_keys(keys_of([*args.grid, *args.cfg_options])):
+        seeded = not args.no_train or all(map(has_seed, args.configs))
     if not seeded and len(args.seeds) > 1:
         raise ValueError('--seeds mean nothing to a method without seed')
     return SweepOptions(
@@ -102,8 +103,19 @@ def read_options(args: argparse.Namespace) -> SweepOptions:
 
 def has_seed(config: str) -> bool:
     """Return whether the seed changes what a config's model restores."""
-    kind = MODELS.get(load_config(config).model.type)
+    model = load_config(config).model
+    if not hasattr(model, 'keys') or 'type' not in model:
+        raise ValueError(
+            f'config {config}: `model` must be a dictionary with `type`, got '
+            f'{model}'
+        )
+    kind = MODELS.get(model.type)
     return kind is not None and accepts(kind, 'restore_options')
+
+
+def keys_of(changes: Iterable[str]) -> list[str]:
+    """Return the keys of KEY=VALUE texts."""
+    return [text.partition('=')[0] for text in changes]
 
 
 def choose(runs: list[Run], names: list[str] | None) -> list[Run]:
@@ -123,7 +135,9 @@ def make_works(runs: list[Run], options: SweepOptions) -> list[PlannedRun]:
     """Check the configs of runs and what lies in their folders."""
     works, built, faults = [], set(), []
     for run in runs:
-        config = read_config(run, options)
+        keys = [*dict(run.setting.changes), *keys_of(options.common)]
+        with name_keys(keys):
+            config = read_config(run, options)
         stages = make_stages(run, options, config.to_dict())
         folder = run_folder(options.work_dir, run)
         work = PlannedRun(run.name, folder, stages)
@@ -133,7 +147,8 @@ def make_works(runs: list[Run], options: SweepOptions) -> list[PlannedRun]:
             except ValueError as error:
                 faults.append(str(error))
         if run.setting not in built and not work.done:
-            check_building(config)
+            with name_keys(keys):
+                check_building(config)
             built.add(run.setting)
         works.append(work)
     if faults:
@@ -145,8 +160,9 @@ def read_config(run: Run, options: SweepOptions) -> Config:
     """Read a run's config as the commands will."""
     changes = read_changes(all_changes(run, options))
     plain = load_config(run.setting.config)
-    for key in changes:
+    for key, value in changes.items():
         check_key(plain, key)
+        check_value(plain, key, value)
     return run_config(run.setting.config, RunOptions(changes=changes))
 
 
@@ -250,9 +266,11 @@ def read_search(args: argparse.Namespace) -> Search:
     if args.trials is None or args.trials < 1 or args.objective is None:
         raise ValueError('--search needs --trials of at least 1, --objective')
     ranges = [parse_range(text) for text in args.search]
-    plain = load_config(args.configs[0])
-    for each in ranges:
-        check_key(plain, each.key)
+    with name_keys(each.key for each in ranges):
+        plain = load_config(args.configs[0])
+        for each in ranges:
+            check_key(plain, each.key)
+            check_value(plain, each.key, each.low)
     dataset, metric = parse_objective(args.objective)
     seed = args.seeds[0]
     return Search(args.configs[0], ranges, args.trials, dataset, metric, seed)

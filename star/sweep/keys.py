@@ -2,7 +2,8 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.registry import (
@@ -19,6 +20,10 @@ from star.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 _REGISTRIES = (
     *(MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS),
     *(LOOPS, OPTIMIZERS, OPTIM_WRAPPERS, PARAM_SCHEDULERS),
+)
+_NAMED = (
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
 )
 # entries without a type, and the function or class that reads them
 _READERS = {
@@ -56,15 +61,71 @@ def check_key(config: Mapping[str, Any], key: str) -> None:
             )
 
 
+def check_value(config: Mapping[str, Any], key: str, value: object) -> None:
+    """Refuse a value in place of an entry that has settings of its own.
+
+    Args:
+        config: as read from its file.
+        key: that `check_key` accepts.
+        value: None switches an entry off.
+
+    Raises:
+        ValueError: the entry is a dictionary, and the value is none.
+    """
+    node: Any = config
+    for part in key.split('.'):
+        if part not in _names(node):
+            return
+        node = node[int(part) if isinstance(node, list) else part]
+    if not hasattr(node, 'keys') or isinstance(value, dict):
+        return
+    if value is not None or key == 'model':
+        raise ValueError(
+            f'config setting {key!r} is a dictionary and cannot be {value!r}: '
+            f'choose one of its entries, {", ".join(map(str, node))}'
+        )
+
+
+@contextmanager
+def name_keys(keys: Iterable[str]) -> Iterator[None]:
+    """Name the changed keys in an error that names none of them.
+
+    Args:
+        keys: dotted, that a sweep sets.
+
+    Raises:
+        ValueError: what the body raises.
+    """
+    named = list(dict.fromkeys(keys))
+    try:
+        yield
+    except ValueError as error:
+        if not named or any(key in str(error) for key in named):
+            raise
+        raise ValueError(
+            f'{error}; the sweep sets {", ".join(named)}'
+        ) from error
+
+
 def accepts(kind: Callable[..., Any], name: str) -> bool:
     """Return whether a class or function has an argument of this name.
 
-    `**kwargs` counts as any name.
+    `**kwargs` of a class are those of its base; without a base that names its
+    arguments, and in a function, they count as any name.
     """
-    found = inspect.signature(kind).parameters
-    return name in found or any(
-        p.kind is inspect.Parameter.VAR_KEYWORD for p in found.values()
-    )
+    readers = [kind]
+    if isinstance(kind, type):
+        classes = [c for c in kind.__mro__ if '__init__' in vars(c)]
+        readers = [c.__init__ for c in classes if c is not object]
+    for reader in readers:
+        kinds = {
+            n: p.kind for n, p in inspect.signature(reader).parameters.items()
+        }
+        if kinds.get(name) in _NAMED and name != 'self':
+            return True
+        if inspect.Parameter.VAR_KEYWORD not in kinds.values():
+            return False
+    return bool(readers)
 
 
 def _names(node: Any) -> list[str]:
@@ -75,14 +136,14 @@ def _names(node: Any) -> list[str]:
 
 def _may_be_added(node: Any, parts: list[str], index: int) -> bool:
     """Return whether a class reads a setting that is not in the config."""
-    if index == 0:
+    if index == 0 or not hasattr(node, 'keys'):
         return False
-    kind = _find(node.get('type')) if hasattr(node, 'keys') else None
+    kind = _find(node.get('type'))
     if index == 1 and kind is None:
         kind = _READERS.get(parts[0])
     if kind is not None:
         return accepts(kind, parts[index])
-    return parts[0] == 'model'
+    return parts[0] == 'model' and (index > 1 or 'type' in node)
 
 
 def _find(kind: Any) -> Callable[..., Any] | None:

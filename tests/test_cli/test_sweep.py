@@ -114,7 +114,8 @@ def test_failures(call, tmp_path):
         ([TINY, '--grid', 'steps'], '--grid takes KEY=V1,V2,..., got'),
         ([TINY, '--grid', f'{STEPS}=0'], '`steps` must be >= 1'),
         ([TINY, '--grid', 'modle.x=1'], 'config has no setting'),
-        ([TINY, '--grid', 'model.frozen.x=1'], 'STARModel cannot be built'),
+        ([TINY, '--grid', 'model=1'], "setting 'model' is a dictionary"),
+        ([TINY, '--grid', 'model.frozen.x=1'], "no setting 'model.frozen.x'"),
         ([TINY, '--cfg-options', 'model.x'], '--cfg-options takes KEY=VALUE'),
         ([TINY, '--seeds', '1', '1'], '--seeds must differ'),
         ([TINY, '--jobs', '0'], '--jobs: must be a whole number of at least'),
@@ -135,6 +136,36 @@ def test_wrong_use(call, tmp_path, words, line):
     assert len(err.splitlines()) == 1 and err.startswith('error: ')
     assert line in err
     assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        '',
+        'train_cfg = dict(max_iters=1)',
+        'model = None',
+        'model = dict(a=1)',
+        f'_base_ = {TINY!r}\ntrain_dataloader = None',
+    ],
+)
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['--grid', 'modle.x=1'],
+        ['--grid', 'modle.x=1', '--no-train'],
+        ['--grid', 'model.restore_options.steps.x=1'],
+        ['--cfg-options', 'train_dataloader.batch_size=1'],
+        ['--search', 'modle.x=1:2', '--trials', '1', '--objective', 'a/PSNR'],
+    ],
+)
+def test_a_wrong_key_is_named(call, tmp_path, content, words):
+    """Whatever the config lacks."""
+    config = tmp_path / 'mine.py'
+    config.write_text(f'{content}\n')
+    code, out, err = call(config, *words, '--dry-run')
+    assert (code, out) == (2, '')
+    assert len(err.splitlines()) == 1 and err.startswith('error: ')
+    assert words[1].partition('=')[0] in err
 
 
 def test_jobs_of_a_cluster(call, tmp_path, monkeypatch):
@@ -228,4 +259,4 @@ def test_a_miniature_sweep(call, tmp_path, monkeypatch):
     score = results['sets']['two']['scores']['PSNR']
     assert float(rows[0]['value']) == score and 5 < score < 40
     checkpoint = Path(results['method']['checkpoint'])
-    assert checkpoint.parent == run / 'train' / 'iter_2'
+    assert run / 'train' / 'iter_2' in (checkpoint, checkpoint.parent)
