@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from star.evaluation import VideoMetric
 from star.models.editors import Baseline, Recipe
-from star.registry import MODELS
+from star.registry import METRICS, MODELS
 
 
 def write_folder(
@@ -49,6 +50,18 @@ def _sibling(path: Path) -> Path:
 def _write(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
+
+
+@METRICS.register_module(force=True)
+class Brightness(VideoMetric):
+    """Mean of the restored clip; it needs neither gt nor weights."""
+
+    higher_is_better = True
+    needs_gt = False
+
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Average the pixels of each frame."""
+        return pred.double().mean((1, 2, 3))
 
 
 @MODELS.register_module(force=True)

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import pickle
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -160,6 +163,103 @@ def test_a_metric_without_weights_is_left_out(call, tmp_path):
     assert found['sets']['mine']['scored'] == {'PSNR': 1, 'PSNR_Y': 1}
 
 
+@pytest.fixture
+def filtered(tmp_path):
+    """Write a config whose only metric is for a set of the config."""
+    config = tmp_path / 'filtered.py'
+    lines = [f'_base_ = {str(BICUBIC)!r}', 'test_evaluator = [']
+    lines += ["    dict(type='Brightness', datasets=['VideoLQ'])", ']']
+    config.write_text('\n'.join(lines))
+    return config
+
+
+def test_a_named_metric_is_for_all_sets(call, filtered, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'ab', gt=False)
+    chosen = ('--set', f'mine={root}')
+    code, out, errors = call(filtered, *chosen, metrics=['Brightness'])
+    assert (code, errors) == (0, [])
+    score = results(tmp_path / 'work')['sets']['mine']['scores']['Brightness']
+    pixels = [p for p in root.rglob('*.png') if p.parent.name in 'ab']
+    mean = np.mean([cv2.imread(str(path)).mean() for path in pixels])
+    assert score == pytest.approx(mean, abs=1)
+    assert f'mine (2 clips): Brightness {score:.4g}' in out
+
+
+def test_no_set_is_without_scores(call, filtered, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'a', gt=False)
+    chosen = ('--set', f'mine={root}', '--work-dir', tmp_path / 'other')
+    words = [*map(str, ('test', filtered, *chosen))]
+    assert main(words) == 2  # the config has its metric for another set
+    code, _, errors = call(BICUBIC, *chosen, metrics=['PSNR', 'SSIM'])
+    assert code == 2 and len(errors) == 1
+    assert 'set mine would have no scores: PSNR needs ground' in errors[0]
+    code, _, errors = call(BICUBIC, *chosen, metrics=['PSNR', 'Brightness'])
+    lines = [f'{m} of mine: it needs ground truth' for m in ('PSNR', 'PSNR_Y')]
+    assert code == 1 and len(errors) == 4
+    for line, error in zip(lines, errors[:2], strict=True):
+        assert error.startswith(f'left out: {line}')
+    for line, error in zip(lines, errors[2:], strict=True):
+        assert error.startswith(f'problem: {line}')
+    typo = ("Brightness:datasets=['my']",)
+    code, _, errors = call(BICUBIC, *chosen, metrics=typo)
+    assert code == 2 and "names 'my', which is no set" in errors[0]
+
+
+def test_metrics_are_added(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'ab')
+    chosen = ('--set', f'mine={root}')
+    assert call(BICUBIC, *chosen, '--save', 'png')[0] == 0
+    code, out, errors = call(BICUBIC, *chosen, metrics=['PSNR', 'SSIM'])
+    assert (code, errors) == (0, [])
+    assert call(
+        *(BICUBIC, *chosen, '--work-dir', tmp_path / 'fresh'),
+        metrics=['PSNR', 'SSIM'],
+    )[:2] == (0, out.replace(str(tmp_path / 'work'), str(tmp_path / 'fresh')))
+    added, fresh = results(tmp_path / 'work'), results(tmp_path / 'fresh')
+    scores = added['sets']['mine']['scores']
+    assert scores == fresh['sets']['mine']['scores']
+    assert None not in scores.values()
+    arguments = (*chosen, '--work-dir', tmp_path / 'fresh')
+    metrics = ['PSNR', 'SSIM', 'Brightness']
+    code, _, errors = call(BICUBIC, *arguments, metrics=metrics)
+    assert code == 2 and len(errors) == 1
+    assert 'holds a test without Brightness' in errors[0]
+    assert '--save png' in errors[0] and '--work-dir' in errors[0]
+
+
+def test_results_and_pictures(call, tmp_path):
+    root = write_folder(tmp_path / 'clips', 'ab', frames=3)
+    shown = tmp_path / 'shown'
+    for suffix, read in (('json', json.loads), ('pkl', pickle.loads)):
+        out = tmp_path / f'out.{suffix}'
+        code, lines, _ = call(
+            *(BICUBIC, '--set', f'mine={root}', '--out', out),
+            *('--show-dir', shown, '--save', 'png', '--frames', '9'),
+        )
+        assert code == 0
+        assert read(out.read_bytes()) == results(tmp_path / 'work')
+        assert f'results: {out}' in lines
+        assert f'pictures: {shown} (lq | pred | gt; the first, ' in lines
+    assert len(list(shown.glob('mine/[ab]/*.png'))) == 6
+    picture = cv2.imread(str(shown / 'mine' / 'b' / '00000002.png'))
+    for place, part in ((1, 'work/restored/mine/b/00000002.png'), (2, None)):
+        path = tmp_path / part if part else root / 'gt' / 'b' / '2.png'
+        expected = cv2.imread(str(path))
+        found = picture[:, 48 * place : 48 * (place + 1)]
+        assert np.array_equal(found, expected)
+
+
+def test_frames_beyond_the_clips(call, tmp_path, capfd):
+    root = write_folder(tmp_path / 'clips', 'ab', frames=2)
+    words = ['test', BICUBIC, '--set', f'mine={root}', '--frames', '3']
+    words += ['--metrics', 'PSNR', '--work-dir', tmp_path / 'w']
+    assert main([str(word) for word in words]) == 0
+    assert (
+        'note: 2 of 2 clips of mine have fewer than 3 frames (--frames), the '
+        'shortest 2' in capfd.readouterr().err
+    )
+
+
 def test_no_metric_is_left(call, tmp_path):
     root = write_folder(tmp_path / 'clips', 'a')
     code, _, errors = call(
@@ -188,10 +288,20 @@ def test_a_clip_that_cannot_be_read(call, tmp_path):
         (['--set', 'x'], '--set takes NAME=FOLDER'),
         (['none.pth'], "there is no checkpoint 'none.pth'"),
         (['--device', 'tpu'], "`device` 'tpu' cannot be used"),
+        (['--set', 'mine=x'], '--set names mine twice'),
+        (['--sets', 'UDM10'], '--set mine=FOLDER is not used'),
+        (['--ema'], "checkpoint of a training, CHECKPOINT is 'default'"),
+        (['none', '--ema'], "checkpoint of a training, CHECKPOINT is 'none'"),
+        (['none', '--weights', 'x'], "not used, because CHECKPOINT is 'none'"),
+        (['--dtype', 'fp16'], '--dtype is not used: Bicubic has no weights'),
+        (['--weights-dir', 'x'], '--weights-dir must be a folder, got x'),
+        (['--show-dir', str(BICUBIC)], '--show-dir must be a folder, got'),
+        (['--out', 'x.txt'], '--out must be a file .json, .*, got x.txt'),
+        (['--out', 'x'], '--out must be a file .json, .*, got x'),
     ],
 )
 def test_wrong_use(call, tmp_path, arguments, line):
-    if arguments[0] != '--sets':
+    if 'data/test_sets' not in line and "'Vid4'" not in line:
         root = write_folder(tmp_path / 'clips', 'a')
         arguments = [*arguments, '--set', f'mine={root}']
     code, _, errors = call(BICUBIC, *arguments)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from star.apis.test.clip_files import write_clip
+from star.apis.test.clip_files import digest_of, read_clip, write_clip
 from star.video.io import VideoError, VideoReader
 
 
@@ -26,6 +26,9 @@ def test_nothing_is_lost(tmp_path, kind, name):
     assert path == tmp_path / 'x' / name
     clip, info = read(path)
     assert torch.equal(clip, noise())
+    assert torch.equal(read_clip(path, digest_of(noise())), noise())
+    with pytest.raises(ValueError, match='no longer the clip that was'):
+        read_clip(path, digest_of(noise(seed=1)))
     if kind == 'mkv':
         assert float(info.fps) == pytest.approx(23.976, abs=1e-3)
 

@@ -25,6 +25,25 @@ def test_by_name():
     assert choose('ewarp') == [{'type': 'EWarp'}]
 
 
+def test_named_metrics_are_for_all_sets():
+    config = Config(
+        {
+            'test_evaluator': [
+                {'type': 'PSNR', 'border': 2, 'datasets': ['A']},
+                {'type': 'SSIM', 'datasets': ['B']},
+            ]
+        }
+    )
+    assert choose_metrics(config) == config.test_evaluator
+    named = choose_metrics(config, ['psnr', "SSIM:datasets=['C']"])
+    assert named == [
+        {'type': 'PSNR', 'border': 2},
+        {'type': 'SSIM', 'datasets': ['C']},
+    ]
+    with pytest.raises(ValueError, match=r"must be a list .* got 'C'"):
+        build_metrics([{'type': 'SSIM', 'datasets': 'C'}], 'cpu')
+
+
 def test_with_options():
     assert choose('ssim:channel=y') == [{'type': 'SSIM', 'channel': 'y'}]
     wanted = 'PSNR:frames=[0, 2],border=3,channel=y'

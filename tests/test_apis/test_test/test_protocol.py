@@ -6,9 +6,11 @@ from mmengine.config import Config
 
 from star.apis.test.method import load_method
 from star.apis.test.protocol import (
+    IN_MEMORY,
     claim_folder,
     describe_method,
     describe_protocol,
+    join_facts,
 )
 from star.utils.files import read_json
 
@@ -44,6 +46,33 @@ def test_the_fingerprint_is_of_what_decides():
     assert fingerprint(sets={'A': {**SETS['A'], 'frames': 3}}) != fingerprint()
 
 
+def with_metrics(*names):
+    changed = facts()
+    metrics = [{**METRICS[0], 'name': name} for name in names]
+    protocol = describe_protocol(metrics, SETS, 0, IN_MEMORY, CPU)
+    return {**changed, 'protocol': protocol}
+
+
+def test_metrics_are_joined(tmp_path):
+    first = claim_folder(tmp_path, {**facts(), 'save': 'mkv'})
+    wanted = {**with_metrics('NIQE', 'PSNR'), 'save': None}
+    joined = join_facts(tmp_path, wanted)
+    assert joined['save'] == 'mkv'  # what the folder has
+    assert joined['protocol'] == wanted['protocol']  # as in another folder
+    assert read_json(tmp_path / 'run.json') == first  # not claimed yet
+    added = claim_folder(tmp_path, wanted, again=True)
+    assert added['protocol']['input'] == 'restored in memory, ffv1 mkv'
+    same = wanted['protocol']['fingerprint']
+    assert added['protocol']['fingerprint'] == same
+    # metrics that are not named stay, and the sources of the scores
+    fewer = claim_folder(tmp_path, {**with_metrics('SSIM'), 'save': None})
+    names = [each['name'] for each in fewer['protocol']['metrics']]
+    assert names == ['NIQE', 'PSNR', 'SSIM']
+    assert fewer['protocol']['input'] == added['protocol']['input']
+    expected = with_metrics('NIQE', 'PSNR', 'SSIM')['protocol']['fingerprint']
+    assert fewer['protocol']['fingerprint'] == expected
+
+
 def test_a_folder_is_one_runs(tmp_path):
     first = claim_folder(tmp_path / 'a', facts())
     assert read_json(tmp_path / 'a' / 'run.json') == first
@@ -57,10 +86,6 @@ def test_a_folder_is_one_runs(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'line'),
     [
-        (
-            {'protocol': {'metrics': [{**METRICS[0], 'name': 'SSIM'}]}},
-            r'protocol: protocol\.metrics is PSNR there and SSIM here; choose',
-        ),
         (
             {'protocol': {'sets': {'A': {**SETS['A'], 'frames': 3}}}},
             r'protocol\.sets\.A\.frames is None there and 3 here',

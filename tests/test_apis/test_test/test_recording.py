@@ -79,11 +79,66 @@ def test_metrics_that_do_not_apply(tmp_path):
     paired = Brightness('Paired', needs_gt=True)
     other = Brightness('Other', datasets=['B'])
     found = record(tmp_path, sample(), paired, other)
-    assert found['scores'] == {'Paired': None, 'Other': None}
+    assert found['scores'] == {'Paired': None}
     assert found['parts'] == {} and found['problems'] == []
     gt = torch.zeros(2, 3, 8, 12, dtype=torch.uint8)
     found = record(tmp_path, sample(gt=gt), paired, other)
-    assert found['scores'] == {'Paired': 20.0, 'Other': None}
+    assert found['scores'] == {'Paired': 20.0}
+
+
+def test_a_score_that_is_no_number(tmp_path):
+    class Undefined(Brightness):
+        def measure(self, pred, gt):
+            return Measurement(math.nan, [math.nan], [0])
+
+    found = record(tmp_path, sample(), Undefined())
+    assert found['scores'] == {'Brightness': None}
+    assert found['problems'] == [
+        'Brightness of A/a: the score is not a number'
+    ]
+
+
+def amended(tmp_path, item, *metrics, **options):
+    """Record a clip with a metric that fails, then score it again."""
+    bad = Brightness('Bad', error=ValueError('no'))
+    before = record(tmp_path, item, bad, Brightness('First'))
+    recorder = ClipRecorder(tmp_path, metrics, **options)
+    lq = torch.zeros(2, 3, 2, 3, dtype=torch.uint8)
+    after = recorder.amend(before, lq, item)
+    assert read_json(tmp_path / 'clips' / 'A' / f'{item.name}.json') == after
+    return before, after
+
+
+def test_what_a_record_lacks_is_added(tmp_path):
+    metrics = [Brightness(name) for name in ('Bad', 'First', 'New')]
+    metrics[1].error = KeyError('not computed again')
+    other = Brightness('Other', datasets=['B'])
+    before, after = amended(tmp_path, sample(), *metrics, other)
+    assert before['scores'] == {'Bad': None, 'First': 20.0}
+    assert after['scores'] == {'Bad': 20.0, 'First': 20.0, 'New': 20.0}
+    assert after['parts']['New'] == before['parts']['First']
+    assert after['problems'] == []
+    recorder = ClipRecorder(tmp_path, [*metrics, other])
+    assert recorder.find_missing(after) == []
+    kept = {
+        k: v for k, v in after.items() if k in ('seconds', 'size', 'files')
+    }
+    assert kept.items() <= before.items()
+
+
+def test_a_clip_that_cannot_be_scored_again(tmp_path):
+    before = record(tmp_path, sample(), Brightness('First'))
+    recorder = ClipRecorder(tmp_path, [Brightness('New')])
+    lost = sample(pred=None, problem='it is gone')
+    after = recorder.amend(before, torch.zeros(2, 3, 2, 3), lost)
+    assert after == {**before, 'problems': ['New of A/a: it is gone']}
+    assert recorder.find_missing(after) == recorder.metrics
+
+
+def test_no_ground_truth_is_no_missing_score(tmp_path):
+    paired = Brightness('Paired', needs_gt=True)
+    found = record(tmp_path, sample(), paired)
+    assert ClipRecorder(tmp_path, [paired]).find_missing(found) == []
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,10 @@ def test_other_folders():
     folders = {'A': 'x', 'C': 'y'}
     expected = {'A': entry('A', 'x'), 'C': entry('C', 'y')}
     assert choose_sets(config, folders=folders) == expected
-    both = choose_sets(config, ['B', 'C'], folders)
+    both = choose_sets(config, ['B', 'C'], {'C': 'y'})
     assert both == {'B': entry('B'), 'C': entry('C', 'y')}
+    with pytest.raises(ValueError, match='--set A=FOLDER is not used'):
+        choose_sets(config, ['B', 'C'], folders)
 
 
 def test_sets_that_are_tested_by_name_only():
