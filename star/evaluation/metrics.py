@@ -7,10 +7,12 @@ from torch import Tensor
 
 from star.evaluation.base import VideoMetric, mean_of, preset_name
 from star.evaluation.functional.clips import check_channel, check_least
+from star.evaluation.functional.dists import dists_frames
 from star.evaluation.functional.ewarp import PRESETS, ewarp_details
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr_frames
-from star.evaluation.functional.ssim import ssim_frames
+from star.evaluation.functional.ssim import check_ssim_channel, ssim_frames
+from star.evaluation.networks.dists import load_dists
 from star.evaluation.networks.flow import RAFT, find_raft
 from star.perceptual.lpips import build_lpips, read_lpips
 from star.registry import METRICS
@@ -43,7 +45,8 @@ class PSNR(VideoMetric):
         every: int = 1,
         datasets: Sequence[str] | None = None,
     ) -> None:
-        name = _luma_name('PSNR', channel)
+        check_channel(channel)
+        name = 'PSNR' if channel == 'rgb' else 'PSNR_Y'
         super().__init__(name, frames, every, datasets)
         self.channel, self.border = channel, check_least('border', border)
 
@@ -58,7 +61,8 @@ class SSIM(VideoMetric):
     """Structural similarity, mean over frames.
 
     Args:
-        channel: 'rgb', or 'y' for the luma of BT.601; then named SSIM_Y.
+        channel: 'rgb'; 'y' for the luma of BT.601, then named SSIM_Y; or
+            'yiq' for SSIM as pyiqa computes it, then named SSIM_YIQ.
         border: pixels to leave out at each side.
         frames: see VideoMetric.
         every: see VideoMetric.
@@ -79,7 +83,8 @@ class SSIM(VideoMetric):
         every: int = 1,
         datasets: Sequence[str] | None = None,
     ) -> None:
-        name = _luma_name('SSIM', channel)
+        check_ssim_channel(channel)
+        name = 'SSIM' if channel == 'rgb' else f'SSIM_{channel.upper()}'
         super().__init__(name, frames, every, datasets)
         self.channel, self.border = channel, check_least('border', border)
 
@@ -135,6 +140,51 @@ class LPIPS(VideoMetric):
         """Compute the LPIPS distance of each frame."""
         assert gt is not None
         return lpips_frames(self.network, pred, gt, self.border)
+
+
+@METRICS.register_module()
+class DISTS(VideoMetric):
+    """Distance of texture and structure, Ding et al. 2020, mean over frames.
+
+    Frames are compared at full size.
+
+    Args:
+        weights: state dict of the authors' network, or of torchvision's
+            VGG16; None searches for the latter, and downloads it if need be.
+        weights_dir: folder that is searched first.
+        border: pixels to leave out at each side.
+        frames: see VideoMetric.
+        every: see VideoMetric.
+        datasets: see VideoMetric.
+        device: where the network runs.
+
+    Raises:
+        ValueError: a wrong option, or weights that are missing or wrong.
+    """
+
+    higher_is_better = False
+    options = ('border',)
+
+    def __init__(
+        self,
+        weights: str | None = None,
+        weights_dir: str | None = None,
+        border: int = 0,
+        frames: Sequence[int] | None = None,
+        every: int = 1,
+        device: str = 'cpu',
+        datasets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(None, frames, every, datasets)
+        self.border = check_least('border', border)
+        network, files = load_dists(weights, weights_dir)
+        self.record_weights(*files)
+        self.network = network.to(torch.device(device))
+
+    def score_frames(self, pred: Tensor, gt: Tensor | None) -> Tensor:
+        """Compute the DISTS distance of each frame."""
+        assert gt is not None
+        return dists_frames(self.network, pred, gt, self.border)
 
 
 @METRICS.register_module()
@@ -197,8 +247,3 @@ class EWarp(VideoMetric):
         found = ewarp_details(self.flow, pred, self.preset, pairs=frames)
         extras = {'flow': float(found.flow.mean())}
         return mean_of(found.errors * 1000, frames, extras)
-
-
-def _luma_name(metric: str, channel: str) -> str:
-    check_channel(channel)
-    return metric if channel == 'rgb' else f'{metric}_Y'

@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
+import packaging.version
 import torch
 
 _libraries: list[torch.library.Library] = []  # kept alive on purpose
@@ -231,6 +232,32 @@ def _restore_diffusers_modules() -> None:
         # mmagic imports this name, but nothing here uses it
         module.PaintByExampleImageEncoder = object  # type: ignore[attr-defined]
         sys.modules[old] = module
+
+
+def import_pyiqa() -> ModuleType:
+    """Import pyiqa, and CLIP's tokenizer where it is installed.
+
+    The tokenizer's package imports `pkg_resources`, which setuptools 82
+    dropped, for `packaging` alone. Other packages look for that module, so
+    that the stand-in is there only for this import.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: pyiqa is not installed.
+    """
+    allow_missing_torchvision_operators()
+    pyiqa = require('pyiqa', 'pyiqa')
+    if not _is_missing('clip') and _is_missing('pkg_resources'):
+        stand_in = ModuleType('pkg_resources')
+        stand_in.packaging = packaging  # type: ignore[attr-defined]
+        sys.modules['pkg_resources'] = stand_in
+        try:
+            importlib.import_module('clip')
+        finally:
+            del sys.modules['pkg_resources']
+    return pyiqa
 
 
 def _is_missing(module: str) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import star.evaluation
-from star.evaluation import LPIPS, PSNR, SSIM, EWarp
+from star.evaluation import DISTS, LPIPS, PSNR, SSIM, EWarp
+from star.evaluation.functional.dists import dists_frames
 from star.evaluation.functional.ewarp import ewarp_details
 from star.evaluation.functional.lpips import lpips_frames
 from star.evaluation.functional.psnr import psnr
@@ -16,6 +17,7 @@ from star.perceptual.lpips import load_lpips
 from star.registry import METRICS
 from tests.paths import WEIGHTS
 from tests.test_evaluation.test_functional.test_psnr import clips
+from tests.test_evaluation.test_networks.test_dists import save_whole
 from tests.test_perceptual.test_lpips import saved
 
 needs_raft = pytest.mark.skipif(
@@ -27,7 +29,9 @@ needs_raft = pytest.mark.skipif(
 def test_options_reach_the_functions():
     pred, gt = clips()
     assert PSNR('y', 3).measure(pred, gt).score == psnr(pred, gt, 'y', 3)
-    assert SSIM('y', 3).measure(pred, gt).score == ssim(pred, gt, 'y', 3)
+    for channel in ('y', 'yiq'):
+        found = SSIM(channel, 3).measure(pred, gt).score
+        assert found == ssim(pred, gt, channel, 3)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,8 @@ def test_options_reach_the_functions():
         ({'type': 'PSNR'}, 'PSNR', True),
         ({'type': 'PSNR', 'channel': 'y'}, 'PSNR_Y', True),
         ({'type': 'SSIM'}, 'SSIM', True),
+        ({'type': 'SSIM', 'channel': 'y'}, 'SSIM_Y', True),
+        ({'type': 'SSIM', 'channel': 'yiq'}, 'SSIM_YIQ', True),
     ],
 )
 def test_registered_names(config: dict, name: str, better: bool):
@@ -48,6 +54,10 @@ def test_registered_names(config: dict, name: str, better: bool):
     ('make', 'message'),
     [
         (lambda: PSNR('luma'), "`channel` must be .* got 'luma'"),
+        (lambda: PSNR('yiq'), "'rgb' or 'y', got 'yiq'"),
+        (lambda: SSIM('luma'), "'rgb', 'y' or 'yiq', got 'luma'"),
+        (lambda: DISTS(border=-2), '`border` must be at least 0, got -2'),
+        (lambda: DISTS(weights='none.pth'), 'there is no file none.pth'),
         (lambda: EWarp('star'), "`preset` must be .* got 'star'"),
         (lambda: PSNR(border=-1), '`border` must be at least 0, got -1'),
         (lambda: LPIPS('resnet'), "`net` must be .* got 'resnet'"),
@@ -116,3 +126,21 @@ def test_lpips(net: str, name: str, tmp_path: Path):
     files = metric.describe()['weights']
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert files == {f'{net}.safetensors': digest}
+
+
+def test_dists(tmp_path: Path):
+    path = save_whole(tmp_path)
+    metric = DISTS(str(path), border=4, frames=[0, 2])
+    pred, gt = (clip.repeat(1, 1, 2, 2) for clip in clips())
+    found = metric.measure(pred, gt)
+    assert (metric.name, found.frames) == ('DISTS', [0, 2])
+    assert not metric.higher_is_better and metric.needs_gt
+    expected = dists_frames(metric.network, pred, gt, border=4)[::2].tolist()
+    inner = [x[:1, :, 4:-4, 4:-4].float() / 255 for x in (pred, gt)]
+    alone = metric.network(*inner).item()
+    assert alone > 0.01
+    assert found.parts == pytest.approx(expected, abs=1e-9)
+    assert found.parts[0] == pytest.approx(alone, rel=1e-6)
+    files = metric.describe()['weights']
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert files == {'whole.pth': digest}

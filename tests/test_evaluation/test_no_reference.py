@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from star.evaluation import DOVER, ILNIQE, NIQE, no_reference
+from star.evaluation import DOVER, ILNIQE, NIQE, FasterVQA, no_reference
 from star.evaluation.functional.dover import DoverScores
+from star.evaluation.functional.faster_vqa import FasterVQAScore
 from star.evaluation.functional.ilniqe import ilniqe_frames
 from star.evaluation.functional.niqe import niqe_frames
 from star.evaluation.weight_files import FILES
@@ -105,6 +106,29 @@ def test_dover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     }
 
 
+def test_faster_vqa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is handed over and passed on; the network is tested apart."""
+    (tmp_path / 'FAST_VQA_3D_1_1.pth').write_bytes(b'')
+    calls = []
+
+    def score(*args: object) -> FasterVQAScore:
+        calls.append(args)
+        return FasterVQAScore(0.5, 0.1)
+
+    network = nn.Identity()
+    monkeypatch.setattr(no_reference, 'load_faster_vqa', lambda path: network)
+    monkeypatch.setattr(no_reference, 'faster_vqa', score)
+    metric = FasterVQA('training', None, str(tmp_path), seed=3, repeats=2)
+    pred = clip(2, 64, 64)
+    found = metric.measure(pred)
+    assert calls == [(network, pred, 'training', 3, 2)]
+    assert (found.score, found.extras) == (0.5, {'raw': 0.1})
+    about = metric.describe()
+    assert (about['name'], about['unit']) == ('FasterVQA_training', 'clip')
+    assert about['options'] == {'preset': 'training', 'seed': 3, 'repeats': 2}
+    assert list(about['weights']) == ['FAST_VQA_3D_1_1.pth']
+
+
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
@@ -114,7 +138,12 @@ def test_dover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ({'type': 'ILNIQE', 'weights': 'none.mat'}, 'no file none.mat'),
         ({'type': 'DOVER', 'preset': 'fast'}, '`preset` must be one of offic'),
         ({'type': 'DOVER', 'repeats': 0}, '`repeats` must be at least 1'),
+        ({'type': 'DOVER', 'seed': -1}, '`seed` must be at least 0, got -1'),
         ({'type': 'DOVER', 'weights': 'none.pth'}, 'no file none.pth'),
+        ({'type': 'FasterVQA', 'preset': 'fast'}, 'official, training, got'),
+        ({'type': 'FasterVQA', 'seed': -1}, '`seed` must be at least 0'),
+        ({'type': 'FasterVQA', 'repeats': 0}, '`repeats` must be at least 1'),
+        ({'type': 'FasterVQA', 'weights': 'none.pth'}, 'no file none.pth'),
     ],
 )
 def test_refuses_options(config: dict, message: str):

@@ -107,7 +107,7 @@ def pyiqa_run(name: str, pred: Tensor, gt: Tensor) -> dict[str, Run]:
     """Make a function that scores the frames with pyiqa, one by one."""
     compat.allow_missing_torchvision_operators()
     try:
-        pyiqa = compat.require('pyiqa', 'metrics')
+        pyiqa = compat.import_pyiqa()
     except ImportError as error:
         print(f'not compared with pyiqa: {error}')
         return {}

@@ -21,6 +21,7 @@ _BELL = [
     math.exp(-((i - _RADIUS) ** 2) / (2 * _SIGMA**2)) for i in range(_SIZE)
 ]
 _WINDOW = [value / math.fsum(_BELL) for value in _BELL]
+CHANNELS = ('rgb', 'y', 'yiq')
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -32,7 +33,9 @@ def ssim(
     Args:
         pred: restored clip, (T, 3, H, W) uint8 RGB, sides of at least 11.
         gt: ground truth of the same shape.
-        channel: 'rgb', the mean of three, or 'y', the luma of BT.601.
+        channel: 'rgb', the mean of three; 'y', the luma of BT.601; or 'yiq',
+            that of YIQ as pyiqa has it: full range, rounded, and
+            contrast-structure terms below 0 count as 0.
         border: pixels to leave out at each side.
 
     Returns:
@@ -62,6 +65,7 @@ def ssim_frames(
         ValueError: as for `ssim`.
     """
     check_pair(pred, gt)
+    check_ssim_channel(channel)
     pred, gt = crop_border(pred, border), crop_border(gt, border)
     if min(pred.shape[-2:]) < _SIZE:
         raise ValueError(
@@ -69,21 +73,43 @@ def ssim_frames(
             f'got {pred.shape[-2]}x{pred.shape[-1]}'
         )
     scores = [
-        _frame(
-            to_channel(a[None], channel)[0], to_channel(b[None], channel)[0]
-        )
+        _frame(_planes(a, channel), _planes(b, channel), channel == 'yiq')
         for a, b in zip(pred, gt, strict=True)
     ]
     return torch.stack(scores)
 
 
-def _frame(x: Tensor, y: Tensor) -> Tensor:
+def check_ssim_channel(channel: str) -> None:
+    """Refuse an unknown channel.
+
+    Raises:
+        ValueError: it is none of `CHANNELS`.
+    """
+    if channel not in CHANNELS:
+        raise ValueError(
+            f"`channel` must be 'rgb', 'y' or 'yiq', got {channel!r}"
+        )
+
+
+def _planes(frame: Tensor, channel: str) -> Tensor:
+    """Convert (3, H, W) uint8 to what is compared, (C, H, W) float64."""
+    if channel != 'yiq':
+        return to_channel(frame[None], channel)[0]
+    # pyiqa converts and rounds in float32
+    red, green, blue = frame.float() / 255
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return (luma * 255).round().double()[None]
+
+
+def _frame(x: Tensor, y: Tensor, clamp: bool) -> Tensor:
     """Average the map of one frame, (C, H, W) float64."""
     # the variances are only needed as a sum
     mean_x, mean_y, squares, xy = map(_blur, (x, y, x * x + y * y, x * y))
     mean_xy, mean_squares = mean_x * mean_y, mean_x**2 + mean_y**2
     luminance = (2 * mean_xy + _C1) / (mean_squares + _C1)
     structure = (2 * (xy - mean_xy) + _C2) / (squares - mean_squares + _C2)
+    if clamp:
+        structure = structure.clamp(min=0)
     return (luminance * structure).mean()
 
 
