@@ -18,13 +18,13 @@ from torch import nn
 from star.apis.inference.build import load_config
 from star.apis.inference.load import Source, load_model
 from star.apis.train.changes import apply_changes as apply_changes
+from star.apis.train.checks import RUNNERS, check_training
 from star.apis.train.option_text import read_changes as read_changes
-from star.apis.train.sharding import check_launcher, check_strategy
+from star.apis.train.sharding import check_launcher
 from star.registry import DATASETS
 from star.utils.origins import describe_origins, record_of
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
-RUNNERS = {'Runner': Runner, 'FlexibleRunner': FlexibleRunner}
 _STOCK_HOOKS = (
     'checkpoint',
     'logger',
@@ -208,25 +208,6 @@ def _checkpoint_of(config: Config) -> str | None:
     if found is None and config.get('resume'):  # mmengine's own
         return config.work_dir
     return found
-
-
-def check_training(config: Config) -> None:
-    """Refuse a config with an incomplete training, before building it.
-
-    Raises:
-        ValueError: a setting is missing, or `runner_type` is unknown.
-    """
-    parts = ('train_dataloader', 'train_cfg', 'optim_wrapper')
-    given = [part for part in parts if config.get(part) is not None]
-    if given and len(given) < len(parts):
-        absent = ', '.join(sorted(set(parts) - set(given)))
-        raise ValueError(f'config {config.filename} lacks {absent}')
-    kind = config.get('runner_type', 'Runner')
-    if kind not in RUNNERS:
-        raise ValueError(
-            f'`runner_type` must be one of {", ".join(RUNNERS)}, got {kind!r}'
-        )
-    check_strategy(config)
 
 
 def config_error(error: Exception) -> str | None:
