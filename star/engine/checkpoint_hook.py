@@ -1,6 +1,6 @@
 """Saving of a run as checkpoint folders, and resuming from one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
 from star.engine import checkpointing, restoring, run_state
+from star.engine.best import BestScore
 from star.engine.draw_sampler import DrawSampler
 from star.engine.ema import gather_averages
 from star.engine.interruption import Interruption, signal_name
@@ -38,6 +39,9 @@ class SafeCheckpointHook(Hook):
         max_keep: number of checkpoints to keep, >= 1.
         save_all: save also the frozen weights that a file has; those that no
             file has are always saved.
+        save_best: score of the validation by which the best checkpoint is kept
+            as `best_SCORE_iter_N`; 'auto' is the first; None for none.
+        rule: whether a 'greater' or 'less' score is better; None to infer it.
         may_differ: patterns of config entries that may change at resume,
             beside those that `resuming` lists.
         resume_from: checkpoint folder; set by `set_resume`.
@@ -45,7 +49,8 @@ class SafeCheckpointHook(Hook):
             `set_resume`.
 
     Raises:
-        ValueError: `interval` or `max_keep` is not positive.
+        ValueError: `interval` or `max_keep` is not positive, or `rule` is
+            unknown.
     """
 
     priority = 'VERY_LOW'  # after averaging, guards and schedules
@@ -55,6 +60,8 @@ class SafeCheckpointHook(Hook):
         interval: int = 500,
         max_keep: int = 2,
         save_all: bool = False,
+        save_best: str | None = None,
+        rule: str | None = None,
         may_differ: Sequence[str] = (),
         resume_from: str | None = None,
         changes: Sequence[str] = (),
@@ -65,6 +72,7 @@ class SafeCheckpointHook(Hook):
         self.interval = interval
         self.max_keep = max_keep
         self.save_all = save_all
+        self.best = None if save_best is None else BestScore(save_best, rule)
         self.may_differ = (*may_differ, *changes)
         self.resume_from = Path(resume_from) if resume_from else None
         self._state: dict[str, Any] = {}  # read, not yet restored
@@ -86,6 +94,8 @@ class SafeCheckpointHook(Hook):
         prepare_sharded(runner)
         _check_run(runner, self.interval)
         _check_work_dir(Path(runner.work_dir), self.resume_from)
+        if self.best is not None:
+            self.best.prepare(runner)
         if self.resume_from is None:
             return
         state = checkpointing.load_state(self.resume_from)
@@ -158,40 +168,106 @@ class SafeCheckpointHook(Hook):
         """Save the random state: a resumed run may not validate here."""
         self._rng = run_state.get_rng_state()
 
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Note the scores."""
+        self._scores = metrics or {}
+
     def after_val(self, runner: Runner) -> None:
-        """Restore the random state."""
+        """Restore the random state; save the best checkpoint."""
         run_state.set_rng_state(self._rng)
+        if self.best is not None and not self.best.of_clips:
+            self._keep_best(runner, runner.iter, self._scores)
+
+    def keep_best(
+        self, runner: Runner, iteration: int, scores: Mapping[str, float]
+    ) -> None:
+        """Save the checkpoint if the scores of its clips are the best.
+
+        Args:
+            runner: of the training.
+            iteration: number of iterations that it has done.
+            scores: by metric, the same on all ranks.
+        """
+        best = self.best
+        if best is None or not best.of_clips:
+            return
+        if best.name in scores:
+            self._keep_best(runner, iteration, scores)
+        else:
+            runner.logger.warning(
+                f'iteration {iteration} cannot be the best: {best.name} of a '
+                'validation clip is missing'
+            )
+
+    def _keep_best(
+        self, runner: Runner, done: int, scores: Mapping[str, float]
+    ) -> None:
+        best = self.best
+        if best is None or not scores or not best.is_better(runner, scores):
+            return
+        folder = Path(runner.work_dir) / f'best_{best.word}_iter_{done}'
+        self._write(
+            runner,
+            folder,
+            {'iteration': done, 'best': {best.name: best.best}},
+            lambda: checkpointing.remove_other_best(folder, best.word),
+        )
 
     def _save(self, runner: Runner, done: int) -> None:
+        folder = Path(runner.work_dir) / f'iter_{done}'
+
+        def finish() -> None:
+            checkpointing.point_to(folder)
+            checkpointing.remove_old(runner.work_dir, self.max_keep)
+
+        self._write(runner, folder, {'iteration': done}, finish)
+        self._saved = done
+
+    def _write(
+        self,
+        runner: Runner,
+        folder: Path,
+        facts: dict[str, Any],
+        finish: Callable[[], None],
+    ) -> None:
+        """Write a checkpoint; a failure of rank 0 is raised on all ranks."""
+        done = facts['iteration']
         rng = dist.all_gather_object(run_state.get_rng_state())
         # all ranks take part, because each may hold a share
         weights = _weights(runner, self.save_all)
         state = _collect(runner, done, done - self._begun)
         averages = gather_averages(runner)
+        problem: list[Exception | None] = [None]
         if dist.is_main_process():
-            self._refuse_nonfinite(runner, weights, done)
-            folder = checkpointing.save_checkpoint(
-                runner.work_dir,
-                done,
-                weights,
-                {**state, 'rng': rng},
-                averages,
-                describe_run(runner, weights.keys()),
-            )
-            checkpointing.remove_old(runner.work_dir, self.max_keep)
-            runner.logger.info(f'saved {folder}')
-        self._saved = done
+            try:
+                _refuse_nonfinite(runner, weights, done)
+                checkpointing.write_checkpoint(
+                    folder,
+                    weights,
+                    {**state, **facts, 'rng': rng},
+                    averages,
+                    describe_run(runner, weights.keys()),
+                )
+                finish()
+            except (OSError, RuntimeError) as error:
+                problem = [error]
+        dist.broadcast_object_list(problem)
+        if problem[0] is not None:
+            raise problem[0]
+        runner.logger.info(f'saved {folder}')
 
-    def _refuse_nonfinite(
-        self, runner: Runner, weights: dict, done: int
-    ) -> None:
-        name = run_state.first_nonfinite(weights)
-        if name is not None:
-            raise RuntimeError(
-                f'weight {name} is not finite after iteration {done}; it is '
-                'not saved, the last good checkpoint is '
-                f'{find_last(runner.work_dir)}'
-            )
+
+def _refuse_nonfinite(
+    runner: Runner, weights: Mapping[str, Tensor], done: int
+) -> None:
+    name = run_state.first_nonfinite(weights)
+    if name is not None:
+        raise RuntimeError(
+            f'weight {name} is not finite after iteration {done}; it is not '
+            f'saved, the last good checkpoint is {find_last(runner.work_dir)}'
+        )
 
 
 def _is_within(folder: Path, work_dir: Path) -> bool:
@@ -222,7 +298,8 @@ def _check_run(runner: Runner, interval: int) -> None:
 def _check_work_dir(work_dir: Path, resume_from: Path | None) -> None:
     """Refuse the folder of another run, whose checkpoints would be lost."""
     if resume_from is None or not _is_within(resume_from, work_dir):
-        last = find_last(work_dir)
+        best = sorted(work_dir.glob('best_*_iter_*'))
+        last = find_last(work_dir) or next(iter(best), None)
         if last is not None:
             raise ValueError(
                 f'{work_dir} holds an earlier run, saved at {last.name}: '

@@ -8,11 +8,13 @@ these folders.
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -25,6 +27,7 @@ from star.utils.checkpoint_folder import (
     find_last,
     is_complete,
 )
+from star.utils.errors import error_line
 from star.utils.files import (
     atomic_folder,
     remove_temporary,
@@ -66,17 +69,46 @@ def save_checkpoint(
         OSError: it cannot be written; the earlier checkpoints stay.
     """
     folder = Path(work_dir) / f'iter_{iteration}'
-    state = plain(state)
-    # a killed process may have left one that `last_checkpoint` does not name
-    with atomic_folder(folder, replace=True) as temporary:
-        _write_tensors(weights, temporary / WEIGHTS)
-        torch.save(state, temporary / STATE)
-        if ema is not None:
-            _write_tensors(ema, temporary / EMA)
-        for name, content in (records or {}).items():
-            write_json(temporary / name, content)
+    write_checkpoint(folder, weights, state, ema, records)
     point_to(folder)
     return folder
+
+
+def write_checkpoint(
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    ema: Mapping[str, Tensor] | None = None,
+    records: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint's folder, replacing one of its name.
+
+    Args:
+        folder: to write.
+        weights: see `save_checkpoint`.
+        state: see `save_checkpoint`.
+        ema: see `save_checkpoint`.
+        records: see `save_checkpoint`.
+
+    Raises:
+        TypeError: `state` holds a value that could not be read back.
+        OSError: it cannot be written.
+    """
+    state = plain(state)
+    try:
+        # a killed process may have left one that nothing names
+        with atomic_folder(folder, replace=True) as temporary:
+            _write_tensors(weights, temporary / WEIGHTS)
+            # torch hides the cause of a failure in a file that it opens
+            with open(temporary / STATE, 'wb') as file:
+                torch.save(state, file)
+            if ema is not None:
+                _write_tensors(ema, temporary / EMA)
+            for name, content in (records or {}).items():
+                write_json(temporary / name, content)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = _cause(error)
+        raise OSError(f'{folder} cannot be written: {reason}') from error
 
 
 def point_to(folder: Path) -> None:
@@ -133,6 +165,22 @@ def load_state(folder: Path, mmap: bool = False) -> dict[str, Any]:
     return read_checkpoint(folder / STATE, mmap)
 
 
+def find_best(work_dir: str | Path, score: str) -> list[Path]:
+    """List the checkpoints that are kept as the best by a score.
+
+    There are several only after a kill between saving and removing.
+    """
+    found = Path(work_dir).glob(f'best_{escape(score)}_iter_*')
+    return sorted(path for path in found if is_complete(path))
+
+
+def remove_other_best(best: Path, score: str) -> None:
+    """Remove the earlier checkpoints that were the best by a score."""
+    for folder in find_best(best.parent, score):
+        if folder != best:
+            shutil.rmtree(set_aside(folder))
+
+
 def remove_old(work_dir: str | Path, max_keep: int) -> None:
     """Remove all but the newest checkpoints and the one named as last.
 
@@ -153,6 +201,7 @@ def remove_old(work_dir: str | Path, max_keep: int) -> None:
 def remove_leftovers(work_dir: str | Path) -> None:
     """Remove files and folders that a killed process left unfinished."""
     remove_temporary(work_dir, 'iter_*')
+    remove_temporary(work_dir, 'best_*')
     remove_temporary(work_dir, LAST)
 
 
@@ -177,6 +226,16 @@ def plain(value: Any, where: str = 'state') -> Any:
         items = [plain(v, f'{where}.{i}') for i, v in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     raise TypeError(f'{where} cannot be saved: it is a {type(value).__name__}')
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the system said of a file that could not be written."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError):
+            return found.strerror or error_line(found)
+        found = found.__context__
+    return error_line(error)
 
 
 def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:

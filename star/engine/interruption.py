@@ -53,4 +53,4 @@ class Interruption:
 
 def signal_name(signum: int) -> str:
     """Return a signal's name for people."""
-    return 'Ctrl-C' if signum == signal.SIGINT else signal.strsignal(signum)
+    return 'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.dist import (
+    all_gather_object,
+    broadcast_object_list,
+    get_rank,
+    get_world_size,
+)
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from star.engine.best import tell_scores
 from star.engine.comparison import (
     compare_frames,
     file_name,
@@ -21,7 +27,12 @@ from star.engine.comparison import (
 from star.engine.ema import TrainedEMAHook
 from star.engine.monitor_hooks import unmonitored
 from star.engine.run_state import get_rng_state, set_rng_state
-from star.engine.validation_log import ClipResult, log_results, warn
+from star.engine.validation_log import (
+    ClipResult,
+    log_results,
+    mean_scores,
+    warn,
+)
 from star.registry import DATASETS, HOOKS, METRICS
 from star.structures import Metric, VideoSample
 from star.utils.building import build_available
@@ -43,7 +54,8 @@ class ValidationClipsHook(Hook):
     warning, and the run continues.
 
     Ranks share the clips; each writes the files of its own, and the first
-    one logs the results of all. A sharded model restores each clip on all
+    one logs the results of all. A hook that keeps the best checkpoint is told
+    the scores that all clips have. A sharded model restores each clip on all
     ranks, because its forward passes need all of them.
 
     Args:
@@ -111,17 +123,26 @@ class ValidationClipsHook(Hook):
             iteration: number of iterations that the model was trained for.
         """
         folder = Path(runner.work_dir) / 'validation' / f'iter_{iteration}'
-        with unmonitored(runner), _kept_random_state():
-            results = self._restore_share(runner, folder)
-            if not _is_sharded(runner.model):
-                parts = all_gather_object(results)
-                results = [result for part in parts for result in part]
+        with unmonitored(runner):
+            with _kept_random_state():
+                results = self._restore_all(runner, folder)
             if get_rank() == 0:
-                results.sort(key=lambda result: result.index)
                 try:
                     log_results(runner, iteration, results, folder)
                 except Exception as error:  # such as a full disk
                     warn(f'validation is not logged: {error_line(error)}')
+            scores = [mean_scores(results)]
+            broadcast_object_list(scores)
+            if iteration:  # else there is nothing to keep
+                tell_scores(runner, iteration, scores[0])
+
+    def _restore_all(self, runner: Runner, folder: Path) -> list[ClipResult]:
+        """Restore the clips; return the results of all ranks in order."""
+        results = self._restore_share(runner, folder)
+        if not _is_sharded(runner.model):
+            parts = all_gather_object(results)
+            results = [result for part in parts for result in part]
+        return sorted(results, key=lambda result: result.index)
 
     def _restore_share(self, runner: Runner, folder: Path) -> list[ClipResult]:
         """Restore this rank's clips; a failure becomes a note."""

@@ -64,6 +64,20 @@ def log_results(
     )
 
 
+def mean_scores(results: list[ClipResult]) -> dict[str, float]:
+    """Compute the means of the scores that all clips have, by metric.
+
+    A mean over fewer clips could not be compared with those of other
+    iterations.
+    """
+    names = list(results[0].scores) if results else []
+    return {
+        name: float(np.mean([result.scores[name] for result in results]))
+        for name in names
+        if all(name in result.scores for result in results)
+    }
+
+
 def _means(results: list[ClipResult]) -> dict[str, float]:
     names = dict.fromkeys(name for r in results for name in r.scores)
     return {

@@ -53,6 +53,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     """Create a folder with its files in one step, or leave nothing.
 
+    The files get the permissions of normally created ones, whatever the
+    body's writers give them.
+
     Args:
         path: the folder; the one above it is made if need be.
         replace: replace an existing folder, which keeps its name until the
@@ -72,6 +75,7 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        _permit_as(temporary)
         _refuse_existing(path, replace)
         move(temporary, path)
     except BaseException:
@@ -134,6 +138,23 @@ def remove_temporary(folder: str | Path, pattern: str = '*') -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that cannot be written to, or cannot be made.
+
+    Raises:
+        OSError: a file has its name or that of a folder above it, or the
+            user may not write there.
+    """
+    folder = Path(folder).absolute()
+    place = folder
+    while not place.exists() and not place.is_symlink():
+        place = place.parent
+    if not place.is_dir():
+        raise NotADirectoryError(f'{folder}: {place} is not a folder')
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f'{folder}: {place} is not writable')
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -217,6 +238,17 @@ def verify_sha256(path: str | Path, expected: str) -> None:
 def _refuse_existing(path: Path, replace: bool) -> None:
     if path.exists() and not (replace and path.is_dir()):
         raise FileExistsError(f'{path} exists already')
+
+
+def _permit_as(folder: Path) -> None:
+    """Give a new folder's files its permissions, which follow the umask."""
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.rglob('*'):
+        # what is linked from elsewhere is not ours
+        if not path.is_symlink() and path.is_file():
+            found = path.stat()
+            if found.st_nlink == 1:
+                path.chmod(found.st_mode & 0o111 | mode)
 
 
 def _sync_all(path: Path) -> None:
