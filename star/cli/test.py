@@ -16,6 +16,7 @@ from star.apis.inference.devices import find_device, find_model_dtype
 from star.apis.test.absence import foresee_absences
 from star.apis.test.method import TestedMethod, load_method
 from star.apis.test.metrics import Metrics, build_metrics, choose_metrics
+from star.apis.test.presets import use_protocol
 from star.apis.test.protocol import (
     IN_MEMORY,
     describe_method,
@@ -32,6 +33,7 @@ from star.apis.test.sets import (
 from star.apis.test.testing import TestRun, check_testing, connect, run_test
 from star.apis.train.training import (
     RunOptions,
+    apply_changes,
     end_processes,
     read_changes,
     run_config,
@@ -105,9 +107,11 @@ def read_config(args: argparse.Namespace) -> Config:
     options = RunOptions(
         work_dir=args.work_dir or f'work_dirs/test/{method_name(args)}',
         launcher=args.launcher,
-        changes=read_changes(args.cfg_options),
     )
     config = run_config(args.config, options)
+    if args.protocol is not None:
+        use_protocol(config, args.protocol)
+    apply_changes(config, read_changes(args.cfg_options))
     check_testing(config)
     check_options(config, args)
     if args.results is not None:

@@ -104,6 +104,12 @@ def _add_scoring_options(parser: Parser) -> None:
         'the config, for the sets that it names',
     )
     add(
+        '--protocol',
+        metavar='NAME',
+        help='sets and metrics of a published table instead of those of the '
+        'config: dove (docs/metrics.md)',
+    )
+    add(
         '--weights-dir',
         help="folder with weight files of metrics and of a baseline's network",
     )
