@@ -20,7 +20,9 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out)
     comparison = compare(load_results(args.runs), args.reference, args.seed)
     pictures = PictureOptions(
-        crop=Crop(*args.crop) if args.crop else None, longest=args.longest
+        crop=Crop(*args.crop) if args.crop else None,
+        longest=args.longest,
+        play_frames=args.play,
     )
     options = ReportOptions(args.pictures, args.clips, pictures)
     report = make_report(comparison, options)

@@ -86,6 +86,39 @@ def choose_clips(
     return chosen
 
 
+def choose_pair(
+    comparison: Comparison, key: Key, names: list[str]
+) -> tuple[str, str]:
+    """Choose the two versions of a clip that the page compares first.
+
+    Args:
+        comparison: of the methods.
+        key: of the clip.
+        names: of the versions that can be shown, at least one.
+
+    Returns:
+        The reference, and the best other method in the first metric of the
+        set; without that, versions that exist.
+    """
+    set_ = next(each for each in comparison.sets if each.name == key[0])
+    metric = next(iter(set_.metrics), '')
+
+    def cost(name: str) -> tuple[bool, float]:
+        """Order by the mean; random weights and missing scores come last."""
+        cell = set_.cells.get((name, metric))
+        if cell is None or comparison.results[name].random:
+            return True, 0.0
+        sign = -1 if comparison.higher_is_better[metric] else 1
+        return False, sign * cell.mean.value
+
+    methods = [name for name in names if name in comparison.results]
+    first = [comparison.reference, LOW_QUALITY, GROUND_TRUTH, *methods]
+    left = next(name for name in first if name in names)
+    others = sorted((m for m in methods if m != left), key=cost)
+    second = [n for n in (*others, GROUND_TRUTH, LOW_QUALITY) if n in names]
+    return left, next((name for name in second if name != left), left)
+
+
 def find_versions(
     comparison: Comparison, key: Key
 ) -> tuple[list[ClipVersion], list[ClipVersion]]:

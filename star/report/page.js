@@ -42,9 +42,9 @@ class Viewer {
 
   build() {
     const names = [...this.images.keys()];
-    this.left = this.select('Left', names, 0);
-    const other = Math.min(2, names.length - 1);
-    this.right = this.select('Right', names, other);
+    const { left, right } = this.root.dataset;
+    this.left = this.select('Left', names, names.indexOf(left));
+    this.right = this.select('Right', names, names.indexOf(right));
     this.value = element('output', { 'aria-live': 'off' });
     this.labels = [this.left.parentElement, this.right.parentElement];
     this.modes = ['slider', 'side by side'].map(

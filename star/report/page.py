@@ -1,12 +1,15 @@
 """A comparison as one HTML page that needs no other file."""
 
+import json
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
 
 from star.report.comparison import Comparison, SetComparison, digits_of
 from star.report.curves import COLOURS, draw_curves
+from star.report.frames import choose_pair
 from star.report.pictures import ClipPictures, Picture
+from star.report.playing import PlayedClip
 from star.report.remarks import Remark
 from star.report.results import Key
 from star.report.tables import (
@@ -20,7 +23,8 @@ from star.report.tables import (
 
 # the browser loads nothing else, whatever a file's name contains
 _POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "default-src 'none'; img-src data:; media-src data: blob:; "
+    "style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'"
 )
 _NO_PICTURES = (
@@ -84,7 +88,8 @@ def html_page(title: str, body: str) -> str:
         f'<title>{escape(title)}</title>'
         f'<style>{_asset("page.css")}</style></head>\n'
         f'<body><main>{body}</main>'
-        f'<script>{_asset("page.js")}</script></body></html>\n'
+        f'<script>{_asset("page.js")}{_asset("play.js")}</script>'
+        '</body></html>\n'
     )
 
 
@@ -164,22 +169,25 @@ def _clip(comparison: Comparison, section: ClipSection) -> str:
         reason = escape(section.problem or _NO_PICTURES)
         body.append(f'<p class="missing">{reason}</p>')
     else:
-        body += _pictures(section.pictures)
+        body += _pictures(comparison, section.pictures)
     body.append(_curves(comparison, section.key))
     return f'<section class="clip"><h3>{title}</h3>{"".join(body)}</section>'
 
 
-def _pictures(made: ClipPictures) -> list[str]:
+def _pictures(comparison: Comparison, made: ClipPictures) -> list[str]:
     clip = '/'.join(made.key)
     height, width = made.size
     crop, (start, count) = made.crop, made.columns
+    names = [picture.name for picture in made.whole]
+    pair = choose_pair(comparison, made.key, names) if names else ('', '')
     scaled = ''
     if made.whole and made.whole[0].width != width:
         scaled = f', shown at {made.whole[0].width}x{made.whole[0].height}'
     return [
         *(f'<p class="missing">{escape(note)}.</p>' for note in made.problems),
         f'<h4>Frame {made.frame}, {width}x{height}{scaled}</h4>',
-        _viewer(made.whole, f'{clip}, frame {made.frame}'),
+        _viewer(made.whole, f'{clip}, frame {made.frame}', pair),
+        *([] if made.played is None else _player(made.played, clip, pair)),
         f'<h4>Crop of {crop.width}x{crop.height} at column {crop.left}, row '
         f'{crop.top}</h4>',
         _grid(made.crops, f'{clip}, crop', 'crops'),
@@ -189,10 +197,42 @@ def _pictures(made: ClipPictures) -> list[str]:
     ]
 
 
-def _viewer(pictures: list[Picture], title: str) -> str:
+def _viewer(pictures: list[Picture], title: str, pair: tuple[str, str]) -> str:
     """Return the pictures side by side; page.js adds the slider."""
     grid = _grid(pictures, title, 'panes')
-    return f'<div class="viewer" data-title="{escape(title)}">{grid}</div>'
+    return f'<div class="viewer" {_data(title, pair)}>{grid}</div>'
+
+
+def _player(made: PlayedClip, title: str, pair: tuple[str, str]) -> list[str]:
+    """Return a video of all versions; play.js shows two of them."""
+    (height, width), (cell_height, cell_width) = made.size, made.cell
+    facts = {
+        'names': json.dumps(made.names),
+        'columns': made.columns,
+        'width': width,
+        'height': height,
+        'cell-width': cell_width,
+        'cell-height': cell_height,
+        'frames': made.frames,
+        'fps': made.fps,
+    }
+    data = ' '.join(f'data-{k}="{escape(str(v))}"' for k, v in facts.items())
+    order = escape(', '.join(made.names))
+    return [
+        f'<h4>Playing: {made.frames} frames at {made.fps:.4g} per second, '
+        f'shown at {width}x{height}</h4>',
+        f'<div class="player" {_data(title, pair)} {data}>'
+        f'<video src="{made.url}" controls loop muted playsinline></video>'
+        f'<p class="order">Row by row: {order}.</p></div>',
+    ]
+
+
+def _data(title: str, pair: tuple[str, str]) -> str:
+    """Return the attributes that viewer and player share."""
+    left, right = map(escape, pair)
+    return (
+        f'data-title="{escape(title)}" data-left="{left}" data-right="{right}"'
+    )
 
 
 def _grid(pictures: list[Picture], title: str, kind: str) -> str:

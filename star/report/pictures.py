@@ -19,6 +19,7 @@ from star.report.frames import (
     read_frames,
     reduced,
 )
+from star.report.playing import PlayedClip, make_played_clip
 from star.report.results import ClipScores, Key
 from star.video.io import VideoError
 
@@ -34,6 +35,8 @@ class PictureOptions:
             frames are reduced.
         quality: of whole frames as JPEG, 1 to 95; crops have 95.
         max_frames: of the row over time.
+        play_frames: of the clip that plays; 0 for none.
+        play_longest: largest side of the clip that plays, in pixels.
     """
 
     crop: Crop | None = None
@@ -41,12 +44,16 @@ class PictureOptions:
     longest: int = 1280
     quality: int = 85
     max_frames: int = 200
+    play_frames: int = 50
+    play_longest: int = 640
 
     def __post_init__(self) -> None:
-        for name in ('crop_side', 'longest', 'quality', 'max_frames'):
-            if getattr(self, name) < 1:
+        least = dict.fromkeys(('crop_side', 'longest', 'quality'), 1)
+        least |= {'max_frames': 1, 'play_frames': 0, 'play_longest': 2}
+        for name, low in least.items():
+            if getattr(self, name) < low:
                 raise ValueError(
-                    f'`{name}` must be >= 1, got {getattr(self, name)}'
+                    f'`{name}` must be >= {low}, got {getattr(self, name)}'
                 )
 
 
@@ -83,6 +90,7 @@ class ClipPictures:
         crops: crop of each version.
         profiles: row over time of each version.
         problems: missing and resized versions, a line each.
+        played: the clip that plays; None for none.
     """
 
     key: Key
@@ -96,6 +104,7 @@ class ClipPictures:
     crops: list[Picture] = field(default_factory=list)
     profiles: list[Picture] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    played: PlayedClip | None = None
 
 
 def make_pictures(
@@ -124,6 +133,15 @@ def make_pictures(
             _add(pictures, version, options)
         except (VideoError, OSError) as error:
             pictures.problems.append(f'{version.name}: {error}')
+    if pictures.whole and options.play_frames and clip.num_frames > 1:
+        names = [picture.name for picture in pictures.whole]
+        pictures.played = make_played_clip(
+            [version for version in versions if version.name in names],
+            pictures.size,
+            min(clip.num_frames, options.play_frames),
+            options.play_longest,
+            clip.fps,
+        )
     return pictures
 
 

@@ -70,6 +70,7 @@ class ClipScores:
         scores: by metric; metrics without a score are absent.
         frame_scores: by metric.
         shift: None where it was not measured.
+        fps: frames per second, None where unknown.
     """
 
     num_frames: int
@@ -79,6 +80,7 @@ class ClipScores:
     scores: dict[str, float]
     frame_scores: dict[str, FrameScores]
     shift: ClipShift | None
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,7 @@ def _clip(record: ClipRecord, folder: Path) -> ClipScores:
         scores={k: v for k, v in scores.items() if v is not None},
         frame_scores={k: _frame_scores(v) for k, v in parts.items()},
         shift=_shift(shift) if shift else None,
+        fps=record.get('fps'),
     )
 
 

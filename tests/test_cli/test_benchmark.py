@@ -30,6 +30,29 @@ def test_makes_a_report(star: Star, tmp_path: Path):
     assert 'Crop of 32x16 at column 60, row 8' in page
 
 
+def test_clips_play_or_not(star: Star, tmp_path: Path):
+    sources = runs(tmp_path)
+    for words, frames in ((['--play', 3], 3), ([], 5), (['--play', 0], 0)):
+        out = tmp_path / f'report{frames}'
+        assert star('benchmark', *sources, '--out', out, *words).code == 0
+        page = (out / 'index.html').read_text(encoding='utf-8')
+        assert page.count('<video ') == bool(frames)
+        assert (f'data-frames="{frames}"' in page) == bool(frames)
+
+
+def test_a_set_that_is_not_the_papers(star: Star, tmp_path: Path):
+    """No row of the paper in any file; the tables say why."""
+    data = made.results('RealViformer', [made.clip('UDM10', 'c', {'PSNR': 1})])
+    data['method']['type'] = 'SavedResults'
+    source = made.write(tmp_path / 'run', data)
+    out = tmp_path / 'report'
+    assert star('benchmark', source, '--out', out).code == 0
+    texts = {p.name: p.read_text(encoding='utf-8') for p in out.iterdir()}
+    assert not [name for name, text in texts.items() if '24.00' in text]
+    for name in ('index.html', 'report.md', 'report.json'):
+        assert texts[name].count('1 clips, not 10 clips') == 1
+
+
 def test_the_same_again(star: Star, tmp_path: Path):
     """Equal input gives equal bytes, and an older report is replaced."""
     sources = runs(tmp_path)
@@ -67,6 +90,7 @@ def test_warnings_are_printed(star: Star, tmp_path: Path):
         (['--crop', '1', '2', '0', '4'], '`crop` must be LEFT TOP >= 0'),
         (['--pictures', '-1'], '`clips_per_set` must be >= 0, got -1'),
         (['--longest', '0'], '`longest` must be >= 1, got 0'),
+        (['--play', '-1'], '`play_frames` must be >= 0, got -1'),
         (['--nonsense'], 'error: unrecognized arguments: --nonsense'),
         (['--out', '{a}/results.json'], 'results.json is a file, no folder'),
     ],

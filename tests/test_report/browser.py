@@ -98,6 +98,11 @@ class Browser:
         body = {'script': script, 'args': []}
         return self._call('POST', '/execute/sync', body)
 
+    def wait_for(self, script: str, *args: Any) -> Any:
+        """Run JavaScript until it calls its last argument with a value."""
+        body = {'script': script, 'args': args}
+        return self._call('POST', '/execute/async', body)
+
     def messages(self) -> list[str]:
         """What the page complained of since the last call."""
         entries = self._call('POST', '/se/log', {'type': 'browser'})

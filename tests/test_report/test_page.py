@@ -1,13 +1,18 @@
 """The page is valid HTML, loads nothing and escapes names."""
 
+import csv
+import json
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from star.report.comparison import compare
+from star.report.markdown import escape
 from star.report.report import Report, ReportOptions, make_report
 from star.report.results import load_results
+from star.utils.origins import Origin, describe_origins
 from tests.test_report import made
 
 NASTY = '<script>alert(1)</script>&"\''
@@ -151,12 +156,70 @@ def test_a_ground_truth_that_cannot_be_read(tmp_path: Path):
     assert report.pictured == 0
 
 
-def test_warnings_come_first(tmp_path: Path):
+def test_warnings_follow_the_tables(tmp_path: Path):
     runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
     loaded = load_results(runs)
     loaded[0].method['random_init'] = True
     page = read(make_report(compare(loaded), ReportOptions()))
     (item,) = [text for text in page.text('li') if 'random weights' in text]
     assert item.strip().startswith('a had random weights')
-    assert page.text('h2')[0] == 'Warnings'
+    assert page.text('h2') == ['set', 'Warnings', 'Clips', 'Methods']
     assert 'a (random weights)' in page.text('th')
+    (link,) = page.all('a')
+    assert link['href'] == '#warnings' and page.text('a') == ['1 warning']
+
+
+def test_versions_that_are_compared_first(tmp_path: Path):
+    """The reference and the best of the others by the first metric."""
+    runs = made.pictured_runs(tmp_path, ['a', 'b', 'c'], 'clip')
+    options = ReportOptions()
+    for reference, best in (('a', 'c'), ('c', 'b')):
+        page = read(
+            make_report(compare(load_results(runs), reference), options)
+        )
+        shown = [d for d in page.all('div') if 'data-left' in d]
+        assert [d['class'] for d in shown] == ['viewer', 'player']
+        pairs = {(d['data-left'], d['data-right']) for d in shown}
+        assert pairs == {(reference, best)}
+
+
+def test_a_video_of_all_versions(report: Report):
+    page = read(report)
+    (player,) = [d for d in page.all('div') if d.get('class') == 'player']
+    names = ['low quality, enlarged', 'ground truth', 'star', NASTY]
+    assert json.loads(player['data-names'] or '') == names
+    facts = ('columns', 'width', 'height', 'frames', 'fps')
+    found = [player[f'data-{name}'] for name in facts]
+    assert found == ['2', '96', '64', '5', '25.0']
+    (video,) = page.all('video')
+    assert (video['src'] or '').startswith('data:video/mp4;base64,')
+    assert {'controls', 'loop', 'muted'} <= video.keys()
+
+
+def test_origins_of_the_weights(tmp_path: Path):
+    data = made.results('a', [made.clip('set', 'c', {'PSNR': 30.0})])
+    older = made.results('b', [made.clip('set', 'c', {'PSNR': 30.0})])
+    older['method']['weights'] = {'old.pt': 'b' * 64}
+    origins = [
+        Origin('autoencoder', 'random', '', '', 248, 83653863),
+        Origin('unet', 'file', 'light_deg.pt', 'a1b2' * 16, 10, 2000),
+    ]
+    data['method']['origins'] = list(map(asdict, origins))
+    sources = [
+        str(made.write(tmp_path / d['method']['name'], d))
+        for d in (data, older)
+    ]
+    report = make_report(compare(load_results(sources)), ReportOptions())
+    weights = '; '.join(describe_origins(origins))
+    assert 'RANDOM' in weights and 'a1b2a1b2a1b2' in weights
+    assert weights in read(report).text('td')
+    assert 'old.pt' in read(report).text('td')
+    assert escape(weights) in report.files['report.md']
+    assert 'a (random weights in autoencoder)' in report.files['report.md']
+    rows = csv.DictReader(report.files['table.csv'].splitlines())
+    assert [(r['method'], r['random']) for r in rows] == [
+        ('a', 'random weights in autoencoder'),
+        ('b', ''),
+    ]
+    saved = json.loads(report.files['report.json'])
+    assert saved['methods']['a']['method']['origins'][0]['kind'] == 'random'

@@ -1,6 +1,7 @@
 """The page in Chromium, opened from the file system."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +193,95 @@ def test_screenshot_is_not_empty(browser: Browser, tmp_path: Path):
     assert image.size == (360, 740)
     low, high = image.getextrema()
     assert (low < 60, high > 200) == (True, True)
+
+
+# while it plays, reads both canvases and the label in one go, again and again
+WATCH = """const [seconds, done] = arguments;
+  const root = document.querySelector('.player');
+  const read = () => [...root.querySelectorAll('canvas')].map((canvas) => {
+    const { width, height } = canvas;
+    const middle = [width / 2, height / 2, 1, 1];
+    return canvas.getContext('2d').getImageData(...middle).data[0];
+  });
+  const found = [], end = performance.now() + 1000 * seconds;
+  const step = () => {
+    found.push([...read(), root.querySelector('output').textContent]);
+    if (performance.now() < end) requestAnimationFrame(step);
+    else done(found);
+  };
+  step();"""
+LEVELS = 20, 10  # by which frames of the two clips grow lighter
+
+
+@pytest.fixture(scope='module')
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips of ten frames whose grey level tells the frame."""
+    folder = tmp_path_factory.mktemp('moving')
+    runs = []
+    for name, level in zip('ab', LEVELS, strict=True):
+        data = made.results(name, [made.clip('set', 'c', {'PSNR': 30.0})])
+        frames = [np.full((64, 96, 3), 20 + level * i) for i in range(10)]
+        clip = np.stack(frames).astype(np.uint8)
+        made.save_frames(folder / name / 'restored', clip)
+        data['clips'][0] |= {'files': {'pred': 'restored'}, 'num_frames': 10}
+        runs.append(str(made.write(folder / name, data)))
+    report = make_report(compare(load_results(runs)), ReportOptions())
+    write_files(folder / 'out', report.files)
+    return folder / 'out' / 'index.html'
+
+
+def watch(browser: Browser, seconds: float) -> list[tuple[int, int, int]]:
+    """Return the frame of both pictures and of the label, many times."""
+    found = []
+    for left, right, label in browser.wait_for(WATCH, seconds):
+        at = [(left - 20) / LEVELS[0], (right - 20) / LEVELS[1]]
+        number, count = label.split(' / ')
+        assert count == '10'
+        found.append((round(at[0]), round(at[1]), int(number) - 1))
+    return found
+
+
+def test_clips_play_in_step(window: Browser, moving: Path):
+    """Both show one frame at any time, and begin again after the last."""
+    window.open(moving)
+    window.click('.player .bar button')
+    seen = watch(window, 1.5)
+    window.click('.player .bar button')
+    assert {left - right for left, right, _ in seen} == {0}
+    assert {left - label for left, _, label in seen} <= {0}
+    frames = [left for left, _, _ in seen]
+    assert len(set(frames)) >= 8  # of the ten
+    assert sum(b < a for a, b in pairwise(frames)) >= 2  # loops of 0.4 s
+    resting = watch(window, 0.3)[3:]
+    assert len(set(resting)) == 1 and resting[0][0] == resting[0][1]
+
+
+def test_clips_are_scrubbed_in_step(window: Browser, moving: Path):
+    window.open(moving)
+    for frame in (7, 2, 9, 0, 4):
+        window.run(f"""const seek = document.querySelector('.player .split');
+          seek.value = {frame}; seek.dispatchEvent(new Event('input'));""")
+        assert watch(window, 0.4)[-1] == (frame, frame, frame)
+    window.press('.player .split', 'ArrowRight')
+    assert watch(window, 0.4)[-1] == (5, 5, 5)
+
+
+def test_versions_that_play_are_chosen(window: Browser, moving: Path):
+    """Both sides may show one version; the choice takes effect at once."""
+    window.open(moving)
+    window.run("""const list = document.querySelectorAll('.player select')[1];
+      list.value = 'a'; list.dispatchEvent(new Event('change'));
+      const seek = document.querySelector('.player .split');
+      seek.value = 6; seek.dispatchEvent(new Event('input'));""")
+    left, right, _ = window.wait_for(WATCH, 0.4)[-1]
+    assert left == right == pytest.approx(20 + 6 * LEVELS[0], abs=4)
+    names = """return [...document.querySelectorAll(
+      '.player figcaption')].map((c) => c.textContent)"""
+    assert window.run(names) == ['a', 'a']
+
+
+def test_opens_on_the_reference_and_the_best(window: Browser, page: Path):
+    window.open(page)
+    chosen = """return [...document.querySelectorAll('.bar select')].map(
+      (list) => list.value)"""
+    assert window.run(chosen) == ['star', 'bicubic'] * 2

@@ -48,6 +48,14 @@ def benchmark(parser: Parser) -> None:
         'square of each clip with the most texture',
     )
     add(
+        '--play',
+        type=int,
+        default=50,
+        metavar='N',
+        help='frames of each clip that play on the page; default: 50, 0 for '
+        'none',
+    )
+    add(
         '--longest',
         type=int,
         default=1280,
