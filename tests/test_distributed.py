@@ -36,6 +36,9 @@ CHANGES = {
 }
 
 
+METRICS = ('PSNR', 'SSIM', 'Brightness')  # the last needs no ground truth
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     clips = write_folder(tmp_path / 'clips', 'abc', frames=3)
@@ -102,6 +105,13 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
         'A': write_folder(tmp_path / 'A', 'abcdefghij', frames=1),
         'B': write_folder(tmp_path / 'B', 'klmnopq', frames=1, gt=False),
     }
+    config = tmp_path / 'bicubic.py'
+    bicubic = ROOT / 'configs' / 'interpolation' / 'bicubic.py'
+    lines = [f'_base_ = {str(bicubic)!r}']
+    lines += ["custom_imports = dict(imports=['tests.test_apis.folders'])"]
+    lines += ['test_evaluator = [']
+    lines += [f'    dict(type={name!r}),' for name in METRICS]
+    config.write_text('\n'.join([*lines, ']']))
     found = {}
     star = [sys.executable, '-m', 'star', 'test']
     for ranks, command, more in (
@@ -111,9 +121,9 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     ):
         work_dir = tmp_path / ranks
         result = run(
-            *(command, 'configs/interpolation/bicubic.py', 'default', *more),
+            *(command, config, 'default', *more),
             *(f'--set={name}={root}' for name, root in places.items()),
-            *('--metrics', 'PSNR', 'SSIM', '--work-dir', work_dir),
+            *('--save', 'png', '--work-dir', work_dir),
             *('--cfg-options', 'test_dataloader.num_workers=0'),
         )
         assert result.returncode == 0, result.stderr[-4000:]
@@ -132,7 +142,23 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     scores = found['one']['sets']['A']['scores']
     assert scores['PSNR'] == pytest.approx(np.mean(expected), abs=0.3)
     assert found['one']['sets']['A']['scored']['SSIM'] == 10
-    assert found['one']['sets']['B']['scored']['SSIM'] == 0
+    assert found['one']['sets']['B']['scored'] == {
+        **{'PSNR': 0, 'SSIM': 0, 'Brightness': 7}
+    }
+    # a further metric, from the clips that two ranks saved
+    result = run(
+        *(star, config, '--gpus', 2, '--metrics', 'Brightness:name=Again'),
+        *(f'--set={name}={root}' for name, root in places.items()),
+        *('--work-dir', tmp_path / 'gpus'),
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    added = json.loads((tmp_path / 'gpus' / 'results.json').read_text())
+    for clip, before in zip(
+        added['clips'], found['gpus']['clips'], strict=True
+    ):
+        again = clip['scores'].pop('Again')
+        assert again == before['scores']['Brightness']
+        assert clip['scores'] == before['scores']
 
 
 @pytest.mark.parametrize(

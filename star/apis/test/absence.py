@@ -70,7 +70,8 @@ def list_absences(results: Mapping[str, Any], metrics: Metrics) -> list[str]:
             lacking = [
                 clip
                 for clip in clips
-                if clip['scores'][metric] is None
+                if clip['scores'].get(metric) is None
+                and (metric in built or _is_open(metric, clip))
                 and f'{metric} of {name}/{clip["name"]}' not in stated
             ]
             if lacking:
@@ -112,6 +113,11 @@ def _why(metric: Metric, name: str, has_gt: bool | None) -> str:
     if metric.needs_gt and has_gt is False:
         return 'needs ground truth, a folder gt/'
     return ''
+
+
+def _is_open(metric: str, clip: Mapping[str, Any]) -> bool:
+    """Return whether a clip was neither scored nor left out on purpose."""
+    return metric not in [*clip['scores'], *clip.get('left_out', ())]
 
 
 def _must_score(metrics: Metrics, metric: Metric, name: str) -> bool:

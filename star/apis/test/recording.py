@@ -117,6 +117,8 @@ class ClipRecorder:
             found = self._measure(metrics, sample)
             for key in 'scores', 'parts', 'extras':
                 new[key] = {**record[key], **found[key]}
+            left_out = self._left_out(sample.dataset)
+            new['left_out'] = sorted({*record.get('left_out', ()), *left_out})
             new['problems'] += found['problems']
             self._show(lq, sample, new)
         except FAILURES as error:
@@ -128,7 +130,7 @@ class ClipRecorder:
     def find_missing(self, record: Mapping[str, Any]) -> list[Metric]:
         """List the metrics that a finished clip's record lacks.
 
-        A score that is None is missing as well, unless there was no ground
+        A score that is None is missing as well, unless the clip has no ground
         truth for it.
         """
         scores = record['scores']
@@ -210,12 +212,16 @@ class ClipRecorder:
                 shift = asdict(self.shift(pred, gt))
             except FAILURES as error:
                 problems.append(_problem('shift', sample, error))
-        return {**found, 'shift': shift, 'problems': problems}
+        left_out = self._left_out(sample.dataset)
+        return {
+            **{**found, 'left_out': left_out, 'shift': shift},
+            'problems': problems,
+        }
 
     def _measure(
         self, metrics: Sequence[Metric], sample: VideoSample
     ) -> dict[str, Any]:
-        """Score a clip; a metric that is for other sets leaves nothing."""
+        """Score a clip by those metrics that are for its set."""
         pred, gt = sample.pred, sample.gt
         assert pred is not None
         scores: dict[str, float | None] = {}
@@ -241,6 +247,9 @@ class ClipRecorder:
             **{'scores': scores, 'parts': parts, 'extras': extras},
             'problems': problems,
         }
+
+    def _left_out(self, dataset: str) -> list[str]:
+        return [m.name for m in self.metrics if not is_for(m, dataset)]
 
 
 def restore_clip(restorer: Restorer, lq: Tensor, sample: VideoSample) -> None:

@@ -67,8 +67,6 @@ def collect_results(
             if not record.pop('failed', False):
                 clips.append(record)
     metrics = [each['name'] for each in facts['protocol']['metrics']]
-    for clip in clips:  # a metric that is for other sets left nothing
-        clip['scores'] = {k: clip['scores'].get(k) for k in metrics}
     return {
         'format': FORMAT,
         'method': facts['method'],
@@ -80,6 +78,13 @@ def collect_results(
         'clips': clips,
         'problems': lines,
     }
+
+
+def complete_scores(results: Mapping[str, Any]) -> None:
+    """Set the scores that clips lack to None, in the protocol's order."""
+    names = [each['name'] for each in results['protocol']['metrics']]
+    for clip in results['clips']:
+        clip['scores'] = {name: clip['scores'].get(name) for name in names}
 
 
 def write_results(results: Mapping[str, Any], work_dir: str | Path) -> Path:
@@ -121,7 +126,7 @@ def _summary(
         name: [
             float(clip['scores'][name])
             for clip in clips
-            if clip['scores'][name] is not None
+            if clip['scores'].get(name) is not None
         ]
         for name in metrics
     }

@@ -33,6 +33,7 @@ from star.apis.test.recording import (
 )
 from star.apis.test.results import (
     collect_results,
+    complete_scores,
     write_results,
 )
 from star.apis.test.scales import check_scales
@@ -196,6 +197,7 @@ def _finish(run: TestRun, facts: Mapping[str, Any]) -> dict[str, Any]:
     problems = run.metrics.problems
     results = collect_results(run.work_dir, names, facts, problems)
     results['problems'] += list_absences(results, run.metrics)
+    complete_scores(results)
     write_results(results, run.work_dir)
     return results
 

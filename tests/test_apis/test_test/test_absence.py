@@ -1,3 +1,4 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -89,6 +90,11 @@ def test_scores_that_are_absent_in_the_end():
 
 def test_metrics_of_the_folder_that_this_command_does_not_name():
     found = results(('A', 'x', {'PSNR': 1.0, 'NIQE': None}))
+    assert list_absences(found, metrics(PSNR)) == []  # of no ground truth
+    del found['clips'][0]['scores']['NIQE']
+    left_out = copy.deepcopy(found)
+    left_out['clips'][0]['left_out'] = ['NIQE']
+    assert list_absences(left_out, metrics(PSNR)) == []
     assert list_absences(found, metrics(PSNR)) == [
         'NIQE of A: not computed by this command; name it with --metrics '
         '(1 of 1 clips)'

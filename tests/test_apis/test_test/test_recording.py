@@ -64,6 +64,7 @@ def test_a_record_has_all(tmp_path):
         'scores': {'Brightness': 20.0},
         'parts': {'Brightness': {'frames': [0, 1], 'values': [10.0, 30.0]}},
         'extras': {'Brightness': {'least': 3.0}},
+        'left_out': [],
         'shift': None,
         'problems': [],
     }
@@ -80,6 +81,7 @@ def test_metrics_that_do_not_apply(tmp_path):
     other = Brightness('Other', datasets=['B'])
     found = record(tmp_path, sample(), paired, other)
     assert found['scores'] == {'Paired': None}
+    assert found['left_out'] == ['Other']
     assert found['parts'] == {} and found['problems'] == []
     gt = torch.zeros(2, 3, 8, 12, dtype=torch.uint8)
     found = record(tmp_path, sample(gt=gt), paired, other)
@@ -117,7 +119,7 @@ def test_what_a_record_lacks_is_added(tmp_path):
     assert before['scores'] == {'Bad': None, 'First': 20.0}
     assert after['scores'] == {'Bad': 20.0, 'First': 20.0, 'New': 20.0}
     assert after['parts']['New'] == before['parts']['First']
-    assert after['problems'] == []
+    assert after['problems'] == [] and after['left_out'] == ['Other']
     recorder = ClipRecorder(tmp_path, [*metrics, other])
     assert recorder.find_missing(after) == []
     kept = {
@@ -131,7 +133,8 @@ def test_a_clip_that_cannot_be_scored_again(tmp_path):
     recorder = ClipRecorder(tmp_path, [Brightness('New')])
     lost = sample(pred=None, problem='it is gone')
     after = recorder.amend(before, torch.zeros(2, 3, 2, 3), lost)
-    assert after == {**before, 'problems': ['New of A/a: it is gone']}
+    problems = ['New of A/a: it is gone']
+    assert after == {**before, 'problems': problems}
     assert recorder.find_missing(after) == recorder.metrics
 
 
