@@ -4,7 +4,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from mmengine.config import Config
 from mmengine.dist import init_dist
@@ -89,7 +89,7 @@ def apply_changes(config: Config, changes: Mapping[str, Any]) -> None:
     """
     before = config.to_dict()
     for key, value in changes.items():
-        _check_first(before, key, value)
+        _check_path(before, key, value)
     try:
         config.merge_from_dict(dict(changes))
     except (AssertionError, IndexError, KeyError, TypeError) as error:
@@ -116,13 +116,23 @@ def _check_building(config: Config, changes: Mapping[str, Any]) -> None:
         raise ValueError(f'config cannot take {pairs}: {error}') from error
 
 
-def _check_first(config: Mapping[str, Any], key: str, value: Any) -> None:
+def _check_path(config: Mapping[str, Any], key: str, value: Any) -> None:
+    """Refuse a key of an unknown setting, list item or part of a value."""
     known = {*config, *_OTHER_KEYS, *inspect.signature(Runner).parameters}
     known -= {'cfg'}
-    first = key.partition('.')[0]
+    first, *rest = key.split('.')
     if first not in known:
         inside = [name for name in _paths(config) if name.endswith(f'.{key}')]
         raise _no_setting(key, value, first, inside[:1] or known)
+    node: Any = config.get(first)
+    for part in rest:
+        names = _names(node)
+        whole = isinstance(node, Mapping) or (
+            node is None and part.isidentifier()
+        )
+        if part not in names and not whole:
+            raise _no_setting(key, value, part, names)
+        node = _child(node, part) if part in names else None
 
 
 def _paths(config: Any, path: str = '') -> Iterator[str]:
@@ -173,13 +183,24 @@ def _check_key(
     if parts[-1] == '_delete_':
         return True
     check_number(key, value)
-    hint = kind_of(old) if hint is ANY else hint
+    if hint is ANY or _replaces(old, value, hint):
+        hint = kind_of(old)
     if not fits(value, hint):
         raise ValueError(
             f'config setting {key} must be {describe_hint(hint)}, got '
             f'{value!r}{_quoting(hint, value)}'
         )
     return known or parts[0] != 'model'
+
+
+def _replaces(old: Any, value: Any, hint: Any) -> bool:
+    """Return whether a word or number stands where there was a container.
+
+    An annotation may name a class, whose name a config may give; not here.
+    """
+    container = isinstance(old, Mapping | list | tuple)
+    scalar = isinstance(value, str | int | float)
+    return container and scalar and type(value) not in get_args(hint)
 
 
 @dataclass(frozen=True)

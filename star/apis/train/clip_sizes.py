@@ -180,20 +180,22 @@ def _size_problems(
     """Describe the sides that do not fit."""
     problems = []
     sides = (NumberRule(), NumberRule()) if rule is None else rule.sides
-    why = [] if rule is None else [rule.why]
-    why += [f'the scale {scale}' for scale in set(source.scales.values())]
-    for axis, side, wanted in zip(
+    for name, side, wanted in zip(
         ('height', 'width'), size, sides, strict=True
     ):
         found: NumberRule | None = wanted
         for scale in source.scales.values():
             found = found and found.both(NumberRule(scale))
+        why = [] if rule is None else [rule.why]
+        if found != wanted:
+            scales = sorted(set(source.scales.values()))
+            why += [f'a scale of {scale}' for scale in scales]
+        parts = ' with '.join(why)
         if found is None:
-            problems.append(f'{path}: no {axis} fits {" and ".join(why)}')
+            problems.append(f'{path}: no {name} fits {parts}')
         elif not found.fits(side):
             problems.append(
-                f'{path}: {axis} must be {found.describe(side)} (for '
-                f'{" and ".join(why)})'
+                f'{path}: {name} must be {found.describe(side)} (for {parts})'
             )
     return problems
 

@@ -100,7 +100,7 @@ def default_of(kind: Callable[..., Any] | None, name: str) -> Any:
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a config's value can be meant for an annotation.
 
-    A dictionary may stand for any object, and a list for any sequence.
+    A dictionary or a name may stand for an object, a list for any sequence.
 
     Args:
         value: numbers, words, None, lists and dictionaries.
@@ -120,7 +120,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list | tuple) and _items_fit(value, inner)
     if origin in (dict, Mapping):
         return isinstance(value, Mapping)
-    return value is not None
+    return isinstance(value, Mapping | str)
 
 
 def describe_hint(hint: Any) -> str:

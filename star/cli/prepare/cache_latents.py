@@ -10,12 +10,14 @@ from torch.utils.data import DataLoader, Dataset
 import star.datasets
 import star.models  # noqa: F401
 from star.apis.inference.build import load_config
+from star.apis.train.changes import apply_changes
+from star.apis.train.clip_sizes import check_clips
 from star.apis.train.latent_cache import (
     LatentEncoder,
     load_encoder,
     preprocessor_config,
 )
-from star.apis.train.training import apply_changes, read_changes
+from star.apis.train.option_text import read_changes
 from star.cli.common import DONE
 from star.cli.progress import ItemProgress
 from star.datasets.fingerprints import hash_weights, plain
@@ -130,6 +132,7 @@ def make_cache(args: argparse.Namespace) -> str:
     settings = load_config(args.config)
     apply_changes(settings, read_changes(args.cfg_options))
     dataset = build_dataset(settings)
+    check_clips(settings)
     encoder = load_encoder(settings, args.weights, args.device)
     index = describe(args, settings, dataset, encoder)
     start_cache(args.cache, index)
