@@ -107,18 +107,26 @@ def build_model(settings: Config) -> nn.Module:
         return _build(settings.model, settings.filename)
 
 
-def build_with_weights(settings: Config, paths: dict[str, Path]) -> nn.Module:
+def build_with_weights(
+    settings: Config, paths: dict[str, Path], partly: bool = False
+) -> nn.Module:
     """Build a config's model and load its weights.
 
     Args:
         settings: a config with `model`.
         paths: a file for each part, as `find_weights` gives them.
+        partly: some parts have no file; they are initialised.
 
     Raises:
         ValueError: as for `build_model`, or a file is damaged or unfit.
     """
-    model = build_model(_with_files(settings, paths))
-    _load(model, paths)
+    settings = _with_files(settings, paths)
+    if partly:
+        model = _build(settings.model, settings.filename)
+    else:
+        model = build_model(settings)
+    if not partly or {'asset', 'star'} & paths.keys():
+        _load(model, paths)
     return model
 
 

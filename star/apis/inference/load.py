@@ -40,7 +40,6 @@ from star.apis.inference.weights import find_weights, start_files
 from star.models.contracts import Restorer
 from star.models.editors.weight_files import FILES
 from star.models.layers.lora import merge_lora
-from star.registry import MODELS
 from star.utils.checkpoint_folder import CONFIG
 from star.utils.origins import (
     CHECKPOINT,
@@ -225,7 +224,7 @@ def _load_files(
     if source.training:
         wanted = start_files(config, source.weights)
         if not wanted:
-            return MODELS.build(config.model), []
+            return build_with_weights(config, {}, partly=True), []
     paths = find_weights(wanted, source.weights)
     model = build_with_weights(config, paths)
     return model, describe_files(model, paths)
@@ -240,10 +239,7 @@ def _load_checkpoint(
     check_config_files(config, held)
     lacking = set() if held.record else _lacking(config, held)
     paths = base_files(config, source.weights, held, lacking)
-    if paths:
-        model = build_with_weights(config, paths)
-    else:
-        model = MODELS.build(config.model)
+    model = build_with_weights(config, paths, partly=True)
     _overlay(model, held)
     files = describe_files(model, paths)
     whole = tuple(held.state)

@@ -29,14 +29,23 @@ def describe_files(
         model: loaded.
         paths: a file for each part, as `find_weights` gives them.
     """
-    main = ('backbone.', 'controlnet.')
-    if not hasattr(model, 'backbone'):
-        main = ('',)
-    prefixes = {**_PREFIXES, 'star': main}
     return [
-        file_of(slot, path, prefixes.get(slot, ('',)))
+        file_of(slot, path, prefixes_of(model, slot))
         for slot, path in paths.items()
     ]
+
+
+def prefixes_of(model: nn.Module, slot: str) -> tuple[str, ...]:
+    """Return the beginnings of the names of the tensors of a slot's file.
+
+    Args:
+        model: that is loaded from it.
+        slot: key of a config's `weights`.
+    """
+    if slot in _PREFIXES:
+        return _PREFIXES[slot]
+    networks = ('backbone.', 'controlnet.')
+    return networks if slot == 'star' and hasattr(model, 'backbone') else ('',)
 
 
 def files_in_config(

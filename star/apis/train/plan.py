@@ -8,10 +8,19 @@ from mmengine.config import Config
 from torch import nn
 
 from star.apis.inference.build import build_model, on_meta
+from star.apis.inference.held import is_checkpoint
+from star.apis.inference.model_files import prefixes_of
+from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.weights import start_files, weight_entries
 from star.apis.train.step_memory import ClipSize, step_memory
-from star.apis.train.training import check_training, config_error
+from star.apis.train.training import (
+    check_training,
+    checkpoint_of,
+    config_error,
+)
 from star.registry import DATASETS
+from star.utils.origins import not_allowed
+from star.utils.randomness import RandomTracker
 from star.utils.weight_files import WeightFile, find_local
 
 GIB = 2**30
@@ -66,7 +75,8 @@ class TrainingPlan:
     clip: ClipSize | None
     batch_size: int
     gpus: int
-    iterations: int
+    iterations: int | None  # None if epochs are counted
+    epochs: int | None
     work_dir: str
     memory: TrainingMemory
 
@@ -86,8 +96,11 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
     check_training(config)
     if config.get('train_dataloader') is None:
         raise ValueError(f'config {config.filename} has no train_dataloader')
-    with on_meta():
+    with on_meta(), RandomTracker() as tracker:
         model = build_model(config)
+        random = tracker.find_random(model)
+    if checkpoint_of(config) is None:  # it records what it lacks
+        _refuse_frozen(model, random, start_files(config, weights), weights)
     parts = count_parts(model)
     gpus = find_gpus(config)
     clip = find_clip(config)
@@ -97,12 +110,31 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
         weights=_describe_weights(config, weights),
         data=_describe_data(config),
         clip=clip,
-        batch_size=config.train_dataloader.batch_size,
+        batch_size=config.train_dataloader.get('batch_size', 1),
         gpus=gpus,
-        iterations=config.train_cfg.max_iters,
+        iterations=config.train_cfg.get('max_iters'),
+        epochs=config.train_cfg.get('max_epochs'),
         work_dir=config.work_dir,
         memory=_estimate(config, parts, clip, gpus),
     )
+
+
+def _refuse_frozen(
+    model: nn.Module, random: set[str], files: dict, weights: str | None
+) -> None:
+    """Refuse frozen random numbers, as the training would.
+
+    Args:
+        model: on meta.
+        random: names of the tensors that the config does not set.
+        files: that the training would start from, by slot.
+        weights: as for `start_model`.
+    """
+    if weights is not None and is_checkpoint(weights):
+        return  # it records what it lacks
+    starts = tuple(p for slot in files for p in prefixes_of(model, slot))
+    left = {name for name in random if not name.startswith(starts)}
+    refuse_random(model, not_allowed(model, left), 'the config', True)
 
 
 def describe_plan(plan: TrainingPlan) -> str:
@@ -118,11 +150,18 @@ def describe_plan(plan: TrainingPlan) -> str:
     lines += [
         f'data        {plan.data}',
         f'batch       {batch}',
-        f'iterations  {plan.iterations:,}: {plan.iterations * total:,} clips',
+        _describe_length(plan, total),
         f'work folder {plan.work_dir}',
         *_memory_table(memory),
     ]
     return '\n'.join(lines)
+
+
+def _describe_length(plan: TrainingPlan, batch: int) -> str:
+    if plan.iterations is None:
+        return f'epochs      {plan.epochs:,}'
+    clips = plan.iterations * batch
+    return f'iterations  {plan.iterations:,}: {clips:,} clips'
 
 
 def count_parts(model: nn.Module) -> list[Part]:
@@ -147,7 +186,7 @@ def find_gpus(config: Config) -> int:
     if 'WORLD_SIZE' in os.environ:
         return int(os.environ['WORLD_SIZE'])
     scale = config.get('auto_scale_lr') or {}
-    size = config.train_dataloader.batch_size
+    size = config.train_dataloader.get('batch_size', 1)
     return max(1, scale.get('base_batch_size', size) // size)
 
 
@@ -242,7 +281,7 @@ def _estimate(
         peak = step_memory(
             config,
             clip,
-            config.train_dataloader.batch_size,
+            config.train_dataloader.get('batch_size', 1),
             'BFloat16' in config.optim_wrapper.get('type', ''),
         )
         activations = peak - _FLOAT * trained

@@ -197,11 +197,11 @@ def start_model(config: Config, weights: str | None = None) -> nn.Module:
         ValueError: files are missing or do not fit, the model cannot be
             built, or frozen parts would be random numbers.
     """
-    checkpoint = _checkpoint_of(config)
+    checkpoint = checkpoint_of(config)
     return load_model(config, Source(checkpoint, weights, training=True))
 
 
-def _checkpoint_of(config: Config) -> str | None:
+def checkpoint_of(config: Config) -> str | None:
     """Return the checkpoint that a config continues or starts from."""
     hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
     found = hook.get('resume_from') or config.get('load_from')

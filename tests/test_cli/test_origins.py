@@ -1,0 +1,204 @@
+"""Weights that a checkpoint does not hold: recorded, found again, refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from star.apis.inference.build import load_config
+from star.registry import MODELS
+from tests.test_apis.folders import write_folder
+
+NETWORK = """dict(
+    dim=32, dim_mult=(1, 1, 1), num_res_blocks=1, head_dim=16, num_heads=2,
+    context_dim=32, norm_groups=8,
+)"""
+CONFIG = f"""
+_base_ = 'star::star/tiny.py'
+model = dict(
+    autoencoder=dict(
+        _delete_=True, type='TemporalVAE', block_out_channels=(32, 32),
+        layers_per_block=1,
+    ),
+    backbone=dict(in_dim=4, out_dim=4, sizes={NETWORK}),
+    controlnet=dict(in_dim=4, sizes={NETWORK}),
+    residual_std=None,
+    frozen=dict(autoencoder=(), backbone=('LIEM',)),
+    restore_options=dict(steps=1, window=2, overlap=0, tile=0),
+)
+weights = dict(
+    _delete_=True,
+    star=dict(file='networks.pt'),
+    vae=dict(file='vae.safetensors'),
+)
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(
+        data_root='CLIPS',
+        num_frames=2,
+        pipeline=[
+            dict(type='RandomCropClip', height=28, width=48),
+            dict(type='RealESRGANVideoDegradation', preset='star', scale=4),
+            dict(type='PackVideoInputs'),
+        ],
+    ),
+)
+optim_wrapper = dict(optimizer=dict(lr=0.01))
+train_cfg = dict(max_iters=2)
+default_hooks = dict(checkpoint=dict(interval=1, max_keep=9, save_all=False))
+custom_hooks = [dict(type='TrainedEMAHook', decay=0.5)]
+visualizer = dict(vis_backends=[])
+"""
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    """Clips, a config, and a folder with the weights that it names."""
+    folder = tmp_path_factory.mktemp('world')
+    clips = write_folder(folder / 'clips', 'ab', frames=3)
+    (clips / 'text').mkdir()
+    for name in 'ab':
+        (clips / 'text' / f'{name}.txt').write_text('')
+    config = folder / 'own.py'
+    config.write_text(CONFIG.replace('CLIPS', str(clips)))
+    torch.manual_seed(3)
+    state = MODELS.build(load_config(config).model).state_dict()
+    for tensor in state.values():  # zeros let no gradient through
+        tensor += 0.02 * torch.randn_like(tensor)
+    (folder / 'weights' / 'vae').mkdir(parents=True)
+    networks = {
+        k: v.clone()
+        for k, v in state.items()
+        if k.startswith(('backbone.', 'controlnet.'))
+    }
+    save_file(networks, folder / 'weights' / 'networks.safetensors')
+    vae = {
+        k.removeprefix('autoencoder.vae.'): v.clone()
+        for k, v in state.items()
+        if k.startswith('autoencoder.vae.')
+    }
+    save_file(vae, folder / 'weights' / 'vae' / 'vae.safetensors')
+    return folder
+
+
+@pytest.fixture
+def train(star, world, tmp_path):
+    """Train, and return the command's result and the work folder."""
+
+    def call(*options, work_dir=tmp_path / 'run'):
+        done = star(
+            'train', world / 'own.py', '--work-dir', work_dir, *options
+        )
+        return done, work_dir
+
+    return call
+
+
+@pytest.fixture
+def score(star, world, tmp_path):
+    """Test, and return the command's result, the PSNR and the results."""
+    count = iter(range(99))
+
+    def call(*words):
+        work_dir = tmp_path / f'test_{next(count)}'
+        done = star(
+            'test',
+            world / 'own.py',
+            *words,
+            '--set',
+            f'mine={world / "clips"}',
+            '--metrics',
+            'PSNR',
+            '--work-dir',
+            work_dir,
+        )
+        path = work_dir / 'results.json'
+        if not path.exists():
+            return done, None, None
+        results = json.loads(path.read_text())
+        return done, results['sets']['mine']['scores']['PSNR'], results
+
+    return call
+
+
+def test_a_checkpoint_finds_what_it_lacks(train, score, star, world, tmp_path):
+    done, run = train('--weights', world / 'weights')
+    assert done.code == 0, done.err
+    held = load_file(run / 'iter_2' / 'weights.safetensors')
+    assert not [name for name in held if name.startswith('autoencoder.')]
+    log = next(run.glob('*/*.log')).read_text()
+    assert 'autoencoder: vae.safetensors (SHA-256 ' in log
+    given = ('--weights', world / 'weights')
+    found = []
+    for ema in ((), ('--ema',)):
+        done, alone, results = score(run / 'iter_2', *ema)
+        assert done.code == 0, done.err
+        assert alone == score(run / 'iter_2', *ema, *given)[1]
+        found.append(alone)
+    assert found[0] != found[1]
+    origins = results['method']['origins']
+    assert {(o['part'], o['kind'], o['source']) for o in origins} >= {
+        ('autoencoder', 'file', 'vae.safetensors'),
+        ('backbone', 'file', 'networks.safetensors'),
+        ('backbone', 'file', 'ema.safetensors'),
+    }
+    assert not results['method']['random_init']
+
+    published = tmp_path / 'own.safetensors'
+    done = star('convert', 'publish', run / 'iter_2', published, '--ema')
+    assert done.code == 0, done.err
+    assert str(world).encode() not in published.read_bytes()
+    # other memory may be summed in another order
+    assert score(published, *given)[1] == pytest.approx(alone, abs=1e-4)
+
+
+def test_what_is_gone_or_another_is_refused(train, score, world, tmp_path):
+    weights = tmp_path / 'weights'
+    shutil.copytree(world / 'weights', weights)
+    vae = weights / 'vae' / 'vae.safetensors'
+    done, run = train('--weights', weights)
+    assert done.code == 0, done.err
+    vae.rename(tmp_path / 'vae.safetensors')
+    assert 'does not hold what it took from' in score(run)[0].error
+    assert str(vae) in score(run / 'iter_1')[0].error
+    other = {
+        name: tensor + 1
+        for name, tensor in load_file(tmp_path / 'vae.safetensors').items()
+    }
+    save_file(other, vae)  # another file of the same name
+    assert str(vae) in score(run)[0].error
+    error = score(run, '--weights', weights)[0].error
+    assert 'vae.safetensors is not the file that' in error
+    error = train('--resume', work_dir=run)[0].error
+    assert str(vae) in error
+    (tmp_path / 'vae.safetensors').rename(vae)
+    done, _ = train(
+        '--resume', '--cfg-options', 'train_cfg.max_iters=3', work_dir=run
+    )
+    assert done.code == 0 and (run / 'iter_3').is_dir(), done.err
+
+
+def test_frozen_random_numbers_are_trained_by_name_only(
+    train, score, world, tmp_path
+):
+    error = train()[0].error
+    assert error.startswith('training would freeze random numbers: autoenc')
+    assert "model.autoencoder.init='random'" in error
+    assert not (tmp_path / 'run').exists()
+    error = train('--dry-run')[0].error
+    assert error.startswith('training would freeze random numbers: autoenc')
+    names = [
+        f'model.{part}.init=random' for part in ('autoencoder', 'backbone')
+    ]
+    done, run = train('--cfg-options', *names)
+    assert done.code == 0, done.err
+    held = load_file(run / 'iter_2' / 'weights.safetensors')
+    assert [name for name in held if name.startswith('autoencoder.')]
+    done, psnr, results = score(run)
+    assert done.code == 0 and psnr == score(run)[1], done.err
+    kinds = {each['kind'] for each in results['method']['origins']}
+    assert kinds == {'file', 'config'}  # the run's own checkpoint
