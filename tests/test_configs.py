@@ -12,8 +12,8 @@ from mmengine.runner import Runner
 from safetensors import safe_open
 
 from star.apis.inference.build import build_model, build_part, load_config
-from star.apis.inference.weights import find_weights
-from star.apis.train.training import check_training, start_files
+from star.apis.inference.weights import find_weights, start_files
+from star.apis.train.training import check_training
 from star.datasets.transforms import compose
 from star.models.editors import NetworkBaseline, STARModel
 from star.models.editors.weight_files import FILES
