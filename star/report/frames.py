@@ -1,7 +1,7 @@
 """Choice of the clips, frames and crops that the page shows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,7 +149,7 @@ def find_versions(
 
 def read_frames(
     path: Path, size: Size, num_frames: int
-) -> Iterator[Image.Image]:
+) -> Generator[Image.Image, None, None]:
     """Read a clip's first frames.
 
     Args:

@@ -115,8 +115,8 @@ def accepts(kind: Callable[..., Any], name: str) -> bool:
     """
     readers = [kind]
     if isinstance(kind, type):
-        classes = [c for c in kind.__mro__ if '__init__' in vars(c)]
-        readers = [c.__init__ for c in classes if c is not object]
+        classes = [vars(c) for c in kind.__mro__ if c is not object]
+        readers = [c['__init__'] for c in classes if '__init__' in c]
     for reader in readers:
         kinds = {
             n: p.kind for n, p in inspect.signature(reader).parameters.items()

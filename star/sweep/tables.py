@@ -60,8 +60,8 @@ def to_csv(results: SweepResults, settings: Sequence[Setting]) -> str:
         for row in _published(setting):
             facts = (*_facts(setting), f'published, {_name(row)}')
             for metric, value in load_ablations()[row].items():
-                values = ('not stated', metric, value, *[None] * 4)
-                lines.append([*facts, *values])
+                where = ('not stated', metric)
+                lines.append([*facts, *where, value, *[None] * 4])
     return csv_text(lines)
 
 
