@@ -162,7 +162,10 @@ def open_folder(
 
 
 def write_safetensors(
-    path: Path, tensors: Mapping[str, LazyTensor], dtype: torch.dtype
+    path: Path,
+    tensors: Mapping[str, LazyTensor],
+    dtype: torch.dtype,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors one after another; the file appears when complete.
 
@@ -170,12 +173,13 @@ def write_safetensors(
         path: the file, replaced if it exists.
         tensors: by name; each is read once.
         dtype: of all tensors in the file: float32, bfloat16 or float16.
+        notes: texts that the file's metadata shall hold.
 
     Raises:
         OSError: the file cannot be written; nothing is left of it.
     """
     with atomic_path(path) as temporary, open(temporary, 'wb') as file:
-        file.write(_header(tensors, dtype))
+        file.write(_header(tensors, dtype, notes or {}))
         for tensor in tensors.values():
             _write_one(file, tensor, dtype)
 
@@ -250,8 +254,12 @@ def _is_mappable(path: Path) -> bool:
     return kinds == {zipfile.ZIP_STORED}
 
 
-def _header(tensors: Mapping[str, LazyTensor], dtype: torch.dtype) -> bytes:
-    entries: dict[str, dict] = {'__metadata__': {'format': 'pt'}}
+def _header(
+    tensors: Mapping[str, LazyTensor],
+    dtype: torch.dtype,
+    notes: Mapping[str, str],
+) -> bytes:
+    entries: dict[str, dict] = {'__metadata__': {'format': 'pt', **notes}}
     end = 0
     for name, tensor in tensors.items():
         begin, end = (

@@ -4,12 +4,14 @@ import argparse
 
 import torch
 
+from star.apis.inference.network_size import config_size
 from star.cli.common import DONE
 from star.models.backbones.cogvideox.checkpoints import (
     Conversion,
     convert,
     open_weights,
 )
+from star.models.backbones.cogvideox.published import check_size, find_size
 from star.utils.files import verify_sha256
 from star.utils.tensor_files import check_target, write_safetensors
 
@@ -21,8 +23,7 @@ def run(args: argparse.Namespace) -> int:
     found = convert_weights(args)
     size = args.dst.stat().st_size / 1e9
     print(f'{args.dst}: {len(found.tensors)} tensors, {size:.2f} GB')
-    if text := describe(found):
-        print(text)
+    print(describe(found))
     return DONE
 
 
@@ -34,20 +35,35 @@ def convert_weights(args: argparse.Namespace) -> Conversion:
         OSError: a destination that cannot be written.
     """
     check_target(args.src, args.dst, args.overwrite)
+    wanted = None if args.config is None else config_size(args.config)
     if args.sha256:
         verify_sha256(args.src, args.sha256)
     try:
-        found = convert(open_weights(args.src), args.lora_alpha, args.drop)
+        source = open_weights(args.src)
+        size = find_size(source)
+        if size is not None and wanted is not None:
+            check_size(size, wanted, args.src, args.config)
+        found = convert(source, args.lora_alpha, args.drop)
     except ValueError as error:
         named = str(error).startswith(str(args.src))
         raise error if named else ValueError(f'{args.src}: {error}') from None
-    write_safetensors(args.dst, found.tensors, DTYPES[args.dtype])
+    notes = {'model': str(size)}
+    write_safetensors(args.dst, found.tensors, DTYPES[args.dtype], notes)
     return found
 
 
 def describe(found: Conversion) -> str:
-    """List what was merged and what was left out."""
-    lines = []
+    """Name the model, and list what was merged and what was left out."""
+    size = find_size(found.tensors)
+    assert size is not None
+    lines = [f'model: {size}']
+    if size.config:
+        lines[0] += f', for the config {size.config}'
+    if size.positions and found.positions not in ('', size.positions):
+        lines += [
+            f"note: the file's positions are {found.positions!r}: use it with "
+            f'model.backbone.positions={found.positions}'
+        ]
     if found.ranks:
         ranks = ', '.join(map(str, sorted(set(found.ranks.values()))))
         lines += [

@@ -28,6 +28,11 @@ def star_cogvideox(parser: Parser) -> None:
     _add_sha256(parser)
     add = parser.add_argument
     add(
+        '--config',
+        help='refuse SRC unless it is of the size of this config: '
+        'cogvideox_2b or cogvideox_5b; default: any size, which is printed',
+    )
+    add(
         '--dtype',
         choices=choices.CONVERTED_DTYPES,
         default='fp32',

@@ -31,9 +31,10 @@ OFFICIAL_PREFIX = 'model.diffusion_model.'
 LEFT_OUT = (
     'conditioner.',
     'first_stage_model.',
-    OFFICIAL_PREFIX + 'mixins.pos_embed.freqs_',
+    OFFICIAL_PREFIX + 'mixins.pos_embed.freqs_',  # rotations of 5B
     OFFICIAL_PREFIX + 'transformer.position_embeddings.',
 )
+_SINUSOIDS = OFFICIAL_PREFIX + 'mixins.pos_embed.pos_embedding'  # of 2B
 
 
 @dataclass
@@ -44,11 +45,14 @@ class Conversion:
         tensors: ours by name, with the prefix 'backbone.'.
         left_out: how many tensors were left out, by the start of their name.
         ranks: of the LoRA updates that are merged, by our name.
+        positions: the position encoding that the file names, 'rope' or
+            'sincos'; empty if it names none.
     """
 
     tensors: Tensors
     left_out: dict[str, int] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    positions: str = ''
 
 
 def open_weights(path: str | Path) -> Tensors:
@@ -100,7 +104,8 @@ def from_official(
     Raises:
         ValueError: names or shapes that do not fit.
     """
-    rules = (*LEFT_OUT, *left_out)
+    sinusoids = [name for name in (_SINUSOIDS,) if name in source]
+    rules = (*LEFT_OUT, *sinusoids, *left_out)
     dropped = {
         rule: sum(name.startswith(rule) for name in source) for rule in rules
     }
@@ -116,7 +121,7 @@ def from_official(
         for name, tensor in expected.items()
     }
     reader.refuse_others()
-    return Conversion(tensors, dropped, reader.ranks)
+    return Conversion(tensors, dropped, reader.ranks, _positions(source))
 
 
 def from_base(source: Tensors) -> Tensors:
@@ -210,6 +215,13 @@ def _take_rows(tensor: LazyTensor, place: Place) -> Tensor:
     blocks = tensor.read().chunk(place.of)
     rows = [blocks[i] for i in place.rows]
     return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+def _positions(source: Tensors) -> str:
+    start = OFFICIAL_PREFIX + 'mixins.pos_embed.'
+    names = {'freqs_sin': 'rope', 'pos_embedding': 'sincos'}
+    found = [names[n] for n in names if start + n in source]
+    return found[0] if found else ''
 
 
 def _unread() -> Tensor:
