@@ -67,7 +67,7 @@ _FILES = (
         'https://github.com/TimothyHTimothy/FAST-VQA/releases/download/v2.0.0'
         '/FAST_VQA_3D_1_1.pth',
         '',
-        'not stated',
+        'not known; see VQAssessment/FAST-VQA-and-FasterVQA',
         ('FAST_VQA_3D_1*1.pth',),
     ),
     WeightFile(

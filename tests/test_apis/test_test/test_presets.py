@@ -1,5 +1,7 @@
 """Published protocols: what they replace in a config."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
@@ -41,6 +43,19 @@ def test_sets_are_the_named_ones():
     known = choose_sets(config, DOVE_SETS)
     use_protocol(config, 'dove')
     assert choose_sets(config, DOVE_SETS) == known
+
+
+def test_config_of_ones_own(tmp_path: Path):
+    """As docs/metrics.md has it."""
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        '_base_ = [\n'
+        "    'star::_base_/default_runtime.py',\n"
+        "    'star::_base_/protocols/dove.py',\n"
+        ']\n'
+        "model = dict(type='Bicubic')\n"
+    )
+    assert list(choose_sets(load_config(path))) == DOVE_SETS
 
 
 def test_every_protocol_loads():
