@@ -54,7 +54,8 @@ def find_causes(problems: Iterable[tuple[str, str]]) -> list[Cause]:
         found = _CLIP.fullmatch(line)
         metric, clip, text = found.groups() if found else ('', '', line)
         name = clip.partition('/')[2]
-        masked = text.replace(name, '*') if name else text
+        # whole words only: a clip may be named `a`
+        masked = re.sub(rf'\b{re.escape(name)}\b', '*', text) if name else text
         key = f'{bool(clip)} {_VARYING.sub("*", masked) if clip else text}'
         cause = causes.setdefault(key, Cause(text))
         cause.varies |= text != cause.text

@@ -51,8 +51,7 @@ def choose_metrics(
     Raises:
         ValueError: unknown metric, or options that cannot be read.
     """
-    own = config.test_evaluator
-    own = [each.to_dict() for each in own if own] if own else []
+    own = _own_metrics(config)
     if words is None:
         return own
     chosen: list[dict] = []
@@ -90,6 +89,17 @@ def build_metrics(
         found = problems or ['the config names none']
         raise ValueError('there is no metric: ' + '; '.join(found))
     return Metrics(list(built.values()), problems)
+
+
+def _own_metrics(config: Config) -> list[dict[str, Any]]:
+    given = config.test_evaluator or []
+    own = [given] if isinstance(given, Mapping) else given  # as in mmengine
+    if not all(isinstance(each, Mapping) and 'type' in each for each in own):
+        raise ValueError(
+            '`test_evaluator` must be a list of dictionaries such as '
+            f"{{'type': 'PSNR'}}, got {given!r}"
+        )
+    return [dict(each) for each in own]
 
 
 def is_for(metric: Metric, dataset: str) -> bool:

@@ -19,6 +19,14 @@ def test_all_of_the_config():
     assert choose() == OWN
 
 
+def test_other_forms_of_the_config():
+    one = Config({'test_evaluator': {'type': 'PSNR', 'border': 4}})
+    assert choose_metrics(one) == [{'type': 'PSNR', 'border': 4}]
+    for wrong in ("[dict(type='PSNR')", ['PSNR'], [{'border': 4}]):
+        with pytest.raises(ValueError, match='must be a list of dictionaries'):
+            choose_metrics(Config({'test_evaluator': wrong}))
+
+
 def test_by_name():
     assert choose('psnr') == OWN[:2]
     assert choose('SSIM', 'PSNR') == [OWN[2], *OWN[:2]]
