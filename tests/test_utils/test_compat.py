@@ -207,3 +207,28 @@ def test_lookup_stays_where_pkg_resources_is_there(own_lookup, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pkg_resources', object())
     compat.allow_star_configs()
     assert own_lookup.is_installed is mmengine.utils.is_installed
+
+
+def test_pyiqa_gets_its_tokenizer_without_pkg_resources(tmp_path, monkeypatch):
+    """The stand-in holds `packaging`, and only for that import."""
+    (tmp_path / 'pyiqa.py').write_text('')
+    (tmp_path / 'clip.py').write_text(
+        'from pkg_resources import packaging\n'
+        "newer = packaging.version.parse('2.10') > packaging.version.parse("
+        "'2.9')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = {k: v for k, v in sys.modules.items() if k != 'pkg_resources'}
+    for name in ('pyiqa', 'clip'):
+        modules.pop(name, None)
+    monkeypatch.setattr(sys, 'modules', modules)
+    found = compat.import_pyiqa()
+    assert found.__file__ == str(tmp_path / 'pyiqa.py')
+    assert modules['clip'].newer
+    assert 'pkg_resources' not in modules
+
+
+def test_missing_pyiqa_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pyiqa', None)
+    with pytest.raises(ImportError, match=r'star-vsr\[pyiqa\]'):
+        compat.import_pyiqa()
