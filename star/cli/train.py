@@ -1,10 +1,15 @@
 """Train a model: `star train`."""
 
 import argparse
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import FlexibleRunner, Runner
 
+from star.apis.train.checks import check_training
 from star.apis.train.plan import describe_plan, plan_training
 from star.apis.train.training import (
     RunOptions,
@@ -14,11 +19,13 @@ from star.apis.train.training import (
     run_config,
     start_processes,
 )
-from star.cli.common import DONE, fail
+from star.cli.common import DONE, INCOMPLETE, fail, say
 from star.cli.launch import launch, launches, refuse
+from star.engine.checkpoint_hook import SafeCheckpointHook
 from star.engine.checkpointing import set_resume
-from star.utils.checkpoint_folder import resume_path
-from star.utils.compat import allow_mmengine_resume
+from star.utils.checkpoint_folder import find_last, resume_path
+from star.utils.compat import allow_mmengine_types
+from star.utils.files import check_writable
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,17 +36,53 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             print(describe_plan(plan_training(config, args.weights)))
             return DONE
+        check_writable(config.work_dir)
         if launches(args):
+            check_training(config)  # once, not in every process
             return launch('train', args)
         start_processes(config)
         runner = build_runner(config, args.weights)
-        runner.train()
+        train(runner)
         end_processes()
     except Exception as error:
         # a resumed run has an iteration before it has done anything
-        begun = runner is not None and bool(runner.message_hub.log_scalars)
-        return fail(error) if begun else refuse(error)
+        if runner is None or not runner.message_hub.log_scalars:
+            return refuse(error)
+        if isinstance(error, OSError):
+            return end(error, runner)
+        return fail(error)
     return DONE
+
+
+def train(runner: Runner | FlexibleRunner) -> None:
+    """Run a training; note signals before its data loader starts workers."""
+    hooks = [h for h in runner.hooks if isinstance(h, SafeCheckpointHook)]
+    # a log on a full disk must not print a traceback for each line
+    shown, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        for hook in hooks:
+            hook.interruption.watch()
+        with allow_mmengine_types():  # in checkpoints of its own hook
+            runner.train()
+    finally:
+        for hook in hooks:
+            hook.interruption.unwatch()
+        logging.raiseExceptions = shown
+
+
+def end(error: OSError, runner: Runner | FlexibleRunner) -> int:
+    """Report a training that the disk has stopped; return the exit code."""
+    if is_main_process():
+        last = find_last(runner.work_dir)
+        kept = 'no checkpoint has been saved'
+        if last is not None:
+            kept = f'the last good checkpoint is {last}'
+        # that of a worker of the data loader ends a traceback
+        reason = str(error).strip().splitlines()[-1]
+        if str(runner.work_dir) not in reason:
+            reason += f' (work folder {runner.work_dir})'
+        say(f'error: the training has stopped: {reason}; {kept}')
+    return INCOMPLETE
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -58,16 +101,31 @@ def read_config(args: argparse.Namespace) -> Config:
             '`train_dataloader`'
         )
     if args.resume is not None:
-        resume(config, args.resume)
+        resume(config, args.resume, changed_entries(args, options))
     elif config.default_hooks.checkpoint.type == 'SafeCheckpointHook':
         set_resume(config, None)  # a dumped config may name a checkpoint
     return config
 
 
-def resume(config: Config, folder: str) -> None:
-    """Continue from a checkpoint folder, or as mmengine does from its own."""
+def changed_entries(
+    args: argparse.Namespace, options: RunOptions
+) -> list[str]:
+    """List patterns of the entries that the command line sets."""
+    keys = [*(options.changes or {}), *(['optim_wrapper.type'] * args.amp)]
+    return [pattern for key in keys for pattern in (key, f'{key}.*')]
+
+
+def resume(config: Config, folder: str, changes: Sequence[str]) -> None:
+    """Continue from a checkpoint folder, or as mmengine does from its own.
+
+    Args:
+        config: of the run; changed in place.
+        folder: of the checkpoint or the run; '' for the config's own.
+        changes: patterns of entries that may differ from the checkpoint's.
+    """
     if config.default_hooks.checkpoint.type == 'SafeCheckpointHook':
-        set_resume(config, resume_path(folder or config.work_dir))
+        path = resume_path(folder or config.work_dir)
+        set_resume(config, path, changes)
         return
     last = Path(config.work_dir) / 'last_checkpoint'
     if not folder and not last.is_file():
@@ -75,6 +133,5 @@ def resume(config: Config, folder: str) -> None:
             f'nothing to resume: {config.work_dir} has no {last.name}; leave '
             'out --resume to start a new training'
         )
-    allow_mmengine_resume()
     config.resume = True
     config.load_from = folder or None

@@ -35,6 +35,7 @@ from star.apis.inference.model_files import (
     describe_files,
     files_in_config,
 )
+from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.weights import find_weights, start_files
 from star.models.contracts import Restorer
@@ -159,6 +160,8 @@ def load_model(config: Config, source: Source = Source()) -> nn.Module:
             checkpoint names, or a part would be random without its name.
     """
     source = _sorted_out(config, source)
+    for path in (source.checkpoint, source.weights):
+        refuse_other_size(config, path)
     with RandomTracker() as tracker:
         model, files = _load(config, source)
         random = tracker.find_random(model)
@@ -226,6 +229,7 @@ def _load_files(
         if not wanted:
             return build_with_weights(config, {}, partly=True), []
     paths = find_weights(wanted, source.weights)
+    refuse_other_size(config, paths.get('star'))
     model = build_with_weights(config, paths)
     return model, describe_files(model, paths)
 

@@ -165,8 +165,8 @@ def _check_source(source: ClipSource, rule: ClipRule | None) -> None:
                 f'{rule.num_frames.describe(frames)} (for {rule.why})'
             )
         problems += [
-            f'{name}: scale must be {rule.scale}, which the data '
-            f'preprocessor of the model enlarges by, got {scale}'
+            f'{name}: scale must be {rule.scale}, by which the low-quality '
+            f'clips are enlarged (data_preprocessor.scale), got {scale}'
             for name, scale in source.scales.items()
             if scale != rule.scale
         ]

@@ -10,6 +10,7 @@ from torch import nn
 from star.apis.inference.build import build_model, on_meta
 from star.apis.inference.held import is_checkpoint
 from star.apis.inference.model_files import prefixes_of
+from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.weights import start_files, weight_entries
 from star.apis.train.step_memory import ClipSize, step_memory
@@ -96,6 +97,7 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
     check_training(config)
     if config.get('train_dataloader') is None:
         raise ValueError(f'config {config.filename} has no train_dataloader')
+    refuse_other_size(config, weights)
     with on_meta(), RandomTracker() as tracker:
         model = build_model(config)
         random = tracker.find_random(model)

@@ -59,6 +59,19 @@ def build_dataset(settings: Config) -> Dataset:
     return DATASETS.build(config)
 
 
+def check_sizes(settings: Config, dataset: Dataset) -> None:
+    """Refuse clips that the model could not be trained on.
+
+    Raises:
+        ValueError: naming the size; that the clips are smaller comes first.
+    """
+    try:
+        check_clips(settings)
+    except ValueError:
+        dataset[0]
+        raise
+
+
 def describe(
     args: argparse.Namespace,
     settings: Config,
@@ -132,7 +145,7 @@ def make_cache(args: argparse.Namespace) -> str:
     settings = load_config(args.config)
     apply_changes(settings, read_changes(args.cfg_options))
     dataset = build_dataset(settings)
-    check_clips(settings)
+    check_sizes(settings, dataset)
     encoder = load_encoder(settings, args.weights, args.device)
     index = describe(args, settings, dataset, encoder)
     start_cache(args.cache, index)
