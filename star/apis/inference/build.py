@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.model import BaseModule, initialize
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -123,6 +124,7 @@ def build_with_weights(
     settings = _with_files(settings, paths)
     if partly:
         model = _build(settings.model, settings.filename)
+        _initialise(model)
     else:
         model = build_model(settings)
     if not partly or {'asset', 'star'} & paths.keys():
@@ -220,6 +222,13 @@ def _build(config: ConfigDict, filename: str | None) -> nn.Module:
             f'config {filename}: {config.get("type")} cannot be built: '
             f'{_first_line(error)}'
         ) from error
+
+
+def _initialise(model: nn.Module) -> None:
+    """Apply `init_cfg` of parts; the Runner would, over what is loaded."""
+    for module in model.modules():
+        if isinstance(module, BaseModule) and module.init_cfg:
+            initialize(module, module.init_cfg)
 
 
 def _with_files(settings: Config, paths: dict[str, Path]) -> Config:

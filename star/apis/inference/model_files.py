@@ -17,7 +17,7 @@ _PREFIXES = {
     'text': ('text_encoder.',),
     'tokenizer': (),
 }
-_FOR_FILE = ('pretrained', 'weights')  # keys of parts that name files
+_FOR_FILE = ('pretrained', 'weights', 'checkpoint')  # keys of parts
 
 
 def describe_files(
@@ -63,8 +63,8 @@ def files_in_config(
         if isinstance(value, Mapping):
             files += files_in_config(value, name)
         elif where and key in _FOR_FILE and _exists(value):
-            slot = f'model.{name}'
-            files.append(file_of(slot, Path(value), [f'{where}.']))
+            prefix = where.removesuffix('.init_cfg') + '.'
+            files.append(file_of(f'model.{name}', Path(value), [prefix]))
     return files
 
 

@@ -198,7 +198,16 @@ def start_model(config: Config, weights: str | None = None) -> nn.Module:
             built, or frozen parts would be random numbers.
     """
     checkpoint = checkpoint_of(config)
-    return load_model(config, Source(checkpoint, weights, training=True))
+    model = load_model(config, Source(checkpoint, weights, training=True))
+    if hasattr(model, 'init_weights'):  # the Runner calls it
+        setattr(model, 'init_weights', _keep_weights)  # noqa: B010
+    return model
+
+
+def _keep_weights() -> None:
+    """Take the place of mmengine's `init_weights`, after which comes a list
+    of all parameters in the log.
+    """
 
 
 def checkpoint_of(config: Config) -> str | None:

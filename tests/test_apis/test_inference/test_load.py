@@ -1,0 +1,106 @@
+"""The one way from a config and files to a model with its weights."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModule
+from safetensors.torch import save_file
+from torch import nn
+
+from star.apis.inference.load import Source, load_model
+from star.registry import MODELS
+from star.utils.origins import record_of
+
+
+@MODELS.register_module()
+class OwnPart(BaseModule):
+    """A user's part that loads half of what it has, if `pretrained`."""
+
+    def __init__(self, pretrained=None, init_cfg=None, half=False):
+        super().__init__(init_cfg)
+        self.one, self.two = nn.Linear(2, 2), nn.Linear(2, 2)
+        if pretrained:
+            state = torch.load(pretrained, weights_only=True)
+            if half:
+                state = {k: v for k, v in state.items() if 'two' not in k}
+            self.load_state_dict(state, strict=not half)
+
+
+@MODELS.register_module()
+class OwnModel(nn.Module):
+    """A frozen part and one that learns."""
+
+    def __init__(self, frozen, head):
+        super().__init__()
+        self.frozen = MODELS.build(frozen).requires_grad_(False)
+        self.head = MODELS.build(head)
+
+
+def config(frozen, **weights):
+    part = {'type': 'OwnPart'}
+    model = {'type': 'OwnModel', 'frozen': {**part, **frozen}, 'head': part}
+    return Config({'model': model, 'weights': weights})
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.save(OwnPart().state_dict(), tmp_path / 'part.pt')
+    return str(tmp_path / 'part.pt')
+
+
+TRAINING = Source(training=True)
+
+
+def test_frozen_random_numbers_are_refused():
+    with pytest.raises(ValueError, match=r'frozen \(4 tensors\)') as info:
+        load_model(config({}), TRAINING)
+    assert '\n' not in str(info.value)
+    record = record_of(load_model(config({'init': 'random'}), TRAINING))
+    assert [o.kind for o in record.origins] == ['random', 'random']
+
+
+def test_a_part_that_loads_its_own_file(file):
+    model = load_model(config({'pretrained': file}), TRAINING)
+    origins = {o.part: (o.kind, o.source) for o in record_of(model).origins}
+    assert origins == {'frozen': ('file', 'part.pt'), 'head': ('random', '')}
+
+
+def test_a_part_that_loads_half_of_its_file(file):
+    half = {'pretrained': file, 'half': True}
+    with pytest.raises(ValueError, match=r'frozen \(2 tensors\)'):
+        load_model(config(half), TRAINING)
+
+
+def test_initial_weights_of_a_config():
+    constant = {'type': 'Constant', 'layer': 'Linear', 'val': 2.0, 'bias': 1}
+    model = load_model(config({'init_cfg': constant}), TRAINING)
+    assert model.frozen.one.weight.eq(2).all()
+    kinds = [o.kind for o in record_of(model).origins]
+    assert kinds == ['config', 'random']
+
+
+def test_an_unknown_origin_by_name():
+    with pytest.raises(ValueError, match="`init` must be 'random'"):
+        load_model(config({'init': 'normal'}), TRAINING)
+
+
+def test_half_a_checkpoint_is_refused(tmp_path, file):
+    """What learns is in the file; where the rest was, nobody knows."""
+    state = load_model(config({'pretrained': file}), TRAINING).state_dict()
+    whole, path = tmp_path / 'all.safetensors', tmp_path / 'a.safetensors'
+    save_file(state, whole)
+    found = load_model(config({}), Source(whole))
+    assert torch.equal(found.frozen.one.weight, state['frozen.one.weight'])
+    save_file({k: v for k, v in state.items() if 'frozen' not in k}, path)
+    with pytest.raises(ValueError, match=r'has no weights for frozen \(4'):
+        load_model(config({}), Source(path))
+    again = load_model(config({'pretrained': file}), Source(path))
+    assert torch.equal(again.frozen.one.weight, state['frozen.one.weight'])
+
+
+def test_random_numbers_by_name():
+    for source in (Source('none'), Source(weights='random')):
+        record = record_of(load_model(config({}), source))
+        assert {o.kind for o in record.origins} == {'random'}
+    record = record_of(load_model(config({}, random=True)))
+    assert {o.kind for o in record.origins} == {'random'}
