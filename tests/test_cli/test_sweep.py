@@ -115,7 +115,7 @@ def test_failures(call, tmp_path):
         ([TINY, '--grid', f'{STEPS}=0'], '`steps` must be >= 1'),
         ([TINY, '--grid', 'modle.x=1'], 'config has no setting'),
         ([TINY, '--grid', 'model=1'], "setting 'model' is a dictionary"),
-        ([TINY, '--grid', 'model.frozen.x=1'], "no setting 'model.frozen.x'"),
+        ([TINY, '--grid', 'model.frozen.x=1'], 'STARModel cannot be built'),
         ([TINY, '--cfg-options', 'model.x'], '--cfg-options takes KEY=VALUE'),
         ([TINY, '--seeds', '1', '1'], '--seeds must differ'),
         ([TINY, '--jobs', '0'], '--jobs: must be a whole number of at least'),
