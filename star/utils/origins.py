@@ -7,7 +7,8 @@ has them.
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from star.utils.state_dicts import clean_name
 FILE, RANDOM, CONFIG = 'file', 'random', 'config'
 CHECKPOINT = 'checkpoint'  # slot of a file that a training wrote
 METADATA = 'star.origins'  # of a published safetensors file
+_NAMES = {
+    FILE: 'a file',
+    RANDOM: 'RANDOM numbers',
+    CONFIG: 'computed by the config',
+}
 _RECORD, _BY_NAME = 'weight_record', 'random_by_name'
 
 
@@ -31,14 +37,14 @@ class SourceFile:
         slot: what it is for: a key of the config's `weights`, 'checkpoint',
             or the dotted name of an entry of the config.
         path: of the file; where there are several, of their folder.
-        sha256: of its content, in hexadecimal.
+        known: its SHA-256; empty to compute it when it is needed.
         prefixes: names of the tensors that it holds, or beginnings of them
             that end with a dot; '' for all.
     """
 
     slot: str
     path: str
-    sha256: str
+    known: str = ''
     prefixes: tuple[str, ...] = ('',)
 
     @property
@@ -46,10 +52,24 @@ class SourceFile:
         """The last part of its path."""
         return Path(self.path).name
 
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of its content, in hexadecimal."""
+        return self.known or digest_of(self.path)
+
     def has(self, name: str) -> bool:
         """Return whether it holds a tensor."""
         starts = tuple(p for p in self.prefixes if not p or p.endswith('.'))
         return name.startswith(starts) or name in self.prefixes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return builtin types."""
+        return {
+            'slot': self.slot,
+            'path': self.path,
+            'sha256': self.sha256,
+            'prefixes': list(self.prefixes),
+        }
 
 
 @dataclass(frozen=True)
@@ -59,18 +79,27 @@ class Origin:
     Args:
         part: name of the model's child.
         kind: 'file', 'random', or 'config' for what the config computes.
-        source: name of the file.
-        sha256: of the file.
+        file: None unless `kind` is 'file'.
         tensors: number of parameters and buffers.
         parameters: number of values in them.
     """
 
     part: str
     kind: str
-    source: str = ''
-    sha256: str = ''
+    file: SourceFile | None = None
     tensors: int = 0
     parameters: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return builtin types; the file by its name and SHA-256."""
+        return {
+            'part': self.part,
+            'kind': self.kind,
+            'source': self.file.name if self.file else '',
+            'sha256': self.file.sha256 if self.file else '',
+            'tensors': self.tensors,
+            'parameters': self.parameters,
+        }
 
 
 @dataclass(frozen=True)
@@ -106,8 +135,8 @@ class WeightRecord:
             lacking: names of the tensors whose files are recorded.
         """
         return {
-            'origins': [asdict(each) for each in self.origins],
-            'files': [asdict(each) for each in self.lacking(lacking)],
+            'origins': [each.to_json() for each in self.origins],
+            'files': [each.to_json() for each in self.lacking(lacking)],
         }
 
 
@@ -118,15 +147,24 @@ def read_record(value: Mapping[str, Any]) -> WeightRecord:
         ValueError: it is something else.
     """
     try:
-        return WeightRecord(
-            [Origin(**each) for each in value['origins']],
-            [
-                SourceFile(**{**each, 'prefixes': tuple(each['prefixes'])})
-                for each in value['files']
-            ],
-        )
+        origins = [_read_origin(each) for each in value['origins']]
+        files = [_read_file(each) for each in value['files']]
     except (KeyError, TypeError) as error:
-        raise ValueError(f'not a record of origins: {error}') from error
+        raise ValueError(f'not a record of origins: {error!r}') from error
+    return WeightRecord(origins, files)
+
+
+def _read_origin(value: Mapping[str, Any]) -> Origin:
+    kind, sha256 = value['kind'], value['sha256']
+    file = SourceFile('', value['source'], sha256, ()) if sha256 else None
+    return Origin(
+        value['part'], kind, file, value['tensors'], value['parameters']
+    )
+
+
+def _read_file(value: Mapping[str, Any]) -> SourceFile:
+    prefixes = tuple(value['prefixes'])
+    return SourceFile(value['slot'], value['path'], value['sha256'], prefixes)
 
 
 def account(
@@ -143,17 +181,16 @@ def account(
     groups: dict[tuple, list[int]] = {}
     held = set()
     for name, tensor in named_tensors(model).items():
-        file = _file_of(name, files)
-        kind: tuple = (CONFIG, '', '')
+        file, kind = None, CONFIG
         if name in random:
-            kind = (RANDOM, '', '')
-        elif file is not None:
-            kind = (FILE, file.name, file.sha256)
+            kind = RANDOM
+        elif (file := _file_of(name, files)) is not None:
+            kind = FILE
             if file.slot != CHECKPOINT:  # it may be gone tomorrow
                 held.add(name)
-        key = (name.partition('.')[0], *kind)
+        key = (name.partition('.')[0], kind, file)
         groups.setdefault(key, []).append(tensor.numel())
-    origins = [Origin(*k, len(v), sum(v)) for k, v in sorted(groups.items())]
+    origins = [Origin(*key, len(v), sum(v)) for key, v in groups.items()]
     return WeightRecord(_merged(origins), files, frozenset(held))
 
 
@@ -163,20 +200,16 @@ def describe_origins(origins: Iterable[Origin]) -> list[str]:
     for each in origins:
         if not each.parameters:
             continue
-        source = {
-            FILE: f'{each.source} (SHA-256 {each.sha256[:12]})',
-            RANDOM: 'RANDOM numbers',
-            CONFIG: 'computed by the config',
-        }[each.kind]
+        source = _NAMES[each.kind]
+        if each.file is not None:
+            source = f'{each.file.name} (SHA-256 {each.file.sha256[:12]})'
         lines.append(f'{each.part}: {source}, {each.parameters:,} values')
     return lines
 
 
 def file_of(slot: str, path: Path, prefixes: Sequence[str]) -> SourceFile:
     """Describe a file, or a folder with safetensors files."""
-    return SourceFile(
-        slot, str(path.absolute()), digest_of(path), tuple(prefixes)
-    )
+    return SourceFile(slot, str(path.absolute()), '', tuple(prefixes))
 
 
 def digest_of(path: str | Path) -> str:
@@ -269,6 +302,6 @@ def _merged(origins: list[Origin]) -> list[Origin]:
         if RANDOM in kinds and FILE not in kinds:
             count = sum(each.tensors for each in own)
             size = sum(each.parameters for each in own)
-            own = [Origin(part, RANDOM, '', '', count, size)]
+            own = [Origin(part, RANDOM, None, count, size)]
         found += own
     return found

@@ -37,11 +37,11 @@ RANDOM = {'net.bias', 'head.weight'}
 def test_every_tensor_has_an_origin():
     record = account(small_model(), RANDOM, [VAE, NET])
     assert record.origins == [
-        Origin('head', 'random', '', '', 2, 3),  # zeros of a random part too
-        Origin('net', 'file', 'w.pt', NET.sha256, 1, 2),
-        Origin('net', 'random', '', '', 1, 1),
-        Origin('table', 'file', 'w.pt', NET.sha256, 2, 3),
-        Origin('vae', 'file', 'vae.pt', VAE.sha256, 2, 3),
+        Origin('head', 'random', None, 2, 3),  # zeros of a random part too
+        Origin('net', 'file', NET, 1, 2),
+        Origin('net', 'random', None, 1, 1),
+        Origin('table', 'file', NET, 2, 3),
+        Origin('vae', 'file', VAE, 2, 3),
     ]
     assert record.in_files == {'vae.weight', 'vae.bias'}
     assert describe_origins(record.origins)[3:] == [
@@ -70,7 +70,7 @@ def test_a_checkpoint_need_not_hold_frozen_tensors_of_files():
 def test_survives_json():
     record = account(small_model(), RANDOM, [VAE, NET])
     found = read_record(record.to_json({'vae.bias'}))
-    assert found.origins == record.origins
+    assert found.to_json() == record.to_json()
     assert found.files == [VAE]
     assert read_record(record.to_json()).files == []
     with pytest.raises(ValueError, match='not a record of origins'):

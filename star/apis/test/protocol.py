@@ -4,7 +4,6 @@ import hashlib
 import json
 import platform
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def describe_method(
         'checkpoint': method.checkpoint,
         'weights': method.files,
         'random_init': method.random_init,
-        'origins': [asdict(each) for each in method.origins],
+        'origins': [each.to_json() for each in method.origins],
         'options': model.describe_options(model.restore_options),
         'model': config.model.to_dict(),
         'dtype': str(weight.dtype).removeprefix('torch.'),

@@ -9,6 +9,7 @@ from torch import nn
 
 from star.apis.inference.load import Source, load_model
 from star.registry import MODELS
+from star.utils.files import sha256_of
 from star.utils.origins import record_of
 
 
@@ -61,8 +62,10 @@ def test_frozen_random_numbers_are_refused():
 
 def test_a_part_that_loads_its_own_file(file):
     model = load_model(config({'pretrained': file}), TRAINING)
-    origins = {o.part: (o.kind, o.source) for o in record_of(model).origins}
-    assert origins == {'frozen': ('file', 'part.pt'), 'head': ('random', '')}
+    frozen, head = record_of(model).origins
+    assert (frozen.kind, frozen.file.name) == ('file', 'part.pt')
+    assert frozen.file.sha256 == sha256_of(file)
+    assert (head.kind, head.file) == ('random', None)
 
 
 def test_a_part_that_loads_half_of_its_file(file):
