@@ -78,7 +78,7 @@ def _check_keys(model: nn.Module, settings: Mapping) -> None:
         for key in settings.get('custom_keys') or {}:
             if (key in clean_name(name)) != (key in name):
                 raise ValueError(
-                    f'`paramwise_cfg.custom_keys` {key!r} crosses the border '
-                    f'of a sharded unit, in {clean_name(name)}: name a part '
-                    'of what is on one side of it'
+                    f'`paramwise_cfg.custom_keys` {key!r} means other '
+                    f'parameters in a sharded model, where {clean_name(name)} '
+                    f'is {name}: use a key that is in both or in neither'
                 )

@@ -13,6 +13,7 @@ from star.apis.inference.model_files import prefixes_of
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.weights import start_files, weight_entries
+from star.apis.train.sharding import is_sharded
 from star.apis.train.step_memory import ClipSize, step_memory
 from star.apis.train.training import (
     check_training,
@@ -287,7 +288,7 @@ def _estimate(
             'BFloat16' in config.optim_wrapper.get('type', ''),
         )
         activations = peak - _FLOAT * trained
-    sharded = config.get('strategy') is not None
+    sharded = is_sharded(config)
     return TrainingMemory(
         weights=_FLOAT * total,
         gradients=_FLOAT * trained,

@@ -1,6 +1,9 @@
 """Checks of a config whose training is sharded or otherwise distributed."""
 
-from mmengine.config import Config
+import copy
+
+import torch
+from mmengine.config import Config, ConfigDict
 
 from star.registry import HOOKS
 
@@ -60,6 +63,29 @@ def check_launcher(config: Config) -> None:
             f'`strategy` {kind} needs processes that a launcher starts: use '
             f'{_HOW}'
         )
+
+
+def place_on_cpu(config: Config) -> None:
+    """Change settings of the wrapped model that only fit a GPU, in place."""
+    if config.get('strategy') is None:
+        if not config.get('model_wrapper_cfg'):
+            config.model_wrapper_cfg = {}
+        wrapper = config.model_wrapper_cfg
+    else:
+        wrapper = config.strategy.setdefault('model_wrapper', ConfigDict())
+    if is_sharded(config):
+        wrapper.device_id = torch.device('cpu')
+    else:
+        wrapper.device_ids = None
+
+
+def without_device(config: Config) -> Config:
+    """Return a config that can be written to a file."""
+    if not is_sharded(config) or 'model_wrapper' not in config.strategy:
+        return config
+    config = copy.deepcopy(config)
+    config.strategy.model_wrapper.pop('device_id', None)
+    return config
 
 
 def _check_sharded(config: Config) -> None:

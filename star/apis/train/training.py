@@ -20,7 +20,11 @@ from star.apis.inference.load import Source, load_model
 from star.apis.train.changes import apply_changes as apply_changes
 from star.apis.train.checks import RUNNERS, check_training
 from star.apis.train.option_text import read_changes as read_changes
-from star.apis.train.sharding import check_launcher
+from star.apis.train.sharding import (
+    check_launcher,
+    place_on_cpu,
+    without_device,
+)
 from star.registry import DATASETS
 from star.utils.origins import describe_origins, record_of
 
@@ -121,13 +125,7 @@ def start_processes(config: Config) -> None:
         raise ValueError(f'`launcher` {launcher!r} needs a GPU; none is here')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    if config.get('strategy') is not None:
-        wrapper = config.strategy.setdefault('model_wrapper', ConfigDict())
-        wrapper.device_id = torch.device('cpu')
-    else:
-        wrapper = config.get('model_wrapper_cfg') or ConfigDict()
-        wrapper.device_ids = None
-        config.model_wrapper_cfg = wrapper
+    place_on_cpu(config)
 
 
 def end_processes() -> None:
@@ -169,7 +167,7 @@ def build_runner(
         _drop_hooks(settings)
         if not config.get('resume'):
             settings.pop('load_from', None)  # it is loaded
-        runner = kind(model=model, cfg=config, **settings)
+        runner = kind(model=model, cfg=without_device(config), **settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = config_error(error)
         if reason is None:
