@@ -1,17 +1,11 @@
 """Results of a method: the results.json that `star test` writes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from star.report.weights import describe_random, read_origins
 from star.utils.files import read_json
-from star.utils.origins import (
-    CONFIG,
-    FILE,
-    RANDOM,
-    Origin,
-    describe_origins,
-)
 from star.utils.results_format import (
     FORMAT,
     RESULTS,
@@ -95,7 +89,6 @@ class MethodResults:
         sets: their entries in results.json, by name.
         clips: by data set and name.
         problems: one line each.
-        origins: of the weights; empty in older results.
     """
 
     name: str
@@ -105,24 +98,16 @@ class MethodResults:
     sets: dict[str, SetRecord]
     clips: dict[Key, ClipScores]
     problems: list[str]
-    origins: list[Origin] = field(default_factory=list)
 
     @property
     def random(self) -> str:
         """Return 'random weights', or where if in some parts; '' for none."""
-        return describe_random(self.method, self.origins)
+        return describe_random(self.method)
 
     @property
     def label(self) -> str:
         """Return the name for tables, with a remark on random weights."""
         return f'{self.name} ({self.random})' if self.random else self.name
-
-    @property
-    def weights(self) -> str:
-        """Return where the weights come from; for older results, the files."""
-        files = ', '.join(self.method.get('weights') or {})
-        listed = '; '.join(describe_origins(self.origins))
-        return listed or self.method.get('checkpoint') or files
 
     @property
     def saved(self) -> bool:
@@ -184,42 +169,6 @@ def read_record(path: Path) -> ResultsRecord:
     return record
 
 
-def read_origins(record: ResultsRecord) -> list[Origin]:
-    """Return where the weights of a results.json come from.
-
-    Returns:
-        Nothing for a file that is older than this record.
-
-    Raises:
-        ValueError: an entry is damaged.
-    """
-    found = []
-    for each in record['method'].get('origins') or []:
-        try:
-            origin = Origin(**each)
-        except TypeError as error:
-            raise ValueError(f'no origin of weights: {each}') from error
-        if origin.kind not in (FILE, RANDOM, CONFIG):
-            raise ValueError(f'unknown origin of weights: {each}')
-        found.append(origin)
-    return found
-
-
-def describe_random(method: MethodRecord, origins: list[Origin]) -> str:
-    """Return 'random weights', or where if in some parts; '' for none.
-
-    Args:
-        method: its entry in results.json.
-        origins: of its weights; empty in older results.
-    """
-    parts = [o.part for o in origins if o.kind == RANDOM and o.tensors]
-    if not parts:
-        return 'random weights' if method.get('random_init') else ''
-    if all(each.kind != FILE for each in origins):
-        return 'random weights'
-    return f'random weights in {", ".join(dict.fromkeys(parts))}'
-
-
 def to_number(score: Score) -> float | None:
     """Read a score of results.json, where infinity is a text.
 
@@ -242,6 +191,7 @@ def _load(name: str | None, folder: Path) -> MethodResults:
         raise ValueError(f'{folder} has no {RESULTS}; `star test` writes it')
     record = read_record(path)
     try:
+        read_origins(record['method'])
         return MethodResults(
             name=name or str(record['method']['name']),
             folder=folder,
@@ -253,7 +203,6 @@ def _load(name: str | None, folder: Path) -> MethodResults:
                 for clip in record['clips']
             },
             problems=[str(line) for line in record['problems']],
-            origins=read_origins(record),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f'{path} is no valid {FORMAT}: {error!r}') from error

@@ -17,6 +17,7 @@ from star.report.statistics import (
     ClipMean,
     verdict,
 )
+from star.report.weights import describe_weights
 
 NOTHING = '\u2013'  # en dash
 
@@ -152,7 +153,7 @@ def method_table(comparison: Comparison) -> Table:
         protocol = results.protocol
         values = [
             results.method.get('config'),
-            results.weights,
+            describe_weights(results.method),
             protocol.get('input'),
             protocol.get('decoder'),
             protocol.get('device'),

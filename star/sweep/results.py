@@ -8,12 +8,8 @@ from pathlib import Path
 
 from star.report.paper_sets import clip_facts, find_departure
 from star.report.published import printed_metrics
-from star.report.results import (
-    describe_random,
-    read_origins,
-    read_record,
-    to_number,
-)
+from star.report.results import read_record, to_number
+from star.report.weights import describe_random
 from star.sweep.plan import Run, Setting
 from star.sweep.stages import run_folder
 from star.utils.problems import find_causes, list_some
@@ -127,7 +123,7 @@ def gather(runs: Sequence[Run], work_dir: Path) -> SweepResults:
     random = {
         run.setting.name: text
         for run, record in records.items()
-        if (text := describe_random(record['method'], read_origins(record)))
+        if (text := describe_random(record['method']))
     }
     remarks = [*_problems(records, work_dir), *_unlike(records, found)]
     missing = [run.name for run in runs if run not in records]

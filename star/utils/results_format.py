@@ -52,6 +52,17 @@ class SetRecord(TypedDict):
     peak_memory: int | None
 
 
+class OriginRecord(TypedDict):
+    """The common origin of several tensors of one part of a model."""
+
+    part: str
+    kind: str  # 'file', 'random', or 'config' for what the config computes
+    source: str  # name of the file
+    sha256: str  # of the file
+    tensors: int  # parameters and buffers
+    parameters: int  # values in them
+
+
 class MethodRecord(TypedDict):
     """The method that was tested."""
 
@@ -62,7 +73,7 @@ class MethodRecord(TypedDict):
     weights: dict[str, str]
     random_init: bool
     origins: list[dict[str, Any]]
-    origins: list[dict[str, Any]]  # absent in older files
+    origins: list[OriginRecord]  # absent in older files
     options: dict[str, Any]
     model: dict[str, Any]
     dtype: str

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from star.report.comparison import compare
 from star.report.markdown import escape
 from star.report.report import Report, ReportOptions, make_report
 from star.report.results import load_results
-from star.utils.origins import Origin, describe_origins
 from tests.test_report import made
 
 NASTY = '<script>alert(1)</script>&"\''
@@ -200,24 +198,32 @@ def test_origins_of_the_weights(tmp_path: Path):
     data = made.results('a', [made.clip('set', 'c', {'PSNR': 30.0})])
     older = made.results('b', [made.clip('set', 'c', {'PSNR': 30.0})])
     older['method']['weights'] = {'old.pt': 'b' * 64}
-    origins = [
-        Origin('autoencoder', 'random', '', '', 248, 83653863),
-        Origin('unet', 'file', 'light_deg.pt', 'a1b2' * 16, 10, 2000),
+    keys = ('part', 'kind', 'source', 'sha256', 'tensors', 'parameters')
+    rows = [
+        ('autoencoder', 'random', '', '', 248, 83653863),
+        ('unet', 'file', 'light_deg.pt', 'a1b2' * 16, 10, 2000),
+        ('schedule', 'config', '', '', 1, 1000),
+        ('controlnet', 'config', '', '', 1, 0),
     ]
-    data['method']['origins'] = list(map(asdict, origins))
+    data['method']['origins'] = [
+        dict(zip(keys, row, strict=True)) for row in rows
+    ]
     sources = [
         str(made.write(tmp_path / d['method']['name'], d))
         for d in (data, older)
     ]
     report = make_report(compare(load_results(sources)), ReportOptions())
-    weights = '; '.join(describe_origins(origins))
-    assert 'RANDOM' in weights and 'a1b2a1b2a1b2' in weights
+    weights = (
+        'autoencoder: RANDOM numbers, 83,653,863 values; unet: light_deg.pt '
+        '(SHA-256 a1b2a1b2a1b2), 2,000 values; schedule: computed by the '
+        'config, 1,000 values'
+    )
     assert weights in read(report).text('td')
     assert 'old.pt' in read(report).text('td')
     assert escape(weights) in report.files['report.md']
     assert 'a (random weights in autoencoder)' in report.files['report.md']
-    rows = csv.DictReader(report.files['table.csv'].splitlines())
-    assert [(r['method'], r['random']) for r in rows] == [
+    lines = csv.DictReader(report.files['table.csv'].splitlines())
+    assert [(r['method'], r['random']) for r in lines] == [
         ('a', 'random weights in autoencoder'),
         ('b', ''),
     ]
