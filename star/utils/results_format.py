@@ -72,7 +72,6 @@ class MethodRecord(TypedDict):
     checkpoint: str | None
     weights: dict[str, str]
     random_init: bool
-    origins: list[dict[str, Any]]
     origins: list[OriginRecord]  # absent in older files
     options: dict[str, Any]
     model: dict[str, Any]
