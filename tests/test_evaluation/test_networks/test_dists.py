@@ -141,8 +141,9 @@ def test_values_of_the_package(
     assert network(x, y).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_tiles_equal_the_whole(network: DISTSNetwork):
-    x, y = pair(280, 301)
+@pytest.mark.parametrize('size', [(24, 301), (301, 24)])
+def test_tiles_equal_the_whole(network: DISTSNetwork, size: tuple[int, int]):
+    x, y = pair(*size)
     whole = network(x, y).item()
     found = network(x, y, side=16 * 22).item()
     assert found == pytest.approx(whole, rel=1e-5)
