@@ -26,6 +26,7 @@ DIGITS = {
     'Ewarp': 2,
     'NIQE': 2,
     'ILNIQE': 2,
+    'MUSIQ': 2,
 }
 
 

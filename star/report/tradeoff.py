@@ -18,7 +18,8 @@ from star.report.statistics import ClipMean
 
 _COLUMNS = ('setting', 'config', 'changes', 'kind', 'set', 'metric', 'mean')
 _OTHER = "other clips than the paper's"
-_HIGHER, _LOWER = ('PSNR', 'SSIM', 'DOVER'), ('LPIPS', 'Ewarp', 'NIQE')
+_HIGHER = ('PSNR', 'SSIM', 'DOVER', 'CLIPIQA', 'MUSIQ', 'FasterVQA')
+_LOWER = ('LPIPS', 'DISTS', 'Ewarp', 'NIQE', 'ILNIQE')
 
 Bar = tuple[float, float]  # lengths below and above a mean
 

@@ -30,7 +30,7 @@ def test_report(star: Star):
         *('metrics', 'baselines', 'cogvideox', 'study', 'sweeps', 'tests')
     }
     weights = names(report, 'weights')
-    shipped = 'star_tiny_compact.safetensors (tiny_compact)'
+    shipped = 'star_tiny_compact.safetensors (finetune_folder, tiny_compact)'
     assert str(weights[shipped]).endswith('star_tiny_compact.safetensors')
     assert 'lpips_alex.pth' in weights and 'RealESRGAN_x4plus.pth' in weights
 
