@@ -224,7 +224,7 @@ BAD = """
     star restore in.mp4
     star train no_such_config
     star train tiny --cfg-options \\
-        modle.losses=1
+        network.losses=1
     star test i2vgen --sets UDM11
     star test i2vgen --metrics PSNRR
     star sweep tiny --seeds 0 --work-dir w --test-args='--emma

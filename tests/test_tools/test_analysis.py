@@ -63,7 +63,7 @@ def test_a_printed_config_is_the_config(
     ('words', 'message'),
     [
         (['tini'], "no config 'tini'; did you mean tiny"),
-        (['tiny', '--cfg-options', 'modle.a=1'], "did you mean 'model'"),
+        (['tiny', '--cfg-options', 'modelo.a=1'], "did you mean 'model'"),
     ],
 )
 def test_print_refuses(
