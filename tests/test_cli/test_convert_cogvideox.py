@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from star.cli.main import main
 from star.models.backbones import CogVideoXDiT
+from star.models.backbones.cogvideox import published
 from tests.paths import ROOT
 from tests.test_models import cogvideox_files
 from tests.test_models.cogvideox_files import (
@@ -85,6 +87,52 @@ def test_converts_the_base_model(tmp_path):
     patches = load(target)['backbone.transformer.patch_embed.proj.weight']
     assert torch.equal(patches[:, :4], base.patch_embed.proj.weight)
     assert not patches[:, 4:].any()
+
+
+def test_names_the_model(source, tmp_path, capsys, monkeypatch):
+    target = tmp_path / 'a.safetensors'
+    assert convert(source, target) == 0
+    small = 'no published model (width 32, 2 layers)'
+    assert f'model: {small}\n' in capsys.readouterr().out
+    with safe_open(target, 'pt') as file:
+        assert file.metadata()['model'] == small
+    known = {(32, 2): ('CogVideoX-2B', 'cogvideox_2b', 'sincos')}
+    monkeypatch.setattr(published, '_PUBLISHED', known)
+    assert convert(source, target, '--overwrite') == 0
+    out = capsys.readouterr().out
+    assert 'model: CogVideoX-2B (width 32, 2 layers), for the config ' in out
+    assert "note: the file's positions are 'rope': use it with" in out
+
+
+def test_sinusoids_of_2b_are_left_out(tmp_path, capsys):
+    source, target = tmp_path / 'a.safetensors', tmp_path / 'b.safetensors'
+    state = official_state()
+    for name in ('freqs_sin', 'freqs_cos'):
+        del state[f'{PREFIX}mixins.pos_embed.{name}']
+    sinusoids = torch.zeros(1, 9, 32)
+    save_file(
+        {**state, PREFIX + 'mixins.pos_embed.pos_embedding': sinusoids}, source
+    )
+    assert convert(source, target) == 0
+    load(target)
+    out = capsys.readouterr().out
+    assert 'mixins.pos_embed.pos_embedding' in out and 'note' not in out
+
+
+def test_the_model_of_another_config_is_refused(source, tmp_path, capsys):
+    target = tmp_path / 'a.safetensors'
+    assert convert(source, target, '--config', 'cogvideox_5b') == 2
+    error = capsys.readouterr().err
+    assert f'{source} holds no published model (width 32, 2 layers)' in error
+    assert 'cogvideox_5b is for CogVideoX-5B (width 3072, 42 layers)' in error
+    assert len(error.splitlines()) == 1 and not target.exists()
+    assert convert(source, target, '--config', 'tiny') == 2
+    assert 'has no transformer of CogVideoX' in capsys.readouterr().err
+    config = tmp_path / 'small.py'
+    config.write_text(
+        f"model = dict(backbone=dict(type='CogVideoXDiT', **{SIZES}))"
+    )
+    assert convert(source, target, '--config', config) == 0
 
 
 def test_overwrites_if_told(source, tmp_path, capsys):

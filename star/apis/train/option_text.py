@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 _CLOSING = {'[': ']', '(': ')', '{': '}'}
+_DEEPEST = 20  # brackets in one another
 _CONSTANTS = {'true': True, 'false': False, 'None': None}
 
 
@@ -29,7 +30,7 @@ def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
             )
         try:
             changes[key] = read_value(text.strip())
-        except (RecursionError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f'--cfg-options {pair}: {error}') from None
     return changes
 
@@ -61,7 +62,7 @@ def read_value(text: str) -> Any:
 def _read_dictionary(text: str) -> dict:
     try:
         found = ast.literal_eval(text)
-    except (SyntaxError, TypeError, ValueError):
+    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
         found = None
     if not isinstance(found, dict) or not all(
         isinstance(key, str) for key in found
@@ -96,6 +97,8 @@ def _follow(open_: str, char: str, begins: bool) -> str:
     if char in ('"', "'") and begins:
         return open_ + char
     if char in _CLOSING:
+        if len(open_) == _DEEPEST:
+            raise ValueError('brackets are nested too deeply')
         return open_ + _CLOSING[char]
     if char not in _CLOSING.values():
         return open_
