@@ -1,13 +1,14 @@
 """The processes and the errors of `star train` and `star test`."""
 
 import argparse
+import os
 
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
 
 from star.apis.train.training import config_error
-from star.cli.common import DONE, INCOMPLETE, INTERRUPTED, fail
+from star.cli.common import DONE, INCOMPLETE, fail
 
 
 def launches(args: argparse.Namespace) -> bool:
@@ -23,15 +24,17 @@ def launch(command: str, args: argparse.Namespace) -> int:
         args: its options, with `words`, the command line.
 
     Returns:
-        The exit code.
+        The exit code; 128 more than its number after a signal.
     """
+    # processes that a signal reaches finish an iteration and save
+    os.environ.setdefault('TORCH_ELASTIC_SHUTDOWN_TIMEOUT', '120')  # seconds
     words = ['--standalone', f'--nproc-per-node={args.gpus}', '-m', 'star']
     try:
         torchrun([*words, command, *args.words, '--launcher', 'pytorch'])
     except ChildFailedError:
         return INCOMPLETE
-    except SignalException:
-        return INTERRUPTED
+    except SignalException as error:
+        return 128 + error.sigval
     return DONE
 
 

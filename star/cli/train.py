@@ -30,6 +30,8 @@ from star.utils.files import check_writable
 
 def run(args: argparse.Namespace) -> int:
     """Train, or print the plan, and return the exit code."""
+    # a log on a full disk must not print a traceback for each line
+    logging.raiseExceptions = False
     runner = None
     try:
         config = read_config(args)
@@ -57,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
 def train(runner: Runner | FlexibleRunner) -> None:
     """Run a training; note signals before its data loader starts workers."""
     hooks = [h for h in runner.hooks if isinstance(h, SafeCheckpointHook)]
-    # a log on a full disk must not print a traceback for each line
-    shown, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         for hook in hooks:
             hook.interruption.watch()
@@ -67,7 +67,6 @@ def train(runner: Runner | FlexibleRunner) -> None:
     finally:
         for hook in hooks:
             hook.interruption.unwatch()
-        logging.raiseExceptions = shown
 
 
 def end(error: OSError, runner: Runner | FlexibleRunner) -> int:

@@ -5,6 +5,7 @@ perhaps `ema.safetensors`, and the file `last_checkpoint`, which names one of
 these folders.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ from star.utils.files import (
 )
 from star.utils.tensor_files import read_checkpoint
 
+_SYSTEM_ERROR = re.compile(r'\(os error (\d+)\)')  # as safetensors has it
 _NAME = re.compile(r'iter_(\d+)')
 
 
@@ -235,7 +237,8 @@ def _cause(error: BaseException) -> str:
         if isinstance(found, OSError):
             return found.strerror or error_line(found)
         found = found.__context__
-    return error_line(error)
+    number = _SYSTEM_ERROR.search(str(error))
+    return os.strerror(int(number[1])) if number else error_line(error)
 
 
 def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:

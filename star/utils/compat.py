@@ -89,11 +89,6 @@ def allow_mmengine_types() -> Iterator[None]:
         yield
 
 
-def allow_mmengine_resume() -> None:
-    """Allow the types of `allow_mmengine_types` from now on."""
-    torch.serialization.add_safe_globals(mmengine_state_types())
-
-
 def allow_star_configs() -> None:
     """Let a config name ours as its base: `_base_ = 'star::star/tiny.py'`.
 

@@ -3,7 +3,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from star.engine import restoring
+from star.engine import checkpoint_hook, checkpointing, restoring
 from star.engine.checkpoint_hook import SafeCheckpointHook
 from star.engine.checkpointing import load_state
 from star.utils.checkpoint_folder import (
@@ -234,6 +234,21 @@ def test_never_saves_bad_weights(tmp_path):
     with pytest.raises(RuntimeError, match=message):
         start(toy_config(tmp_path, **options))
     assert find_last(tmp_path).name == 'iter_2'
+
+
+def test_what_rank_0_cannot_write_ends_all_ranks(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError('iter_1 cannot be written: the disk is full')
+
+    def share(problem):
+        shared.append(problem[0])
+
+    shared = []
+    monkeypatch.setattr(checkpointing, 'write_checkpoint', fail)
+    monkeypatch.setattr(checkpoint_hook.dist, 'broadcast_object_list', share)
+    with pytest.raises(OSError, match='the disk is full') as error:
+        start(toy_config(tmp_path))
+    assert shared == [error.value]
 
 
 def test_validation_leaves_the_random_state(tmp_path):

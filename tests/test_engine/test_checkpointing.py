@@ -1,5 +1,8 @@
 import os
 import pickle
+import resource
+import stat
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,45 @@ def test_failing_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
         save(tmp_path, 2)
     assert visible(tmp_path) == ['iter_1', 'last_checkpoint']
     assert find_last(tmp_path) == tmp_path / 'iter_1'
+
+
+@contextmanager
+def file_size_limit(count):
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+@pytest.mark.parametrize('large', ['weights', 'state', 'ema'])
+def test_the_cause_of_a_failure_is_named(tmp_path, large):
+    """Whatever the writer of the file makes of what the system says."""
+    save(tmp_path, 1)
+    parts = {'weights': WEIGHTS, 'state': STATE, 'ema': WEIGHTS}
+    parts[large] = {**parts[large], 'large': torch.zeros(100_000)}
+    with (
+        file_size_limit(50_000),
+        pytest.raises(OSError, match='cannot be written: File too l') as error,
+    ):
+        save_checkpoint(tmp_path, 2, **parts)
+    assert str(tmp_path / 'iter_2') in str(error.value)
+    assert visible(tmp_path) == ['iter_1', 'last_checkpoint']
+    assert find_last(tmp_path) == tmp_path / 'iter_1'
+
+
+@pytest.mark.parametrize('umask, mode', [(0o022, 0o644), (0o027, 0o640)])
+def test_others_may_read_a_checkpoint(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        folder = save(tmp_path, 1, WEIGHTS)
+    finally:
+        os.umask(before)
+    files = [*folder.iterdir(), tmp_path / 'last_checkpoint']
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in files}
+    assert len(files) == 4 and modes == {mode}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~umask
 
 
 def test_replaces_a_checkpoint_nothing_points_to(tmp_path):

@@ -109,14 +109,16 @@ def test_killed_at_any_moment(tmp_path, process):
     check_equal(tmp_path / 'whole', killed, 60)
 
 
-def test_sigterm_saves_and_ends(tmp_path, process):
+@pytest.mark.parametrize('signum', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends(tmp_path, process, signum):
     options = {
         'max_iters': 6,
         'default_hooks.checkpoint.interval': 100,
         'custom_hooks.3.terminate': 4,
+        'custom_hooks.3.signum': signum,
     }
     status = process(tmp_path, options)
-    assert status >> 8 == 128 + signal.SIGTERM
+    assert status >> 8 == 128 + signum
     assert check_last(tmp_path, 0) == 4
 
 

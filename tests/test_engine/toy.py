@@ -112,17 +112,18 @@ class LossFileHook(Hook):
 class CrashHook(Hook):
     """Ends the run after an iteration, its checkpoint included.
 
-    Or lets the process receive SIGTERM before an iteration.
+    Or lets the process receive a signal before an iteration.
     """
 
     priority = 'LOWEST'
 
-    def __init__(self, after=None, terminate=None):
+    def __init__(self, after=None, terminate=None, signum=signal.SIGTERM):
         self.after, self.terminate = after, terminate
+        self.signum = signum
 
     def before_train_iter(self, runner, batch_idx, data_batch):
         if runner.iter + 1 == self.terminate:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.signum)
 
     def after_train_iter(self, runner, batch_idx, data_batch, outputs):
         if runner.iter + 1 == self.after:

@@ -9,6 +9,7 @@ import pytest
 from star.utils.files import (
     atomic_folder,
     atomic_path,
+    check_writable,
     read_json,
     remove_temporary,
     set_aside,
@@ -101,10 +102,34 @@ def test_permissions_are_those_of_a_created_file(tmp_path, umask):
         temporary.unlink()
         temporary.write_bytes(b'private')
         temporary.chmod(0o600)
+    (tmp_path / 'of_others').touch(mode=0o600)
     with atomic_folder(tmp_path / 'folder') as temporary:
-        (temporary / 'a').touch()
+        (temporary / 'below').mkdir()
+        for place in (temporary, temporary / 'below'):
+            (place / 'a').touch(mode=0o600)
+            (place / 'run').touch(mode=0o700)
+        (temporary / 'link').symlink_to(tmp_path / 'of_others')
+        (temporary / 'same').hardlink_to(tmp_path / 'of_others')
     assert mode_of(path) == 0o640
     assert mode_of(tmp_path / 'folder') == 0o750
+    for place in (tmp_path / 'folder', tmp_path / 'folder' / 'below'):
+        assert mode_of(place / 'a') == 0o640
+        assert mode_of(place / 'run') == 0o740
+    assert mode_of(tmp_path / 'of_others') == 0o600
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    check_writable(tmp_path)
+    check_writable(tmp_path / 'new' / 'run')
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / 'file').touch()
+    (tmp_path / 'broken').symlink_to(tmp_path / 'gone')
+    for name in ('file', 'file/run', 'broken/run'):
+        with pytest.raises(NotADirectoryError, match='is not a folder'):
+            check_writable(tmp_path / name)
+    monkeypatch.setattr(os, 'access', lambda path, _: path != tmp_path)
+    with pytest.raises(PermissionError, match=f'{tmp_path} is not writable'):
+        check_writable(tmp_path / 'new' / 'run')
 
 
 def test_a_folder_appears_when_it_is_complete(tmp_path):

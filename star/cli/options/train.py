@@ -13,7 +13,10 @@ def train(parser: Parser) -> None:
         star train CONFIG --gpus 8 [options]
 
     CONFIG is a file, or the name of a config such as i2vgen.
-    Exit code: 0 trained to the end, 1 stopped on the way, 2 wrong use.
+    SIGTERM and Ctrl-C save a checkpoint and end; a second Ctrl-C ends at
+    once. With --resume, --cfg-options change a setting from there on.
+    Exit code: 0 trained to the end, 1 stopped on the way, 2 wrong use, 130
+    interrupted.
     """
     add = parser.add_argument
     add('config', help='file or name of a config')
