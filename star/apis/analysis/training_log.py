@@ -129,7 +129,7 @@ def _find_files(path: Path) -> list[Path]:
 def _read_lines(path: Path) -> list[Line]:
     text = path.read_text(encoding='utf-8', errors='replace')
     whole, _, _ = text.rpartition('\n')
-    lines = []
+    lines: list[Line] = []
     for number, line in enumerate(whole.splitlines(), 1):
         try:
             numbers = json.loads(line)
