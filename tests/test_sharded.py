@@ -51,6 +51,13 @@ def write_configs(folder: Path) -> None:
             'custom_hooks': [{'type': 'TrainedEMAHook'}],
         }
     )
+    config.default_hooks.validation = {
+        'type': 'ValidationClipsHook',
+        'interval': 2,
+        'num_clips': 1,
+        'metrics': [{'type': 'PSNR'}],
+        'dataset': config.train_dataloader.dataset,
+    }
     config.dump(folder / 'plain_star.py')
     (folder / 'sharded_star.py').write_text(STRATEGY)
 
@@ -223,3 +230,9 @@ def test_commands_give_the_same_numbers(folder: Path) -> None:
         scores.append(json.loads(path.read_text())['sets']['mine']['scores'])
     assert scores[0]['PSNR'] == pytest.approx(scores[1]['PSNR'], abs=1e-3)
     assert scores[0]['PSNR'] > 10
+    validated = []
+    for name in ('plain_star', 'sharded_star'):
+        path = folder / name / 'validation' / 'iter_2' / 'scores.json'
+        (clip,) = json.loads(path.read_text()).values()
+        validated.append(clip['PSNR'])
+    assert validated[0] == pytest.approx(validated[1], abs=1e-3)

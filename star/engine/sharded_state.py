@@ -177,12 +177,12 @@ def _whole_units(
 
 def named_units(
     model: nn.Module,
-) -> list[tuple[nn.Module, dict[str, nn.Parameter]]]:
+) -> list[tuple[FullyShardedDataParallel, dict[str, nn.Parameter]]]:
     """List the units with their own parameters, the outer one first."""
-    units = {
+    units: dict[str, tuple[FullyShardedDataParallel, dict]] = {
         f'{name}.' if name else '': (module, {})
         for name, module in model.named_modules()
-        if is_sharded(module)
+        if isinstance(module, FullyShardedDataParallel)
     }
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owner = max((p for p in units if name.startswith(p)), key=len)

@@ -1,10 +1,12 @@
 """Sharding of a model over GPUs: its units, and what a run needs for it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from star.engine.sharded_gradients import clip_by_whole_norm
 from star.engine.sharded_state import is_sharded, named_units
@@ -36,7 +38,10 @@ def wrap_by_class(
 
 
 def prepare_sharded(runner: Runner) -> None:
-    """Let a run clip by the norm over all ranks, if its model is sharded.
+    """Make a run fit for a sharded model, if it has one.
+
+    Gradients are then clipped by the norm over all ranks, and texts can be
+    projected before a restoration.
 
     Args:
         runner: with the wrapped model and its optimiser wrapper.
@@ -50,6 +55,25 @@ def prepare_sharded(runner: Runner) -> None:
         wrapper = runner.cfg.get('optim_wrapper') or {}
         _check_keys(model, wrapper.get('paramwise_cfg') or {})
         clip_by_whole_norm(runner.optim_wrapper, model)
+        for unit, _ in named_units(model):
+            _gather_for_texts(unit)
+
+
+def _gather_for_texts(unit: FullyShardedDataParallel) -> None:
+    """Let a unit gather its parameters also when it projects texts.
+
+    Samplers call `project_text` of backbone and ControlNet once for a clip;
+    FSDP gathers only for `forward`, which calls the inner module's own.
+    """
+    project = getattr(unit.module, 'project_text', None)
+    if project is None:
+        return
+
+    def gather_and_project(text: Tensor) -> Any:
+        with unit.summon_full_params(unit, writeback=False):
+            return project(text)
+
+    unit.project_text = gather_and_project  # type: ignore[assignment]
 
 
 def _check_shared_out(model: nn.Module) -> None:

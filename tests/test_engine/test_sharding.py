@@ -97,5 +97,7 @@ def test_keys_that_wrappers_hide(alone):
     prepare_sharded(runner(net(), custom_keys={'b': {'lr_mult': 2}}))
     prepare_sharded(runner(net(), custom_keys={'0.weight': {'lr_mult': 2}}))
     keys = {'bias': {}, 'b.0': {'lr_mult': 2}}
-    with pytest.raises(ValueError, match=r"'b.0' means .* where b.0.weight is"):
+    with pytest.raises(
+        ValueError, match=r"'b.0' means .* where b.0.weight is"
+    ):
         prepare_sharded(runner(net(), custom_keys=keys))

@@ -27,7 +27,7 @@ def check_strategy(config: Config) -> None:
     wrapper = config.get('model_wrapper_cfg') or {}
     if 'FullyShardedDataParallel' in _name(wrapper.get('type')):
         raise ValueError(
-            f'`model_wrapper_cfg` of type {_name(wrapper.type)} is not '
+            f'`model_wrapper_cfg` of type {_name(wrapper["type"])} is not '
             'supported: shard with `strategy`, as configs/star/i2vgen_fsdp.py '
             'does'
         )
@@ -93,7 +93,7 @@ def _check_sharded(config: Config) -> None:
     if not wrapper.get('use_orig_params', True):
         raise ValueError(
             '`strategy.model_wrapper.use_orig_params` must be True, got '
-            f'{wrapper.use_orig_params}: the parameters of a run are saved '
+            f'{wrapper["use_orig_params"]}: the parameters of a run are saved '
             'by name'
         )
     hooks = config.get('default_hooks') or {}
