@@ -226,7 +226,7 @@ def _load_files(
     wanted = config.get('weights', {})
     if source.training:
         wanted = start_files(config, source.weights)
-        if not wanted:
+        if not wanted and source.weights is None:
             return build_with_weights(config, {}, partly=True), []
     paths = find_weights(wanted, source.weights)
     refuse_other_size(config, paths.get('star'))

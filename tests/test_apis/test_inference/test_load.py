@@ -107,3 +107,27 @@ def test_random_numbers_by_name():
         assert {o.kind for o in record.origins} == {'random'}
     record = record_of(load_model(config({}, random=True)))
     assert {o.kind for o in record.origins} == {'random'}
+
+
+@MODELS.register_module()
+class OwnNetwork(nn.Linear):
+    """A model that loads a file whole."""
+
+    def load_weights(self, *paths):
+        (path,) = paths
+        self.load_state_dict(torch.load(path, weights_only=True))
+
+
+def test_named_weights_are_never_left_out(tmp_path):
+    """Not even where the config says that it starts from random numbers."""
+    path = tmp_path / 'own.pt'
+    torch.save(nn.Linear(2, 2).state_dict(), path)
+    model = {'type': 'OwnNetwork', 'in_features': 2, 'out_features': 2}
+    for weights in ({}, {'random': True}):
+        settings = Config({'model': model, 'weights': weights})
+        for training in (True, False):
+            source = Source(weights=path, training=training)
+            record = record_of(load_model(settings, source))
+            assert {o.kind for o in record.origins} == {'file'}
+    with pytest.raises(ValueError, match='no weights for the model'):
+        load_model(settings, Source(weights=tmp_path, training=True))
