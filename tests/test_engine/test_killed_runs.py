@@ -70,7 +70,7 @@ def test_killed_before_each_change_of_a_file(tmp_path, process):
     options = {'max_iters': 30}
     assert process(tmp_path / 'whole', options) == 0
     killed, last, reached = tmp_path / 'killed', 0, []
-    for step in range(20):
+    for step in (*range(24), *range(24, 48, 3)):
         assert process(killed, options, die_at=step) == KILLED
         last = check_last(killed, last)
         reached.append(last)
