@@ -1,6 +1,8 @@
 """Every experiment's config builds, and fits what it names."""
 
+import copy
 import inspect
+import pickle
 import re
 import shutil
 from dataclasses import replace
@@ -59,6 +61,25 @@ def test_model_builds(name):
     given = settings.model.get('restore_options', {})
     for key, value in given.items():
         assert getattr(model.restore_options, key) == value
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'dbvsr/dbvsr.py',
+        'real_esrgan/realesr_animevideov3.py',
+        'real_viformer/realviformer.py',
+        'star/tiny.py',
+        'star/tiny_cogvideox.py',
+        'star/tiny_compact.py',
+    ],
+)
+def test_model_can_be_copied_and_sent(name):
+    """mmengine's EMAHook copies it; processes send it."""
+    model = build(name)
+    copied = copy.deepcopy(model)
+    assert copied.state_dict().keys() == model.state_dict().keys()
+    pickle.dumps(model.requires_grad_(False))
 
 
 @every_config

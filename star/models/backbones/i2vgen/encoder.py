@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -201,7 +201,9 @@ class UNetEncoder(nn.Module):
 
     def __init__(self, sizes: UNetSizes) -> None:
         super().__init__()
-        self.sizes = sizes
+        # a plain dictionary can be copied with the network
+        liem = None if sizes.liem is None else dict(sizes.liem)
+        self.sizes = replace(sizes, liem=liem)
         self.time_embed = nn.Sequential(
             nn.Linear(sizes.dim, sizes.embed_dim),
             nn.SiLU(),
