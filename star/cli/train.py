@@ -23,9 +23,11 @@ from star.cli.common import DONE, INCOMPLETE, fail, say
 from star.cli.launch import launch, launches, refuse
 from star.engine.checkpoint_hook import SafeCheckpointHook
 from star.engine.checkpointing import set_resume
+from star.engine.resuming import check_stock_resume
 from star.utils.checkpoint_folder import find_last, resume_path
 from star.utils.compat import allow_mmengine_types
 from star.utils.files import check_writable
+from star.utils.tensor_files import read_checkpoint
 
 
 def run(args: argparse.Namespace) -> int:
@@ -132,5 +134,7 @@ def resume(config: Config, folder: str, changes: Sequence[str]) -> None:
             f'nothing to resume: {config.work_dir} has no {last.name}; leave '
             'out --resume to start a new training'
         )
+    path = Path(folder or last.read_text(encoding='utf-8').strip())
+    check_stock_resume(path, read_checkpoint(path), config)
     config.resume = True
     config.load_from = folder or None

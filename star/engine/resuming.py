@@ -135,6 +135,46 @@ def _check_iteration(folder: Path, iteration: int, config: Config) -> None:
         )
 
 
+def check_stock_resume(
+    path: Path, state: Mapping[str, Any], config: Config
+) -> None:
+    """Refuse another optimiser where mmengine itself resumes a run.
+
+    mmengine takes the optimiser's values from its file and ignores the
+    config's.
+
+    Args:
+        path: of the file, for the message.
+        state: its content.
+        config: of the run.
+
+    Raises:
+        ValueError: a value of the config would be ignored.
+    """
+    saved = state.get('optimizer', {})
+    groups = saved.get('param_groups', [])
+    if len(groups) != 1 or (config.get('auto_scale_lr') or {}).get('enable'):
+        return  # the values of single groups are not the config's
+    there = {
+        name: groups[0].get(f'initial_{name}', groups[0].get(name))
+        for name in config.optim_wrapper.optimizer
+        if name in groups[0]
+    }
+    here = {name: config.optim_wrapper.optimizer[name] for name in there}
+    found = describe_differences(
+        *(
+            flatten(values, 'optim_wrapper.optimizer')
+            for values in (there, here)
+        )
+    )
+    if found:
+        raise ValueError(
+            f'{path} cannot be resumed: {found}; with its CheckpointHook, '
+            'mmengine would go on with the value of the file: keep it, or '
+            'train with SafeCheckpointHook, which can change it'
+        )
+
+
 def only(
     entries: Mapping[str, str], patterns: Sequence[str]
 ) -> dict[str, str]:

@@ -4,7 +4,11 @@ import pytest
 from mmengine.config import Config
 
 from star.engine import resuming
-from star.engine.resuming import check_resume, describe_config
+from star.engine.resuming import (
+    check_resume,
+    check_stock_resume,
+    describe_config,
+)
 from tests.test_engine.toy import toy_config
 
 
@@ -128,6 +132,20 @@ def test_the_iteration_must_fit(tmp_path, changes, reason):
 def test_a_run_that_has_ended_may_end_within_an_accumulation(tmp_path):
     counts = {'optim_wrapper.accumulative_counts': 3}
     assert check(tmp_path, counts, ('*',), iteration=10)
+
+
+def test_mmengine_itself_cannot_change_the_optimiser(tmp_path):
+    group = {'lr': 0.03, 'initial_lr': 0.1, 'betas': (0.9, 0.99)}
+    state = {'optimizer': {'param_groups': [group]}}
+    betas = {'optim_wrapper.optimizer.betas': [0.9, 0.99]}
+    check_stock_resume(tmp_path, state, config(**betas))
+    with pytest.raises(ValueError, match=r'lr is 0\.1 there and 0\.2 here'):
+        check_stock_resume(
+            tmp_path,
+            state,
+            config(**{'optim_wrapper.optimizer.lr': 0.2, **betas}),
+        )
+    check_stock_resume(tmp_path, {'state_dict': {}}, config())
 
 
 def test_older_checkpoints_have_fewer_entries(tmp_path):
