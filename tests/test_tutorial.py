@@ -34,7 +34,7 @@ SHORT = {
     'star train finetune_folder': '--cfg-options train_cfg.max_iters=2 '
     'default_hooks.logger.interval=1',
 }
-LIMIT = 300  # seconds of the whole page
+LIMIT = 300  # processor seconds of the whole page
 TAGS = '/data/plugin/scalars/tags'
 
 
@@ -49,6 +49,14 @@ def shorten(command: str) -> str:
     """Add the options of the short form, whose checkpoint is another."""
     more = [options for key, options in SHORT.items() if key in command]
     return ' '.join([command.replace('iter_100', 'iter_2'), *more])
+
+
+def processor_seconds() -> float:
+    """Return the seconds that this process and its children have computed.
+
+    Other work on the machine does not count.
+    """
+    return sum(os.times()[:4])
 
 
 class Reader:
@@ -75,12 +83,12 @@ class Reader:
 
     def run(self, command: str) -> str:
         """Run a command, which must succeed, and return what it prints."""
-        begin = time.monotonic()
+        begin = processor_seconds()
         if self.whole or command.startswith(('echo', 'mkdir')):
             self.output[command] = self.start(command)
         else:
             self.output[command] = self.call(command)
-        self.seconds += time.monotonic() - begin
+        self.seconds += processor_seconds() - begin
         return self.output[command]
 
     def call(self, command: str) -> str:
@@ -105,14 +113,14 @@ class Reader:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=2 * LIMIT,  # other work may take the cores
         )
         assert done.returncode == 0, f'{command}\n{done.stderr[-2000:]}'
         return done.stdout
 
     def watch(self, command: str) -> set[str]:
         """Start TensorBoard and return the names of its numbers."""
-        begin = time.monotonic()
+        begin, end = processor_seconds(), time.monotonic() + LIMIT
         process = subprocess.Popen(
             [*shlex.split(command), '--port', '0'],
             cwd=self.folder,
@@ -125,7 +133,7 @@ class Reader:
             lines = (re.search(r'http://\S+', x) for x in process.stderr)
             address = next(found[0] for found in lines if found)
             names: set[str] = set()
-            while not names and time.monotonic() - begin < LIMIT:
+            while not names and time.monotonic() < end:
                 with urlopen(address.rstrip('/') + TAGS, timeout=30) as page:
                     runs = json.load(page)
                 names = {name for tags in runs.values() for name in tags}
@@ -134,15 +142,15 @@ class Reader:
         finally:
             process.kill()
             process.communicate()
-            self.seconds += time.monotonic() - begin
+            self.seconds += processor_seconds() - begin
 
-    def psnr(self, name: str) -> float:
-        """Return the PSNR of a test of the page."""
+    def score(self, name: str, metric: str = 'PSNR') -> float:
+        """Return a score of a test of the page."""
         path = self.folder / 'work_dirs/test' / name / 'results.json'
         results = json.loads(path.read_text())
         assert results['problems'] == []
         assert results['method']['random_init'] is False
-        return results['sets']['mine']['scores']['PSNR']
+        return results['sets']['mine']['scores'][metric]
 
 
 @pytest.fixture(
@@ -195,10 +203,11 @@ def test_the_clip_is_restored(reader: Reader):
 
 def test_scores_are_those_of_the_weights(reader: Reader):
     step = 'iter_100' if reader.whole else 'iter_2'
-    scores = {name: reader.psnr(name) for name in ('before', 'after')}
-    assert scores['before'] != scores['after'] != reader.psnr('averaged')
-    if reader.whole:
-        assert scores['after'] > scores['before']
+    scores = {name: reader.score(name) for name in ('before', 'after')}
+    assert scores['before'] != scores['after'] != reader.score('averaged')
+    if reader.whole:  # as the page says
+        found = [round(reader.score(name, 'SSIM'), 2) for name in scores]
+        assert found == pytest.approx([0.59, 0.64], abs=0.011)
     published = load_file(reader.folder / 'mine.safetensors')
     folder = reader.folder / 'work_dirs/finetune_folder' / step
     trained = load_file(folder / 'weights.safetensors')
@@ -227,7 +236,7 @@ def test_published_averages_score_as_the_checkpoints(reader: Reader):
     reader.run(
         'star test finetune_folder averaged.safetensors --name published'
     )
-    assert reader.psnr('published') == reader.psnr('averaged')
+    assert reader.score('published') == reader.score('averaged')
 
 
 def test_the_numbers_have_openmmlabs_names(reader: Reader):
