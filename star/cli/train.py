@@ -103,9 +103,15 @@ def read_config(args: argparse.Namespace) -> Config:
         )
     if args.resume is not None:
         resume(config, args.resume, changed_entries(args, options))
-    elif config.default_hooks.checkpoint.type == 'SafeCheckpointHook':
+    elif saves_folders(config):
         set_resume(config, None)  # a dumped config may name a checkpoint
     return config
+
+
+def saves_folders(config: Config) -> bool:
+    """Return whether a run saves checkpoint folders, not mmengine's files."""
+    hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
+    return hook.get('type') == 'SafeCheckpointHook'
 
 
 def changed_entries(
@@ -124,7 +130,7 @@ def resume(config: Config, folder: str, changes: Sequence[str]) -> None:
         folder: of the checkpoint or the run; '' for the config's own.
         changes: patterns of entries that may differ from the checkpoint's.
     """
-    if config.default_hooks.checkpoint.type == 'SafeCheckpointHook':
+    if saves_folders(config):
         path = resume_path(folder or config.work_dir)
         set_resume(config, path, changes)
         return

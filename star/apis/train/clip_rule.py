@@ -93,17 +93,10 @@ def clip_rule(model: nn.Module) -> ClipRule | None:
     Returns:
         The rule; None for a model without these parts.
     """
-    for owner in model.modules():
-        autoencoder = getattr(owner, 'autoencoder', None)
-        networks = [
-            network
-            for name in ('backbone', 'controlnet')
-            if hasattr(network := getattr(owner, name, None), 'size_multiple')
-        ]
-        if hasattr(autoencoder, 'downsample') and networks:
-            break
-    else:
+    found = next(filter(None, map(_parts_of, model.modules())), None)
+    if found is None:
         return None
+    owner, autoencoder, networks = found
     side, ratio = autoencoder.downsample, autoencoder.temporal_downsample
     height, width = (_latent_rule(networks, axis) for axis in (0, 1))
     preprocessor = getattr(model, 'data_preprocessor', None)
@@ -118,6 +111,16 @@ def clip_rule(model: nn.Module) -> ClipRule | None:
     )
 
 
+def _parts_of(owner: nn.Module) -> tuple[nn.Module, Any, list[Any]] | None:
+    """Return a module with its autoencoder and networks, if it has them."""
+    autoencoder = getattr(owner, 'autoencoder', None)
+    parts = (getattr(owner, name, None) for name in ('backbone', 'controlnet'))
+    networks = [part for part in parts if hasattr(part, 'size_multiple')]
+    if not hasattr(autoencoder, 'downsample') or not networks:
+        return None
+    return owner, autoencoder, networks
+
+
 def _window(owner: nn.Module) -> Any:
     objective = getattr(owner, 'objective', None)
     if len(getattr(objective, 'on_pixels', ())):
@@ -125,7 +128,7 @@ def _window(owner: nn.Module) -> Any:
     return None
 
 
-def _latent_rule(networks: Sequence[nn.Module], axis: int) -> NumberRule:
+def _latent_rule(networks: Sequence[Any], axis: int) -> NumberRule:
     """Return the rule of the latents' height (0) or width (1)."""
     rule = NumberRule()
     for network in networks:

@@ -110,7 +110,7 @@ def _read_source(dataset: Mapping[str, Any], path: str) -> ClipSource:
     sizes: list[tuple[str, Size]] = []
     if _states_size(dataset):
         sizes = [(path, (dataset['height'], dataset['width']))]
-    scales = {}
+    scales: dict[str, int] = {}
     for step in steps:
         crops = [(name, t) for name, t in step if _states_size(t)]
         if crops:

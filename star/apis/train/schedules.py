@@ -91,18 +91,18 @@ def check_schedules(config: Config, length: Length) -> None:
         raise ValueError('; '.join(problems))
 
 
-def _find_problem(path: str, schedule: Any, length: Length) -> str:
+def _find_problem(path: str, settings: Any, length: Length) -> str:
     """Describe how a schedule contradicts a training; empty if it fits."""
-    if not isinstance(schedule, Mapping) or 'type' not in schedule:
-        return f'{path} must be a dictionary with a `type`, got {schedule!r}'
-    what = f'{path} ({schedule["type"]})'
-    by_epoch = schedule.get('by_epoch', True)
-    begin, end = schedule.get('begin', 0), schedule.get('end', _FOREVER)
+    if not isinstance(settings, Mapping) or 'type' not in settings:
+        return f'{path} must be a dictionary with a `type`, got {settings!r}'
+    what = f'{path} ({settings["type"]})'
+    by_epoch = settings.get('by_epoch', True)
+    begin, end = settings.get('begin', 0), settings.get('end', _FOREVER)
     if end <= begin:
         return f'{what} must end after it begins, got {begin} to {end}'
-    if schedule.get('convert_to_iter_based'):
+    if settings.get('convert_to_iter_based'):
         return ''  # it counts epochs, whose length the data decide
-    if by_epoch and length.epochs is None:
+    if by_epoch and length.iterations is not None:
         return (
             f'{what} counts epochs, but {length.key} counts '
             f'{length.iterations} iterations: set {path}.by_epoch=False'
@@ -110,7 +110,7 @@ def _find_problem(path: str, schedule: Any, length: Length) -> str:
     total = length.epochs if by_epoch else length.iterations
     if total is None:
         return ''
-    last = _last_step(schedule, begin)
+    last = _last_step(settings, begin)
     if begin >= total or last > total:
         unit = 'epoch' if by_epoch else 'iteration'
         return (
@@ -123,12 +123,12 @@ def _find_problem(path: str, schedule: Any, length: Length) -> str:
     return ''
 
 
-def _last_step(schedule: Mapping[str, Any], begin: int) -> int:
+def _last_step(settings: Mapping[str, Any], begin: int) -> int:
     """Return the step at which a schedule says that it ends, or `begin`."""
-    ends = [begin, *(schedule.get('milestones') or ())]
-    if schedule.get('end', _FOREVER) < _FOREVER:
-        return max(*ends, schedule['end'])
+    ends = [begin, *(settings.get('milestones') or ())]
+    if settings.get('end', _FOREVER) < _FOREVER:
+        return max(*ends, settings['end'])
     for name in ('T_max', 'total_steps'):
-        if schedule.get(name):
-            ends.append(begin + schedule[name])
+        if settings.get(name):
+            ends.append(begin + settings[name])
     return max(ends)

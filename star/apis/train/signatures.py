@@ -72,7 +72,8 @@ def arguments_of(kind: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
     """
     makers = [kind]
     if inspect.isclass(kind):
-        makers = [c.__init__ for c in kind.__mro__ if '__init__' in vars(c)]
+        inits = (vars(base).get('__init__') for base in kind.__mro__)
+        makers = [init for init in inits if init is not None]
     found: dict[str, Any] = {}
     for make in makers:
         passes = False
