@@ -26,7 +26,11 @@ from star.utils.origins import (
     file_of,
     read_record,
 )
-from star.utils.tensor_files import read_checkpoint, read_state
+from star.utils.tensor_files import (
+    open_safetensors,
+    read_checkpoint,
+    read_state,
+)
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,19 @@ def is_checkpoint(path: str | Path) -> bool:
     """Return whether a path is a checkpoint with what it knows of itself.
 
     It is the folder of a training or of one checkpoint, a file that
-    mmengine's Runner wrote, or one that `star convert publish` wrote.
+    mmengine's Runner wrote, or one that `star convert publish` wrote, or any
+    safetensors file of a whole STARModel.
     """
     path = Path(path)
     if path.is_dir():
         return (path / WEIGHTS).is_file() or (path / LAST).is_file()
     if path.suffix == '.pth' and path.is_file():
         return {'meta', 'state_dict'} <= read_checkpoint(path).keys()
-    return path.is_file() and _read_metadata(path) is not None
+    if path.suffix != '.safetensors' or not path.is_file():
+        return False
+    names = open_safetensors(path)
+    whole = any(name.startswith('autoencoder.') for name in names)
+    return whole or _read_metadata(path) is not None
 
 
 def read_held(path: str | Path, averaged: bool = False) -> Held:
