@@ -108,7 +108,11 @@ class Backbone(Protocol):
 
     @property
     def size_remainder(self) -> tuple[int, int]:
-        """... plus these two; (0, 0) for none."""
+        """... plus these two; (0, 0) for none.
+
+        No side is smaller than its multiple. A ControlNet that is stricter
+        than its backbone may have both attributes too.
+        """
 
     def __call__(
         self, z_t: Tensor, t: Tensor, text: Text, control: Control
