@@ -7,6 +7,8 @@ _base_ = [
     '../_base_/schedules/tiny.py',
 ]
 weights = dict(random=True)
+# frozen random numbers, which a training must name: it shows only that it runs
+model = dict(autoencoder=dict(init='random'), backbone=dict(init='random'))
 train_dataloader = dict(
     dataset=dict(
         num_frames=9,

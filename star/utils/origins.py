@@ -190,7 +190,10 @@ def account(
                 held.add(name)
         key = (name.partition('.')[0], kind, file)
         groups.setdefault(key, []).append(tensor.numel())
-    origins = [Origin(*key, len(v), sum(v)) for key, v in groups.items()]
+    origins = [
+        Origin(part, kind, file, len(sizes), sum(sizes))
+        for (part, kind, file), sizes in groups.items()
+    ]
     return WeightRecord(_merged(origins), files, frozenset(held))
 
 

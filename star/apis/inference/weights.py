@@ -63,7 +63,7 @@ def find_weights(
     )
 
 
-def start_files(config: Config, weights: str | None = None) -> dict:
+def start_files(config: Config, weights: str | Path | None = None) -> dict:
     """Return the files that a training starts from, for `find_weights`.
 
     Args:
@@ -75,7 +75,7 @@ def start_files(config: Config, weights: str | None = None) -> dict:
     """
     own = dict(config.get('weights', {}))
     start = config.get('start_weights')
-    if weights is not None and weights in own.get('variants', {}):
+    if weights is not None and str(weights) in own.get('variants', {}):
         return own
     own.pop('variants', None)  # their files are no start of a training
     own.pop('random', None)
