@@ -20,7 +20,7 @@ from star.engine.resuming import describe_config
 from star.utils.checkpoint_folder import find_last
 from tests.paths import ROOT
 from tests.test_cli.conftest import Star
-from tests.test_engine.toy import toy_config
+from tests.test_engine.toy import leave_scope, toy_config
 
 TINY = str(ROOT / 'configs' / 'star' / 'tiny.py')
 CROP = 'train_dataloader.dataset.pipeline.1'
@@ -211,8 +211,11 @@ def test_workers_that_get_ctrl_c_go_on_serving(tmp_path: Path):
     )
     config.experiment_name = tmp_path.name
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(SystemExit) as end:
-        command.train(Runner.from_cfg(config))
+    try:
+        with pytest.raises(SystemExit) as end:
+            command.train(Runner.from_cfg(config))
+    finally:
+        leave_scope(config)
     assert end.value.code == 130
     assert signal.getsignal(signal.SIGINT) is before
     assert find_last(tmp_path) == tmp_path / 'iter_4'

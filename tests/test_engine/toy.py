@@ -193,11 +193,16 @@ def start(config, folder=None, changes=()):
     try:
         runner = Runner.from_cfg(config)
         runner.train()
-    finally:  # the tests that follow build parts of `star`
-        DefaultScope.get_instance(
-            f'{config.experiment_name} ended', scope_name='star'
-        )
+    finally:
+        leave_scope(config)
     return runner
+
+
+def leave_scope(config):
+    """Let the tests that follow build parts of `star`."""
+    DefaultScope.get_instance(
+        f'{config.experiment_name} ended', scope_name='star'
+    )
 
 
 def serve():
