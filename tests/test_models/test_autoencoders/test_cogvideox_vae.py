@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from star.models.autoencoders.cogvideox_vae import CogVideoXVAE, time_windows
+from star.utils.randomness import RandomTracker
 
 SMALL = dict(
     latent_channels=4,
@@ -310,7 +311,10 @@ def test_default_is_the_official_size():
 def test_load_what_diffusers_saves(tmp_path):
     vae = build()
     vae.vae.save_pretrained(tmp_path)
-    loaded = CogVideoXVAE(**SMALL, pretrained=str(tmp_path)).state_dict()
+    with RandomTracker() as tracker:
+        model = CogVideoXVAE(**SMALL, pretrained=str(tmp_path))
+        assert tracker.find_random(model) == set()
+    loaded = model.state_dict()
     for key, value in vae.state_dict().items():
         assert torch.equal(loaded[key], value), key
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from star.models.autoencoders.temporal_vae import TemporalVAE, load_vae_weights
+from star.utils.randomness import RandomTracker
 
 CHANNELS = (32, 64)
 DOWN = 2
@@ -218,11 +219,14 @@ def test_load_what_diffusers_saves(tmp_path, variant):
     half.vae.half() if variant else None
     half.vae.save_pretrained(tmp_path, variant=variant)
     for path in (tmp_path, next(tmp_path.glob('*.safetensors'))):
-        loaded = TemporalVAE(
-            block_out_channels=CHANNELS,
-            latent_channels=5,
-            pretrained=str(path),
-        ).state_dict()
+        with RandomTracker() as tracker:
+            model = TemporalVAE(
+                block_out_channels=CHANNELS,
+                latent_channels=5,
+                pretrained=str(path),
+            )
+            assert tracker.find_random(model) == set()
+        loaded = model.state_dict()
         for key, value in vae.state_dict().items():
             expected = value.half().float() if variant else value
             assert torch.equal(loaded[key], expected), key

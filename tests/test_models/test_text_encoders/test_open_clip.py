@@ -13,6 +13,7 @@ from star.models.text_encoders.open_clip import (
     OpenCLIPTextEncoder,
     join_prompts,
 )
+from star.utils.randomness import RandomTracker
 
 open_clip = pytest.importorskip('open_clip')
 
@@ -88,6 +89,12 @@ def small(folder):
     state |= {'logit_scale': torch.zeros([]), **tower.state_dict()}
     save(folder / 'open_clip_model.safetensors', state)
     return tower, OpenCLIPTextEncoder(str(folder), **SMALL)
+
+
+def test_nothing_is_left_random(folder, small):
+    with RandomTracker() as tracker:
+        encoder = OpenCLIPTextEncoder(str(folder), **SMALL)
+        assert tracker.find_random(encoder) == set()
 
 
 @pytest.mark.parametrize('prompt', PROMPTS)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from star.models.text_encoders.t5 import T5TextEncoder
 from star.registry import MODELS
+from star.utils.randomness import RandomTracker
 
 sentencepiece = pytest.importorskip('sentencepiece')
 
@@ -84,6 +85,12 @@ def test_embeddings_match_transformers(folder, encoder):
     torch.testing.assert_close(text, expected)
     assert expected.std() > 0.5
     assert not text[0, 100:].eq(0).any()  # padding is encoded
+
+
+def test_nothing_is_left_random(folder):
+    with RandomTracker() as tracker:
+        encoder = T5TextEncoder(str(folder), **SMALL)
+        assert tracker.find_random(encoder) == set()
 
 
 def test_there_are_several_shards(folder):
