@@ -5,14 +5,33 @@ import math
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 DONE, INCOMPLETE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 INSTALL = 'run `pip install star-vsr`, in a checkout `pip install -e .`'
 
 
+class _Collect(argparse.Action):
+    """Stores an option's value; adds it to those of an earlier list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        earlier = getattr(namespace, self.dest, self.default)
+        if self.nargs in ('*', '+') and earlier is not self.default:
+            values = [*earlier, *values]
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """Reads options without abbreviations; a wrong one is one line.
+
+    An option of several words can be given several times: `--sets a --sets b`
+    is `--sets a b`.
 
     Args:
         prog: name of the command, such as 'star restore'.
@@ -28,6 +47,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.register('action', None, _Collect)  # the default action
         self.intermixed = False
 
     def allow_intermixed(self) -> None:

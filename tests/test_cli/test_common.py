@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from star.cli.common import execute, number, sizes
+from star.cli.common import Parser, execute, number, sizes
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,25 @@ def test_defects_keep_their_traceback():
     for error in (KeyError('a'), ModuleNotFoundError('m', name='star.none')):
         with pytest.raises(type(error)):
             code_after(error)
+
+
+def test_a_list_is_collected_from_several_options():
+    parser = Parser('star')
+    parser.add_argument('--sets', nargs='+')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument('--frames', type=int)
+    words = '--sets a b --frames 2 --sets c --seeds 1 --frames 3 --seeds 2 3'
+    args = parser.parse(words.split())
+    assert args.sets == ['a', 'b', 'c']
+    assert args.seeds == [1, 2, 3]
+    assert args.frames == 3
+    assert parser.parse([]).seeds == [0]
+
+
+def test_a_list_is_collected_around_positional_arguments():
+    parser = Parser('star')
+    parser.allow_intermixed()
+    parser.add_argument('paths', nargs='+')
+    parser.add_argument('--sets', nargs='+')
+    args = parser.parse(['--sets', 'a', '--sets', 'b', '--', 'x', 'y'])
+    assert (args.sets, args.paths) == (['a', 'b'], ['x', 'y'])

@@ -50,7 +50,6 @@ def add_config_options(parser: Parser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action='extend',
         default=[],
         metavar='KEY=VALUE',
         help='replace values of the config',
