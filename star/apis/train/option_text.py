@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 _CLOSING = {'[': ']', '(': ')', '{': '}'}
+_CALL = 'dict('
 _DEEPEST = 20  # brackets in one another
 _CONSTANTS = {'true': True, 'false': False, 'None': None}
 
@@ -15,7 +16,8 @@ def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
     Args:
         pairs: `KEY=VALUE`. A value is a number, true, false, None, a word,
             a list `[1,2]` or `1,2`, a tuple `(1,2)`, or a dictionary as
-            Python writes it, `{'a': 1}`; text in quotes stays as it is.
+            Python writes it, `{'a': 1}` or `dict(a=1)`; text in quotes stays
+            as it is.
 
     Raises:
         ValueError: a pair cannot be parsed; the line names it.
@@ -45,7 +47,12 @@ def read_value(text: str) -> Any:
     first = text[:1]
     if first in ('"', "'") and text.endswith(first) and len(text) > 1:
         inner = text[1:-1]
-        return read_value(inner) if inner[:1] in _CLOSING else inner
+        whole = inner[:1] in _CLOSING or inner.startswith(_CALL)
+        return read_value(inner) if whole else inner
+    if text.startswith(_CALL) and not text.endswith(')'):
+        raise ValueError("'(' is not closed")
+    if text.startswith(_CALL) and len(list(_split(text))) == 1:
+        return _read_dictionary(text)
     if first in _CLOSING:
         if not text.endswith(_CLOSING[first]):
             raise ValueError(f'{first!r} is not closed')
@@ -61,7 +68,9 @@ def read_value(text: str) -> Any:
 
 def _read_dictionary(text: str) -> dict:
     try:
-        found = ast.literal_eval(text)
+        found = ast.literal_eval(
+            _NoCalls().visit(ast.parse(text, mode='eval'))
+        )
     except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
         found = None
     if not isinstance(found, dict) or not all(
@@ -72,6 +81,18 @@ def _read_dictionary(text: str) -> dict:
             'NAME.KEY=VALUE for each key'
         )
     return found
+
+
+class _NoCalls(ast.NodeTransformer):
+    """Replaces dict(a=1) by {'a': 1}; other calls stay, to be refused."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        values = {each.arg: each.value for each in node.keywords}
+        once = None not in values and len(values) == len(node.keywords)
+        if ast.unparse(node.func) != 'dict' or node.args or not once:
+            return node
+        return ast.Dict([*map(ast.Constant, values)], [*values.values()])
 
 
 def _split(text: str) -> Iterator[str]:
