@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from star.utils.files import list_visible
 from star.video.frame_names import check_counterparts, check_numbers
 
 _MOST_NAMED = 5  # names in an error message
@@ -12,7 +13,8 @@ def list_clips(folder: Path) -> dict[str, Path]:
     """List a folder's clips by name, in order of their names.
 
     Each entry that is not hidden is a clip: a video, an image, or a folder of
-    images. The name of a file is used without its suffix.
+    images. The name of a file is used without its suffix. Files of operating
+    systems, such as Thumbs.db, count as hidden.
 
     Raises:
         ValueError: the folder is missing or empty, or two clips have one
@@ -21,9 +23,7 @@ def list_clips(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ValueError(f'no such folder: {folder}')
     clips: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith('.'):
-            continue
+    for path in list_visible(folder):
         name = path.name if path.is_dir() else path.stem
         if name in clips:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from star.datasets.indexed_video import IndexedVideo
 from star.datasets.pairing import list_clips, name_some
-from star.utils.files import write_json
+from star.utils.files import list_visible, write_json
 from star.video.io import VideoError, VideoReader, probe
 
 FORMAT = 'star-test-set/1'
@@ -186,7 +186,7 @@ def differences(root: Path, manifest: Manifest) -> Iterator[str]:
 
 def _entries(folder: Path) -> set[str]:
     """List the names in a folder; none if it is missing or empty."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or not list_visible(folder):
         return set()
     return {path.name for path in list_clips(folder).values()}
 
@@ -227,7 +227,7 @@ def _folder_differences(
 ) -> Iterator[str]:
     assert clip.files is not None
     wanted = {clip.files % i for i in range(frames)}
-    there = {p.name for p in path.iterdir() if not p.name.startswith('.')}
+    there = {p.name for p in list_visible(path)}
     if wanted - there:
         yield f'{clip.path} lacks {name_some(wanted - there)}'
     if there - wanted:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from star.utils.files import list_visible
 from star.video.io import VideoInfo, count_frames, probe
 
 Key = tuple[str, str]  # set, clip
@@ -161,7 +162,7 @@ def _agree(clip: StudyClip, what: str, values: dict) -> None:
 
 
 def _sets(method: MethodFolder) -> list[str]:
-    names = sorted(path.name for path in _visible(method.folder))
+    names = sorted(path.name for path in list_visible(method.folder))
     names = [name for name in names if (method.folder / name).is_dir()]
     if not names:
         raise ValueError(f'`methods`: {method.folder} has no folder of a set')
@@ -192,7 +193,7 @@ def _results(method: MethodFolder, dataset: str) -> dict[str, Path]:
     if Path(dataset).name != dataset or not folder.is_dir():
         raise ValueError(f'{method.name} has no set {dataset!r}: no {folder}')
     found: dict[str, Path] = {}
-    for path in sorted(_visible(folder)):
+    for path in list_visible(folder):
         name = path.name if path.is_dir() else path.stem
         if name in found:
             raise ValueError(f'{folder}: two results are named {name!r}')
@@ -200,10 +201,6 @@ def _results(method: MethodFolder, dataset: str) -> dict[str, Path]:
     if not found:
         raise ValueError(f'{method.name} has no clips in {folder}')
     return found
-
-
-def _visible(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if not p.name.startswith('.')]
 
 
 def _sample(

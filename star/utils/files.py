@@ -19,6 +19,18 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK = 1 << 20  # bytes
+# what Windows, macOS's archives and NAS systems leave in folders
+_OF_SYSTEMS = ('thumbs.db', 'desktop.ini', '__macosx', '@eadir')
+
+
+def list_visible(folder: Path) -> list[Path]:
+    """List a folder's entries by name, without hidden and systems' files."""
+    return sorted(path for path in folder.iterdir() if not is_hidden(path))
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a file is hidden or an operating system's own."""
+    return path.name.startswith('.') or path.name.lower() in _OF_SYSTEMS
 
 
 @contextmanager

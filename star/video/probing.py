@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 
+from star.utils.files import list_visible
 from star.video import pixels
 from star.video.decode import Decoder, open_input, pick_stream
 from star.video.info import (
@@ -51,8 +52,9 @@ def probe(
 
 def list_images(folder: Path) -> list[Path]:
     """List a folder's images in natural order (2 before 10)."""
-    files = (p for p in folder.iterdir() if not p.name.startswith('.'))
-    images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
+    images = [
+        p for p in list_visible(folder) if p.suffix.lower() in IMAGE_SUFFIXES
+    ]
     return sorted(images, key=lambda p: _natural(p.name))
 
 
@@ -65,8 +67,7 @@ def _probe_folder(path: Path, rate: Fraction) -> VideoInfo:
     images = list_images(path)
     if not images:
         raise VideoError(f'{path}: the folder holds no images')
-    visible = [p for p in path.iterdir() if not p.name.startswith('.')]
-    others = len(visible) - len(images)
+    others = len(list_visible(path)) - len(images)
     first = probe(images[0])
     note = f'entries of the folder that are not images: {others}'
     notes = (note,) if others else ()

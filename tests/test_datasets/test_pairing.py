@@ -20,6 +20,13 @@ def test_clips_by_name(tmp_path):
         list_clips(tmp_path)
 
 
+def test_files_of_operating_systems_are_no_clips(tmp_path):
+    for name in ('a.mp4', 'Thumbs.db', 'desktop.ini'):
+        (tmp_path / name).touch()
+    (tmp_path / '@eaDir').mkdir()
+    assert list(list_clips(tmp_path)) == ['a']
+
+
 def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(ValueError, match=r'no such folder: .*none'):
         list_clips(tmp_path / 'none')

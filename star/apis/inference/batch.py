@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from star.utils.files import list_visible
 from star.video.info import VideoError
 from star.video.probing import list_images
 
@@ -71,18 +72,14 @@ def plan_batch(
         if names.count(name) > 1:
             name = clip.name + Path(name).suffix
         jobs.append(Job(clip, dst / name))
-    skipped = [p for p in _visible(src) if p not in clips and p != dst]
+    skipped = [p for p in list_visible(src) if p not in clips and p != dst]
     return jobs, skipped
-
-
-def _visible(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if not p.name.startswith('.'))
 
 
 def _clips(folder: Path) -> list[Path]:
     return [
         path
-        for path in _visible(folder)
+        for path in list_visible(folder)
         if (path.is_dir() and list_images(path))
         or (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES)
     ]

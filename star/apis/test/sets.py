@@ -15,6 +15,7 @@ from star.models.editors import SavedResults
 from star.registry import DATASETS
 from star.structures import VideoSample
 from star.utils.errors import error_line
+from star.utils.files import is_hidden
 
 Item = dict[str, Tensor | VideoSample]
 # raised for a missing, damaged or too large file
@@ -214,8 +215,9 @@ class JoinedSets(Dataset):
             item: Any = self.sets[dataset][number]
             lq, sample = item['inputs'], item['data_samples']
             if self.saved is not None:
-                result = self.saved.read(dataset, name, lq, sample.gt)
-                sample.pred, sample.files['pred'] = result
+                sample.pred, sample.files['pred'] = self.saved.read(
+                    *(dataset, name, lq, sample.gt), _source_of(sample)
+                )
             elif (dataset, name) in self.kept:
                 sample.pred = self.kept[dataset, name]()
         except _UNREADABLE as error:
@@ -227,6 +229,12 @@ class JoinedSets(Dataset):
         """Return the names of a clip's set and of the clip."""
         dataset, number = self.clips[index]
         return dataset, self.sets[dataset].names[number]
+
+
+def _source_of(sample: VideoSample) -> Path | None:
+    """Return the path of a clip's ground truth, or of its input."""
+    path = sample.files.get('gt') or sample.files.get('lq')
+    return Path(path) if path else None
 
 
 def _entries(config: Config) -> list[dict]:
@@ -262,7 +270,7 @@ def _digest_names(root: Path) -> str:
         path
         for folder in ('gt', 'lq', 'text')
         for path in (root / folder).rglob('*')
-        if path.is_file() and not path.name.startswith('.')
+        if path.is_file() and not is_hidden(path)
     )
     lines = [
         f'{path.relative_to(root).as_posix()} {path.stat().st_size}'

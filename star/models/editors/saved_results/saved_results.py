@@ -11,7 +11,8 @@ from torch import Tensor
 from star.models.editors.base import Baseline
 from star.models.editors.recipe import Recipe
 from star.registry import MODELS
-from star.video.frame_names import check_numbers
+from star.utils.files import list_visible
+from star.video.frame_names import check_counterparts, check_numbers
 from star.video.io import VideoError, VideoReader, list_images, probe
 
 
@@ -52,7 +53,12 @@ class SavedResults(Baseline):
         raise ValueError('SavedResults restores clips of test sets only')
 
     def read(
-        self, dataset: str, name: str, lq: Tensor, gt: Tensor | None
+        self,
+        dataset: str,
+        name: str,
+        lq: Tensor,
+        gt: Tensor | None,
+        source: Path | None = None,
     ) -> tuple[Tensor, str]:
         """Read the result of a clip; `star test` calls it.
 
@@ -61,15 +67,19 @@ class SavedResults(Baseline):
             name: name of the clip.
             lq: low-quality clip, (T, 3, h, w) uint8 RGB.
             gt: ground truth, (T, 3, H, W), or None.
+            source: file or folder of `gt` or `lq`; None if it is not known.
 
         Returns:
             The result, (T, 3, H, W) uint8, and the path of its file.
 
         Raises:
-            ValueError: the result is missing, cannot be read, or has another
-                size or number of frames than the ground truth.
+            ValueError: the result is missing, cannot be read, has another
+                size or number of frames than the ground truth, or lacks some
+                of the first frames.
         """
         path = self._find(dataset)[name]
+        if source is not None:
+            _check_first_frames(path, source, len(lq))
         return self._read(path, lq, gt), str(path.resolve())
 
     def check(self, sets: Mapping[str, Collection[str]]) -> str:
@@ -111,9 +121,7 @@ class SavedResults(Baseline):
         if not path.is_dir():
             raise ValueError(f'there are no results of {dataset}: no {path}')
         found: dict[str, Path] = {}
-        for file in sorted(path.iterdir()):
-            if file.name.startswith('.'):
-                continue
+        for file in list_visible(path):
             name = file.name if file.is_dir() else file.stem
             if name in found:
                 raise ValueError(f'{path}: two results are named {name!r}')
@@ -143,6 +151,18 @@ class SavedResults(Baseline):
             raise VideoError(f'{path}: must have {len(lq)} frames, has {many}')
         clip = torch.from_numpy(np.stack(frames[: len(lq)]))
         return clip.permute(0, 3, 1, 2).contiguous()
+
+
+def _check_first_frames(path: Path, source: Path, count: int) -> None:
+    """Check that a longer result has the first frames of its source.
+
+    Frames are compared by their names. A result with as many frames as its
+    source, or with `count`, may count from another number.
+    """
+    if not (path.is_dir() and source.is_dir()):
+        return
+    if len(list_images(path)) not in (count, len(list_images(source))):
+        check_counterparts(path, source, count)
 
 
 def _kind(path: Path) -> str:

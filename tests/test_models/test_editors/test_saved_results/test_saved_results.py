@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from star.models.editors import SavedResults
-from star.video.io import VideoWriter
+from star.video.io import VideoError, VideoWriter
 
 
 def save(path, clip, codec='ffv1'):
@@ -116,3 +116,19 @@ def test_a_gap_in_the_frames(folder):
     assert len(read(longer, 'two', noise(1, 4, 6))) == 1
     with pytest.raises(ValueError, match=missing):
         read(longer, 'two')
+
+
+def test_a_longer_result_without_its_first_frame_is_refused(folder, tmp_path):
+    """The others would be compared with the wrong frames."""
+    source = tmp_path / 'gt'
+    save(source, noise(6))
+    path = folder / 'A' / 'longer'
+    save(path, noise(5))
+    model = SavedResults(str(folder), first_frames=True)
+    given = ('A', 'longer', noise(3, 4, 6), None, source)
+    assert torch.equal(model.read(*given)[0], noise(5)[:3])
+    (path / '00000000.png').unlink()
+    with pytest.raises(VideoError, match=r'A/longer lacks 00000000\.png'):
+        model.read(*given)
+    (path / '00000004.png').unlink()  # as many as are compared, from 1
+    assert torch.equal(model.read(*given)[0], noise(5)[1:4])
