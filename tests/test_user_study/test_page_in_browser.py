@@ -117,7 +117,7 @@ def test_a_study_with_the_keyboard(window: Browser, study: tuple[Store, str]):
         window.press('body', ENTER)
         until(
             window,
-            'return document.querySelector("#place").textContent'
+            'return document.querySelector("#place")?.textContent'
             f' !== "Clip {i + 1} of 2"',
         )
     until(window, HEADING, 'The end')
