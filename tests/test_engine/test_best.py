@@ -173,7 +173,7 @@ def test_the_clips_of_the_hook_decide(tmp_path, broken):
     """All of them, or none."""
     clips = {'type': 'WatchedClips', 'broken': broken}
     hook = {'type': 'ValidationClipsHook', 'dataset': clips, 'interval': 2}
-    hook['metrics'] = [{'type': 'Brightness'}]
+    hook['metrics'] = [{'type': 'MeanValue'}]
     settings = watched_config(tmp_path, 5, custom_hooks=[hook])
     settings.train_dataloader.sampler = {'type': 'DrawSampler'}
     settings.default_hooks.checkpoint = {

@@ -257,7 +257,7 @@ def test_a_log_that_cannot_be_written_does_not_end_the_run(
 def test_a_metric_without_its_extra(tmp_path, capsys, late, message):
     missing = METRIC | {'missing': 'lpips', 'late': late}
     (line,), events = warnings_of(
-        tmp_path, capsys, metrics=[missing, {'type': 'Brightness'}]
+        tmp_path, capsys, metrics=[missing, {'type': 'MeanValue'}]
     )
     assert message in line and line.endswith('`lpips` is not installed')
     assert scalars(events, 'val/Mean_value') == {2: 7.5}  # of 0, 5, 10, 15
@@ -269,7 +269,7 @@ def test_clips_without_ground_truth(tmp_path, capsys):
         tmp_path,
         capsys,
         dataset={'with_gt': False},
-        metrics=[METRIC, {'type': 'Brightness'}],
+        metrics=[METRIC, {'type': 'MeanValue'}],
     )
     assert lines == []
     image = events.Images('val/03_a_b_3')[0]

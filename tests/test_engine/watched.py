@@ -128,7 +128,7 @@ class MeanDifference:
 
 
 @METRICS.register_module(force=True)
-class Brightness:
+class MeanValue:
     """Mean value of the restored clip; needs no ground truth."""
 
     name = 'Mean_value'

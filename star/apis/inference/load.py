@@ -37,7 +37,7 @@ from star.apis.inference.model_files import (
 )
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
-from star.apis.inference.weights import find_weights, start_files
+from star.apis.inference.weights import RANDOM, find_weights, start_files
 from star.models.contracts import Restorer
 from star.models.editors.weight_files import FILES
 from star.models.layers.lora import merge_lora
@@ -53,7 +53,7 @@ from star.utils.origins import (
 from star.utils.randomness import RandomTracker
 from star.utils.state_dicts import find_misfits
 
-RANDOM_WORDS = ('none', 'random')
+NONE = 'none'  # a checkpoint of random numbers
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Source:
     @property
     def is_random(self) -> bool:
         """Whether random numbers are asked for by name."""
-        return RANDOM_WORDS[0] == str(self.checkpoint) or (
-            self.checkpoint is None and str(self.weights) == RANDOM_WORDS[1]
+        return str(self.checkpoint) == NONE or (
+            self.checkpoint is None and str(self.weights) == RANDOM
         )
 
 
@@ -184,7 +184,7 @@ def _sorted_out(config: Config, source: Source) -> Source:
         return replace(source, checkpoint=weights, weights=None)
     unnamed = checkpoint is None and weights is None and not source.training
     if unnamed and config.get('weights', {}).get('random', False):
-        return replace(source, weights=RANDOM_WORDS[1])
+        return replace(source, weights=RANDOM)
     return source
 
 
@@ -195,7 +195,10 @@ def _load(
     if source.is_random and not source.training:
         if 'text_encoder' in config.model:
             config = without_text(config)
-        model = build_model(config)
+        model: Any = build_model(config)
+        if names_files(config) and not model.weight_files:
+            word = None if source.checkpoint else source.weights
+            load_files(model, word)  # refuses `random` for what has none
         take_random(model)
         return model, []
     if names_files(config):
@@ -226,7 +229,7 @@ def _load_files(
     wanted = config.get('weights', {})
     if source.training:
         wanted = start_files(config, source.weights)
-        if not wanted and source.weights is None:
+        if not wanted and str(source.weights or RANDOM) == RANDOM:
             return build_with_weights(config, {}, partly=True), []
     paths = find_weights(wanted, source.weights)
     refuse_other_size(config, paths.get('star'))
