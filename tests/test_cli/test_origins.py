@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from star.apis.inference.build import load_config
+from star.apis.inference.load import Source, load_model
 from star.registry import MODELS
 from tests.test_apis.folders import write_folder
 
@@ -154,6 +155,31 @@ def test_a_checkpoint_finds_what_it_lacks(train, score, star, world, tmp_path):
     assert str(world).encode() not in published.read_bytes()
     # other memory may be summed in another order
     assert score(published, *given)[1] == pytest.approx(alone, abs=1e-4)
+
+
+def test_published_with_its_autoencoder(train, star, world, tmp_path):
+    """The file needs no other, or finds it in its own folder."""
+    done, run = train('--weights', world / 'weights')
+    assert done.code == 0, done.err
+    vae = world / 'weights' / 'vae' / 'vae.safetensors'
+    found = []
+    for name, option in (('alone', ()), ('whole', ('--vae', vae))):
+        path = tmp_path / name / 'own.safetensors'
+        path.parent.mkdir()
+        done = star('convert', 'publish', run, path, *option)
+        assert done.code == 0, done.err
+        config = load_config(world / 'own.py')
+        if not option:
+            with pytest.raises(ValueError, match=r'put it into .*alone'):
+                load_model(config, Source(path))
+            shutil.copy(vae, path.parent)
+        found.append(load_model(config, Source(path)).state_dict())
+    assert all(torch.equal(found[0][k], found[1][k]) for k in found[1])
+    other = tmp_path / 'other.safetensors'
+    save_file({k: v + 1 for k, v in load_file(vae).items()}, other)
+    path = tmp_path / 'own.safetensors'
+    error = star('convert', 'publish', run, path, '--vae', other).error
+    assert 'other.safetensors is not the file that' in error
 
 
 def test_what_is_gone_or_another_is_refused(train, score, world, tmp_path):

@@ -1,7 +1,7 @@
 """Read what a checkpoint holds, and the record of what it does not hold."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,18 +56,30 @@ def is_checkpoint(path: str | Path) -> bool:
 
     It is the folder of a training or of one checkpoint, a file that
     mmengine's Runner wrote, or one that `star convert publish` wrote, or any
-    safetensors file of a whole STARModel.
+    file (.pth, .safetensors) of a whole STARModel.
     """
     path = Path(path)
     if path.is_dir():
         return (path / WEIGHTS).is_file() or (path / LAST).is_file()
-    if path.suffix == '.pth' and path.is_file():
-        return {'meta', 'state_dict'} <= read_checkpoint(path).keys()
-    if path.suffix != '.safetensors' or not path.is_file():
+    if not path.is_file():
         return False
-    names = open_safetensors(path)
-    whole = any(name.startswith('autoencoder.') for name in names)
+    if path.suffix == '.pth':
+        content = read_checkpoint(path)
+        if {'meta', 'state_dict'} <= content.keys():
+            return True
+        return _is_whole(content.get('state_dict', content))
+    if path.suffix != '.safetensors':
+        return False
+    whole = _is_whole(open_safetensors(path))
     return whole or _read_metadata(path) is not None
+
+
+def _is_whole(names: Iterable[str]) -> bool:
+    """Return whether tensors have the names of a whole STARModel."""
+    return any(
+        name.removeprefix('module.').startswith('autoencoder.')
+        for name in names
+    )
 
 
 def read_held(path: str | Path, averaged: bool = False) -> Held:

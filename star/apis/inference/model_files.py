@@ -8,7 +8,11 @@ from mmengine.config import Config
 from torch import nn
 
 from star.apis.inference.held import Held
-from star.apis.inference.weights import find_weights, start_files
+from star.apis.inference.weights import (
+    check_source,
+    find_weights,
+    start_files,
+)
 from star.utils.origins import SourceFile, digest_of, file_of
 
 # beginnings of the names of the tensors that a file of `weights` holds
@@ -104,14 +108,35 @@ def base_files(
             for slot, file in named.items()
         }
     wanted = start_files(config, weights)
+    words = wanted.pop('variants', {})
     if held.record is None:
         wanted = {k: v for k, v in wanted.items() if _covers(k, lacking)}
     else:
         wanted = {k: v for k, v in wanted.items() if k in named}
+    if str(weights) in words:
+        wanted |= {'star': words[str(weights)]} if 'star' in wanted else {}
+        weights = None
+    elif weights is not None:  # even if nothing is taken from it
+        check_source(weights)
     paths = find_weights(wanted, weights) if wanted else {}
     for slot in paths.keys() & named.keys():
-        _check_digest(paths[slot], named[slot], held.name)
+        check_digest(paths[slot], named[slot], held.name)
     return paths
+
+
+def check_digest(path: Path, file: SourceFile, checkpoint: str) -> None:
+    """Refuse another file than the one of a checkpoint's record.
+
+    Args:
+        path: that is to be read.
+        file: of the record.
+        checkpoint: its name, for the message.
+
+    Raises:
+        ValueError: the SHA-256 is another.
+    """
+    if digest_of(path) != file.sha256:
+        raise ValueError(_other_file(path, file, checkpoint))
 
 
 def _covers(slot: str, names: Iterable[str]) -> bool:
@@ -124,27 +149,26 @@ def _covers(slot: str, names: Iterable[str]) -> bool:
 
 
 def _find_again(file: SourceFile, config: Config, checkpoint: str) -> Path:
-    """Find a file of a checkpoint's record, where it was or by the config."""
+    """Find a file of a checkpoint's record.
+
+    It is where it was, in the checkpoint's folder, or what the config names.
+    """
     path = Path(file.path)
     if path.exists() and digest_of(path) == file.sha256:
         return path
     wanted = start_files(config, None) or config.get('weights', {})
     entry = {k: v for k, v in wanted.items() if k == file.slot}
     try:
-        found = find_weights(entry)[file.slot]
+        found = find_weights(entry, Path(checkpoint).parent)[file.slot]
     except (KeyError, ValueError):
         raise ValueError(
             f'{checkpoint} does not hold what it took from {file.path} '
             f'(SHA-256 {file.sha256[:12]}), and that file is gone or another '
-            'one: name it, or its folder, with --weights'
+            f'one: put it into {Path(checkpoint).parent}, or name it, or its '
+            'folder, with --weights'
         ) from None
-    _check_digest(found, file, checkpoint)
+    check_digest(found, file, checkpoint)
     return found
-
-
-def _check_digest(path: Path, file: SourceFile, checkpoint: str) -> None:
-    if digest_of(path) != file.sha256:
-        raise ValueError(_other_file(path, file, checkpoint))
 
 
 def _other_file(path: Path, file: SourceFile, checkpoint: str) -> str:

@@ -14,6 +14,7 @@ _FOLDERS = {
     'text': 'text_encoder',
     'tokenizer': 'tokenizer',
 }
+RANDOM = 'random'  # the word for random numbers
 # keys of a config's `weights` that are no entries of files
 _WORDS = ('variants', 'random')
 
@@ -56,10 +57,23 @@ def find_weights(
     if path.is_file():
         main = 'asset' if 'asset' in files else 'star'
         return _download(files, {main: path})
-    words = ', '.join(['random', *variants])
-    raise ValueError(
-        f'`weights` must be a file, a folder or one of {words}: '
-        f'{str(source)!r} does not exist'
+    words = ', '.join([RANDOM, *variants])
+    raise _no_source(source, f', a folder or one of {words}')
+
+
+def check_source(source: str | Path) -> None:
+    """Refuse a file or folder that does not exist.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if not Path(source).expanduser().exists():
+        raise _no_source(source, ' or a folder')
+
+
+def _no_source(source: str | Path, others: str) -> ValueError:
+    return ValueError(
+        f'`weights` must be a file{others}: {str(source)!r} does not exist'
     )
 
 
@@ -73,6 +87,8 @@ def start_files(config: Config, weights: str | Path | None = None) -> dict:
     Returns:
         Entries by part; empty if training starts from random numbers.
     """
+    if str(weights) == RANDOM:
+        return {}
     own = dict(config.get('weights', {}))
     start = config.get('start_weights')
     if weights is not None and str(weights) in own.get('variants', {}):

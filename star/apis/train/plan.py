@@ -12,7 +12,7 @@ from star.apis.inference.held import is_checkpoint
 from star.apis.inference.model_files import prefixes_of
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
-from star.apis.inference.weights import start_files, weight_entries
+from star.apis.inference.weights import RANDOM, start_files, weight_entries
 from star.apis.train.sharding import is_sharded
 from star.apis.train.step_memory import ClipSize, step_memory
 from star.apis.train.training import (
@@ -233,12 +233,19 @@ def _memory_table(memory: TrainingMemory) -> list[str]:
 
 
 def _describe_weights(config: Config, weights: str | None) -> list[str]:
+    words = config.get('weights', {}).get('variants', {})
+    if weights == RANDOM:
+        return ['random numbers']
+    checkpoint = checkpoint_of(config)
+    own = weights is not None and weights not in words
+    given = [checkpoint, weights if own else None]
+    named = [path for path in given if path is not None]
+    if named:
+        return [
+            f'{path}: {"there" if Path(path).exists() else "MISSING"}'
+            for path in named
+        ]
     wanted = start_files(config, weights)
-    if weights is not None and weights not in config.get('weights', {}).get(
-        'variants', {}
-    ):
-        there = 'there' if Path(weights).exists() else 'MISSING'
-        return [f'{weights}: {there}']
     return [
         _describe_file(part, file)
         for part, file in weight_entries(wanted).items()

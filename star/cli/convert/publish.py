@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Collection
 from dataclasses import replace
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from star.apis.inference.build import load_config
 from star.apis.inference.held import Held, read_held, resolve
 from star.apis.inference.load import Source, load_model
+from star.apis.inference.model_files import check_digest
 from star.cli.common import DONE
 from star.utils.checkpoint_folder import CONFIG
 from star.utils.origins import METADATA, SourceFile, WeightRecord
@@ -34,8 +36,7 @@ def publish(args: argparse.Namespace) -> int:
     elif any(not _is_apart(file) for file in _files(held)):
         state = complete(args, held)
     if args.vae:
-        for name, tensor in read_state(args.vae).items():
-            state['autoencoder.vae.' + name] = tensor
+        state |= read_autoencoder(args, held)
     state = {
         name.removeprefix(args.prefix): tensor.contiguous()
         for name, tensor in state.items()
@@ -45,8 +46,24 @@ def publish(args: argparse.Namespace) -> int:
         raise ValueError(f'no name in {args.src} starts with {args.prefix!r}')
     if args.half:
         state = {name: tensor.half() for name, tensor in state.items()}
-    save_tensors(state, args.dst, {} if args.prefix else metadata(held))
+    notes = {} if args.prefix else metadata(held, state)
+    save_tensors(state, args.dst, notes)
     return sum(tensor.numel() for tensor in state.values())
+
+
+def read_autoencoder(
+    args: argparse.Namespace, held: Held
+) -> dict[str, Tensor]:
+    """Read the file that --vae names.
+
+    Raises:
+        ValueError: the training had another one.
+    """
+    for file in _files(held):
+        if file.slot == 'vae':
+            check_digest(args.vae, file, held.name)
+    state = read_state(args.vae)
+    return {'autoencoder.vae.' + name: each for name, each in state.items()}
 
 
 def complete(args: argparse.Namespace, held: Held) -> dict[str, Tensor]:
@@ -73,21 +90,33 @@ def complete(args: argparse.Namespace, held: Held) -> dict[str, Tensor]:
     }
 
 
-def metadata(held: Held) -> dict[str, str]:
+def metadata(held: Held, names: Collection[str]) -> dict[str, str]:
     """Describe, for the file's header, what the file does not hold.
 
     Paths of this machine are left out.
+
+    Args:
+        held: the checkpoint.
+        names: of the tensors in the file.
     """
     if held.record is None:
         return {}
     files = [
         replace(file, path=file.name)
         for file in _files(held)
-        if _is_apart(file)
+        if _is_apart(file) and not _is_held(file, names)
     ]
     record = WeightRecord(held.record.origins, files)
     every = [prefix for file in files for prefix in file.prefixes]
     return {METADATA: json.dumps(record.to_json(every))}
+
+
+def _is_held(file: SourceFile, names: Collection[str]) -> bool:
+    """Return whether tensors are those of a file, and no more is in it.
+
+    Beside a text encoder's file lies its tokenizer.
+    """
+    return file.slot != 'text' and any(map(file.has, names))
 
 
 def _files(held: Held) -> list[SourceFile]:

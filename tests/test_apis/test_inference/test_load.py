@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from safetensors.torch import save_file
 from torch import nn
 
+from star.apis.inference.held import is_checkpoint
 from star.apis.inference.load import Source, load_model
 from star.registry import MODELS
 from star.utils.files import sha256_of
@@ -131,3 +132,38 @@ def test_named_weights_are_never_left_out(tmp_path):
             assert {o.kind for o in record.origins} == {'file'}
     with pytest.raises(ValueError, match='no weights for the model'):
         load_model(settings, Source(weights=tmp_path, training=True))
+
+
+def test_weights_named_beside_a_whole_checkpoint_must_exist(tmp_path, file):
+    whole = tmp_path / 'all.safetensors'
+    model = load_model(config({'pretrained': file}), TRAINING)
+    save_file(model.state_dict(), whole)
+    for word in ('nothing', 'random'):
+        with pytest.raises(ValueError, match=f'{word}. does not exist'):
+            load_model(config({}), Source(whole, word))
+    load_model(config({}), Source(whole, file))  # not needed
+    # a word for a file that is not needed downloads nothing
+    variants = {'light': {'file': 'light.pt'}}
+    load_model(config({}, variants=variants), Source(whole, 'light'))
+
+
+def test_a_training_that_starts_from_random_numbers_by_name(file):
+    settings = config({'pretrained': file})
+    settings.start_weights = {'asset': 'nothing.safetensors'}
+    source = Source(weights='random', training=True)
+    record = record_of(load_model(settings, source))
+    assert [o.kind for o in record.origins] == ['file', 'random']
+    settings = config({})  # frozen ones need more than that
+    with pytest.raises(ValueError, match='training would freeze random'):
+        load_model(settings, source)
+
+
+@pytest.mark.parametrize('key', [None, 'state_dict'])
+@pytest.mark.parametrize('module', ['', 'module.'])
+def test_files_of_a_whole_model(tmp_path, key, module):
+    state = {f'{module}autoencoder.a': torch.zeros(1)}
+    torch.save({key: state} if key else state, tmp_path / 'a.pth')
+    assert is_checkpoint(tmp_path / 'a.pth')
+    state = {f'{module}backbone.a': torch.zeros(1)}
+    torch.save({key: state} if key else state, tmp_path / 'b.pth')
+    assert not is_checkpoint(tmp_path / 'b.pth')

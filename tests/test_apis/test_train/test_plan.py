@@ -105,6 +105,9 @@ def test_missing_data_is_told(config, quick):
 def test_missing_weights_are_told(config, quick):
     assert plan_training(config).weights == []
     assert plan_training(config, 'no.pt').weights == ['no.pt: MISSING']
+    assert plan_training(config, 'random').weights == ['random numbers']
+    config.load_from = 'other.pth'
+    assert plan_training(config).weights == ['other.pth: MISSING']
 
 
 def test_nothing_to_train(config):
