@@ -27,7 +27,10 @@ from star.utils.weight_files import WeightFile
 
 # settings of a config that are no arguments of a Runner
 _OTHER_KEYS = {
+    'activation_checkpointing',
+    'compile',
     'custom_imports',
+    'efficient_conv_bn_eval',
     'find_unused_parameters',
     'model_wrapper_cfg',
     'runner_type',
@@ -92,7 +95,9 @@ def apply_changes(config: Config, changes: Mapping[str, Any]) -> None:
         _check_path(before, key, value)
     try:
         config.merge_from_dict(dict(changes))
-    except (AssertionError, IndexError, KeyError, TypeError) as error:
+    except (
+        *(AssertionError, AttributeError, IndexError, KeyError, TypeError),
+    ) as error:
         pairs = ', '.join(f'{key}={value}' for key, value in changes.items())
         raise ValueError(f'config cannot take {pairs}: {error}') from error
     after = config.to_dict()

@@ -23,8 +23,9 @@ def check_training(config: Config) -> None:
         ValueError: in one line: the setting, the rule, its value and what to
             do.
     """
+    _check_kinds(config)
     kind = config.get('runner_type', 'Runner')
-    if kind not in RUNNERS:
+    if kind not in tuple(RUNNERS):
         raise ValueError(
             f'`runner_type` must be one of {", ".join(RUNNERS)}, got {kind!r}'
         )
@@ -38,6 +39,20 @@ def check_training(config: Config) -> None:
     check_schedules(config, length)
     _check_hooks(config, length.iterations)
     check_clips(config)
+
+
+def _check_kinds(config: Config) -> None:
+    """Refuse other values where the checks read dictionaries."""
+    for name in ('strategy', 'model_wrapper_cfg', 'val_dataloader'):
+        value = config.get(name)
+        if value is not None and not isinstance(value, Mapping):
+            raise ValueError(f'{name} must be a dictionary, got {value!r}')
+    for path, hook in _hooks(config):
+        if not isinstance(hook, Mapping) or 'type' not in hook:
+            raise ValueError(
+                f'{path} must be a dictionary with the `type` of a hook, got '
+                f'{hook!r}'
+            )
 
 
 def _is_complete(config: Config) -> bool:
@@ -77,11 +92,6 @@ def _check_hooks(config: Config, iterations: int | None) -> None:
     """Refuse hooks that contradict the length of the run or its optimiser."""
     counts = config.optim_wrapper.get('accumulative_counts', 1)
     for path, hook in _hooks(config):
-        if not isinstance(hook, Mapping) or 'type' not in hook:
-            raise ValueError(
-                f'{path} must be a dictionary with the `type` of a hook, got '
-                f'{hook!r}'
-            )
         for name in ('begin', 'begin_iter'):
             begin = hook.get(name, 0)
             if iterations is not None and 0 < iterations <= begin:

@@ -50,6 +50,10 @@ def config():
         "weights.vae={'file': 'vae.safetensors'}",
         'auto_scale_lr.base_batch_size=8',
         'load_from=None',
+        'compile=true',
+        'compile=dict(backend="eager")',
+        'find_unused_parameters=true',
+        "activation_checkpointing=['backbone']",
     ],
 )
 def test_good_changes(config, pair):
@@ -155,6 +159,7 @@ def test_values_of_a_wrong_kind(config, pair, rule):
         ('model.restore_options.stpes=3', "'stpes'"),
         ('model.losses.frequncy.alpha=1', 'unknown keys: frequncy'),
         ('model.frozen.decoder=[]', "got 'decoder'"),
+        ('train_dataloader.dataset.pipeline.0=flip', 'flip'),
     ],
 )
 def test_what_only_a_constructor_can_refuse(config, pair, reason):

@@ -58,6 +58,13 @@ def test_no_training_at_all():
         ({'default_hooks__mine': 3}, 'default_hooks.mine must be a dict'),
         ({'custom_hooks': [{'interval': 3}]}, 'custom_hooks.0 must be a dict'),
         (
+            {'custom_hooks': ['EMAHook'], 'strategy': {'type': 'FSDP'}},
+            'custom_hooks.0 must be a dict',
+        ),
+        ({'strategy': 'FSDPStrategy'}, 'strategy must be a dictionary'),
+        ({'val_dataloader': 'mine'}, 'val_dataloader must be a dictionary'),
+        ({'runner_type': ['Runner']}, '`runner_type` must be one of'),
+        (
             {'default_hooks__ema': {'type': 'TrainedEMAHook', 'begin': 300}},
             'default_hooks.ema.begin must be below train_cfg.max_iters = 300',
         ),
