@@ -152,7 +152,11 @@ def _find_problems(
 ) -> list[str]:
     """Name the methods without a restored clip, or with a resized one."""
     names = [version.name for version in restored]
-    absent = [name for name in comparison.results if name not in names]
+    absent = [
+        name
+        for name, results in comparison.results.items()
+        if name not in names and pictures.key in results.clips
+    ]
     problems = []
     if absent:
         problems.append(

@@ -121,6 +121,18 @@ def test_other_sizes_are_told(comparison: Comparison, tmp_path: Path):
     assert found.problems == ['b: resized from 24x16']
 
 
+def test_a_method_without_the_clip_is_not_asked_for_it(tmp_path: Path):
+    """Another --save would not bring its pictures."""
+    runs = made.pictured_runs(tmp_path, ['a', 'b'], 'clip')
+    data = made.results('c', [made.clip('set', 'other', {'PSNR': 30.0})])
+    runs.append(str(made.write(tmp_path / 'c', data)))
+    found = make_pictures(
+        compare(load_results(runs)), KEY, PictureOptions(crop_side=24)
+    )
+    assert found is not None
+    assert found.problems == []
+
+
 def test_no_restored_clips(tmp_path: Path):
     data = made.results('a', [made.clip('set', 'clip', {'PSNR': 1.0})])
     gt = made.save_frames(tmp_path / 'gt', made.frames())
