@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import FlexibleRunner, Runner
 
 from star.apis.train.clip_sizes import check_clips
@@ -39,6 +40,20 @@ def check_training(config: Config) -> None:
     check_schedules(config, length)
     _check_hooks(config, length.iterations)
     check_clips(config)
+
+
+def check_device(config: Config) -> None:
+    """Refuse an optimiser wrapper that the machine cannot run.
+
+    Raises:
+        ValueError: mmengine's AmpOptimWrapper needs a GPU, and there is none.
+    """
+    kind = (config.get('optim_wrapper') or {}).get('type')
+    if kind == 'AmpOptimWrapper' and get_device() == 'cpu':
+        raise ValueError(
+            '`optim_wrapper.type` AmpOptimWrapper needs a GPU; none is here: '
+            'use BFloat16OptimWrapper (--amp)'
+        )
 
 
 def _check_kinds(config: Config) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from star.apis.inference.build import load_config
 from star.apis.inference.load import Source, load_model
 from star.apis.train.changes import apply_changes as apply_changes
-from star.apis.train.checks import RUNNERS, check_training
+from star.apis.train.checks import RUNNERS, check_device, check_training
 from star.apis.train.option_text import read_changes as read_changes
 from star.apis.train.sharding import (
     check_launcher,
@@ -155,6 +155,7 @@ def build_runner(
     """
     check_training(config)
     check_launcher(config)
+    check_device(config)
     kind = RUNNERS[config.get('runner_type', 'Runner')]
     # all ranks need the same initial weights; the Runner seeds each anew
     set_random_seed(config.get('randomness', {}).get('seed') or 0)

@@ -3,6 +3,7 @@
 import pytest
 
 from star.apis.inference.build import load_config
+from star.apis.train import checks
 from star.apis.train.checks import check_training
 from star.apis.train.numbers import check_number, check_numbers
 
@@ -105,3 +106,15 @@ def test_values_that_may_be_none():
     check_numbers({'test_dataloader': {'dataset': {'num_frames': None}}})
     with pytest.raises(ValueError, match=r'datasets\.1\.num_frames must'):
         check_numbers({'train': {'datasets': [{}, {'num_frames': True}]}})
+
+
+def test_an_optimiser_wrapper_that_needs_a_gpu(config, monkeypatch):
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    for device in ('cpu', 'cuda'):
+        monkeypatch.setattr(checks, 'get_device', lambda d=device: d)
+        check_training(config)  # a dry run may be elsewhere
+        if device == 'cuda':
+            checks.check_device(config)
+            continue
+        with pytest.raises(ValueError, match='AmpOptimWrapper needs a GPU'):
+            checks.check_device(config)
