@@ -11,37 +11,46 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
+from star.datasets.frame_index import (
+    FrameIndex,
+    Start,
+    index_frames,
+    is_intact,
+)
 from star.video import pixels
-from star.video.decode import Decoder, open_input, pick_stream
+from star.video.decode import Decoder
 from star.video.info import VideoError, explain
 from star.video.io import VideoReader, list_images, probe
 
 DECODERS = ('auto', 'decord', 'pyav')
-# each packet of these gives one frame, with the packet's time
-_SEEKABLE_CODECS = ('h264', 'hevc', 'vp9', 'av1')
 _TAGGED = (1, 5, 6)  # H.273 matrices that both decoders read in one way
 
 
 class IndexedVideo:
     """Reads chosen frames of a video, an image or a folder of images.
 
-    If decord is installed, it reads plain videos: 8-bit yuv420p, upright,
-    progressive, and with the same number of frames for both decoders. PyAV
-    reads all others, and gives the same pixels without decord. Plain videos
-    are converted to RGB without interpolating chroma, which is fast and
-    differs from `VideoReader` by about one grey level.
+    Frame i is the one that decoding from the first frame gives as number i.
+    Where the packets prove which frames those are, reading starts at a key
+    frame before the first one wanted; other videos are counted by decoding
+    them once, and read from the first frame on.
+
+    Videos of 8-bit yuv420p that need no other conversion are converted to
+    RGB without interpolating chroma, which is fast and differs from
+    `VideoReader` by about one grey level.
 
     Args:
         path: video, image or folder of images.
-        decoder: 'auto' takes decord if it is installed; 'pyav' never uses
-            it; 'decord' requires it.
+        decoder: 'auto' is 'pyav'. 'decord' requires decord, which seeks past
+            the frames before an open key frame: it reads intact videos with
+            closed groups of pictures, PyAV all others. It is not faster.
 
     Attributes:
         info: properties of the video.
         num_frames: number of its frames.
 
     Raises:
-        VideoError: the video cannot be opened.
+        VideoError: the video cannot be opened, or it has to be counted and
+            is damaged.
         ValueError: `decoder` is unknown, or 'decord' is not installed.
     """
 
@@ -51,23 +60,27 @@ class IndexedVideo:
                 f'`decoder` must be in {DECODERS}, got {decoder!r}'
             )
         self.path, self.info = Path(path), probe(path)
-        self._decord = None if decoder == 'pyav' else _import_decord()
+        self._decord = _import_decord() if decoder == 'decord' else None
         if decoder == 'decord' and self._decord is None:
             raise ValueError(
                 "`decoder` is 'decord', which is not installed; 'pyav' gives "
                 'the same frames'
             )
         self._images: list[Path] = []
-        self._times: list[int] = []  # in order of display
-        self._keys: list[int] = []
         if self.info.kind == 'video':
-            self._times, self._keys, self.num_frames = _index(self.path)
-            if not self.info.timed or self.info.interlaced:
-                self._times = []  # as in AVI, or a frame needs the next one
+            # AVI's times are guesses; deinterlacing needs the next frame
+            seekable = self.info.timed and not self.info.interlaced
+            self._index = index_frames(self.path, seekable)
         else:
             is_folder = self.info.kind == 'folder'
             self._images = list_images(self.path) if is_folder else [self.path]
-            self.num_frames = len(self._images)
+            self._index = FrameIndex(len(self._images))
+        self.num_frames = self._index.num_frames
+
+    @property
+    def seeks(self) -> bool:
+        """Return whether `read` may start at a later frame than the first."""
+        return bool(self._index.times)
 
     @property
     def is_plain(self) -> bool:
@@ -95,15 +108,25 @@ class IndexedVideo:
             raise VideoError(f'{self.path}: its frames differ in size')
         return np.stack(frames)
 
+    def read_through(self, indices: Sequence[int]) -> np.ndarray:
+        """Read frames as `read` does, but decode from the first frame on.
+
+        Raises:
+            VideoError: a frame before the last one cannot be decoded.
+        """
+        if not self.seeks:
+            return self.read(indices)
+        return np.stack(self._decode(indices, None))
+
     def _read(self, indices: Sequence[int]) -> list[np.ndarray]:
         if self._images:
             return [_read_image(self._images[i]) for i in indices]
-        if not self._times:
-            return self._read_through(indices)
+        if not self.seeks:
+            return self._read_sequence(indices)
         return self._read_decord(indices) or self._read_pyav(indices)
 
     def _read_decord(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """Read with decord; return nothing if it cannot read the video."""
+        """Read with decord; return nothing if it may read other frames."""
         if self._decord is None or not self._fits_decord():
             return []
         try:
@@ -115,36 +138,55 @@ class IndexedVideo:
             return []  # PyAV reads the frames or raises the error
 
     def _fits_decord(self) -> bool:
-        """Return whether decord converts the colours as PyAV does."""
+        """Return whether decord gives the frames and colours of PyAV."""
         info = self.info
         untagged = info.color_matrix == 2 and info.height < 720
         known = untagged or info.color_matrix in _TAGGED
         even = info.width % 2 == 0 and info.height % 2 == 0
-        return self.is_plain and known and even and info.color_range < 2
+        plain = self.is_plain and known and even and info.color_range < 2
+        return plain and self._index.is_closed and is_intact(self.path)
 
     def _read_pyav(self, indices: Sequence[int]) -> list[np.ndarray]:
-        wanted = [self._times[i] for i in indices]
-        found: dict[int, np.ndarray] = {}
+        start = self._index.start_before(self._index.times[indices[0]])
+        if start is not None:
+            try:
+                return self._decode(indices, start)
+            except VideoError:
+                pass  # seeking missed the packet, or the file is damaged
+        return self._decode(indices, None)
+
+    def _decode(
+        self, indices: Sequence[int], start: Start | None
+    ) -> list[np.ndarray]:
+        """Decode from a start on, from the first frame without one.
+
+        Raises:
+            VideoError: a frame is damaged, missing, or not in its place.
+        """
+        number = 0 if start is None else self._index.number_of(start)
+        wanted, found = set(indices), []
         convert = _to_rgb_fast if self.is_plain else pixels.to_rgb
         decoder = Decoder(self.path, strict=True)
         with closing(decoder):
-            key = max((k for k in self._keys if k <= wanted[0]), default=None)
-            if key is not None:
-                decoder.container.seek(key, stream=decoder.stream)
+            if start is not None:
+                decoder.start_at(*start)
             for frame in decoder.frames():
-                if frame.pts in wanted and not frame.is_corrupt:
-                    found[frame.pts] = convert(frame)
-                if len(found) == len(wanted):
+                pts = frame.pts
+                if start is not None and pts is not None and pts < start.time:
+                    continue  # shown before the start
+                if decoder.error or pts != self._index.times[number]:
                     break
-        for i, time in zip(indices, wanted, strict=True):
-            if time not in found:
-                reason = decoder.error or 'the decoder skips it'
-                raise VideoError(
-                    f'{self.path}: frame {i} cannot be decoded ({reason})'
-                )
-        return [found[time] for time in wanted]
+                if number in wanted:
+                    found.append(convert(frame))
+                if number == indices[-1]:
+                    return found
+                number += 1
+        reason = decoder.error or 'the decoder skips it'
+        raise VideoError(
+            f'{self.path}: frame {number} cannot be decoded ({reason})'
+        )
 
-    def _read_through(self, indices: Sequence[int]) -> list[np.ndarray]:
+    def _read_sequence(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Read from the first frame on: the file allows no seeking."""
         wanted = set(indices)
         # one more: deinterlacing a frame needs the next one
@@ -199,32 +241,6 @@ def _import_decord() -> ModuleType | None:
     except ImportError:
         return None
     return decord
-
-
-def _index(path: Path) -> tuple[list[int], list[int], int]:
-    """List the times of all frames and of key frames; count the frames.
-
-    Both lists are empty if the times do not identify the frames.
-    """
-    with open_input(path) as container:
-        stream = pick_stream(container, path)
-        try:
-            packets = [
-                (packet.pts, packet.is_keyframe)
-                for packet in container.demux(stream)
-                if packet.size and not packet.is_discard
-            ]
-        except av.FFmpegError as error:
-            raise VideoError(
-                f'{path}: cannot be read ({explain(error)})'
-            ) from error
-        codec = stream.codec_context.name
-    times = [time for time, _ in packets if time is not None]
-    unique = len(set(times)) == len(packets)
-    if not unique or codec not in _SEEKABLE_CODECS:
-        return [], [], len(packets)
-    keys = [t for t, is_key in packets if is_key and t is not None]
-    return sorted(times), sorted(keys), len(packets)
 
 
 def _to_rgb_fast(frame: av.VideoFrame) -> np.ndarray:

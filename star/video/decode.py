@@ -85,6 +85,23 @@ def pick_stream(
     return stream
 
 
+def is_indexed(container: av.container.InputContainer) -> bool:
+    """Return whether the file lists all of its frames."""
+    return 'mov' in container.format.name
+
+
+def num_stored(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> int:
+    """Return how many frames the header promises, 0 if it does not say.
+
+    A MOV's edit list may leave out some of the frames that it counts, and
+    repeat others; FFmpeg's index holds those that will be read.
+    """
+    listed = len(stream.index_entries) if is_indexed(container) else 0
+    return listed or stream.frames
+
+
 class Decoder:
     """Decodes a file's video frame by frame.
 
@@ -118,6 +135,18 @@ class Decoder:
         facts = image_facts(path) if self.is_image else (None, 1)
         self._orientation, self.num_pages = facts
         self._interlaced = False
+        self._first: tuple[int, int] | None = None
+
+    def start_at(self, time: int, place: int, size: int) -> None:
+        """Decode from one packet on; none is decoded if it is not found.
+
+        Args:
+            time: when its frame is shown, in ticks.
+            place: what to seek to, in ticks.
+            size: its bytes.
+        """
+        self._first = time, size
+        self.container.seek(place, stream=self.stream)
 
     def close(self) -> None:
         """Close the file."""
@@ -143,7 +172,7 @@ class Decoder:
     @property
     def expected(self) -> int:
         """Return how many frames the file holds, as far as known."""
-        known = max(self._packets, self.stream.frames)
+        known = max(self._packets, num_stored(self.container, self.stream))
         return max(known - self._hidden, self.decoded)
 
     def _record(self, reason: str) -> None:
@@ -154,6 +183,9 @@ class Decoder:
             for packet in self.container.demux(self.stream):
                 if not packet.size:  # the decoder reads it as the end
                     continue
+                if self._first not in (None, (packet.pts, packet.size)):
+                    continue  # seeking went to a packet before it
+                self._first = None
                 if packet.has_sidedata('encryption_info'):
                     raise VideoError(f'{self.path}: the video is encrypted')
                 self._packets += 1
@@ -176,8 +208,8 @@ class Decoder:
 
     def _check_end(self) -> None:
         """Record an error if frames or bytes are missing at the end."""
-        indexed = 'mov' in self.container.format.name
-        if indexed and self.stream.frames > self._packets:
+        indexed = is_indexed(self.container)
+        if indexed and len(self.stream.index_entries) > self._packets:
             self._record('the file is cut short')
         if missing_bytes(self.path) > 0:
             self._record('the file is cut short')

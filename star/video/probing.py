@@ -12,7 +12,7 @@ import av
 
 from star.utils.files import list_visible
 from star.video import pixels
-from star.video.decode import Decoder, open_input, pick_stream
+from star.video.decode import Decoder, num_stored, open_input, pick_stream
 from star.video.info import (
     DEFAULT_RATE,
     IMAGE_SUFFIXES,
@@ -178,9 +178,9 @@ def _measured_rate(path: Path) -> Fraction | None:
 def _length(decoder: Decoder, fps: Fraction | None) -> int | None:
     """Return or estimate the number of frames that will be shown."""
     stream, container = decoder.stream, decoder.container
-    if stream.frames:
+    if stored := num_stored(container, stream):
         hidden = sum(entry.is_discard for entry in stream.index_entries)
-        return stream.frames - hidden
+        return stored - hidden
     if stream.duration and stream.time_base:
         seconds = stream.duration * stream.time_base
     elif container.duration:

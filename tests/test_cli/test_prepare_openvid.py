@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from star.cli.prepare import openvid
+from star.datasets.indexed_video import IndexedVideo
 from star.datasets.openvid_table import COLUMNS
 from star.registry import DATASETS
 from tests.paths import ROOT
@@ -117,15 +118,37 @@ def test_verified_table(root, run):
     ]
 
 
+def test_windows_are_compared(root, run, monkeypatch):
+    """A video whose windows are not what decoding in sequence gives."""
+    read = IndexedVideo.read
+
+    def read_next(video, indices):
+        late = video.path.name == 'b.mp4' and 0 < indices[0] < 10
+        return read(video, [i + 1 for i in indices] if late else indices)
+
+    monkeypatch.setattr(IndexedVideo, 'read', read_next)
+    record = check_video(str(root / 'video'), 'part2/b.mp4', False)
+    assert record['reason'] == 'not seekable'
+    assert 'reading from frame 4 on gives other' in record['detail']
+    assert 'frames' in check_video(str(root / 'video'), 'a.mp4', False)
+
+
+def test_log_of_earlier_checks_is_not_used(root, run):
+    run()
+    log = root / 'out' / 'verified.scan.jsonl'
+    log.write_text(log.read_text().replace('"checks": 2, ', ''))
+    assert '0 of them known' in run()[2]
+
+
 def test_every_frame_where_asked(root, run):
     """Damage between the frames that are looked at."""
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
+    noise = rng.integers(0, 256, (400, 48, 64, 3), dtype=np.uint8)
     path = root / 'video' / 'a.mp4'
     write_clip(path, noise, options={'g': '8', 'bf': '0'})
     data = bytearray(path.read_bytes())
-    third = len(data) // 3
-    data[third : third + 60] = bytes(60)
+    late = len(data) * 17 // 20  # the first 300 frames are all decoded
+    data[late : late + 300] = bytes(300)
     path.write_bytes(data)
     assert '2 of 4 clips verified' in run()[1]
     out = run('--full')[1]

@@ -62,7 +62,7 @@ def test_frames_of_a_varying_rate(tmp_path):
 def test_decord_gives_the_same_pixels(tmp_path, size, tags):
     frames = pictures(12, *size)
     path = write_clip(tmp_path / 'a.mp4', frames, tags=tags, options=SHORT)
-    video, without = IndexedVideo(path), IndexedVideo(path, 'pyav')
+    video, without = IndexedVideo(path, 'decord'), IndexedVideo(path, 'pyav')
     for indices in ([0, 1, 2], [3, 7, 11]):
         expected = without.read(indices)
         assert np.array_equal(video.read(indices), expected)
@@ -85,10 +85,10 @@ def test_decord_gives_the_same_pixels(tmp_path, size, tags):
 def test_decord_gives_the_same_pixels_of_real_clips(name):
     path = CLIPS / 'train' / name
     indices = range(3, 18, 3)
-    video = IndexedVideo(path)
+    video = IndexedVideo(path, 'decord')
     through = np.stack(video._read_decord(indices))
     assert np.array_equal(through, IndexedVideo(path, 'pyav').read(indices))
-    near = IndexedVideo(path)._read_through(indices)
+    near = IndexedVideo(path)._read_sequence(indices)
     assert np.abs(through - np.stack(near).astype(int)).mean() < 1.5
 
 
@@ -117,7 +117,7 @@ def test_what_decord_would_read_otherwise(tmp_path, options):
     options = {'options': SHORT if 'codec' not in options else {}, **options}
     path = write_clip(tmp_path / 'a.mkv', pictures(12), **options)
     video = IndexedVideo(path)
-    assert not video._fits_decord() or not video._times
+    assert not video._fits_decord() or not video.seeks
     assert np.array_equal(video.read([2, 6, 10]), read_all(path)[[2, 6, 10]])
 
 

@@ -31,7 +31,7 @@ def openvid(parser: Parser) -> None:
     add(
         '--full',
         action='store_true',
-        help='decode every frame, not only the first, middle and last one',
+        help='decode every frame, not only the first 300 of each video',
     )
 
 

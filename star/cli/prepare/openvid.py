@@ -14,6 +14,8 @@ from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ItemProgress
 from star.datasets.indexed_video import IndexedVideo
@@ -27,6 +29,9 @@ from star.datasets.openvid_table import (
 from star.utils.files import atomic_path
 from star.video.io import VideoError, count_frames
 
+_WINDOW = 4
+_COMPARED = 300  # frames from the first on, in which windows are compared
+_CHECKS = 2  # number of this set of checks: logs of others are not used
 Check = Callable[[str, str, bool], dict]
 
 
@@ -46,16 +51,18 @@ def check_video(root: str, name: str, full: bool) -> dict:
         Its `frames`, `fps`, `width` and `height`, or a `reason` and `detail`.
     """
     path = Path(root, name)
-    record: dict = {'video': name, 'full': full, 'stamp': stamp(path)}
+    record = new_record(path, name, full)
     reason = 'cannot be opened'
     try:
-        video = IndexedVideo(path, 'pyav')
+        video = IndexedVideo(path)
         reason = 'cannot be decoded'
         if full and count_frames(path) != video.num_frames:
             raise VideoError(f'{path}: frames are missing')
         last = video.num_frames - 1
         for index in sorted({0, last // 2, last}):
             video.read([index])
+        reason = 'not seekable'
+        check_windows(video, video.num_frames if full else _COMPARED)
     except (VideoError, OSError) as error:
         return {**record, 'reason': reason, 'detail': str(error)}
     info = video.info
@@ -65,6 +72,41 @@ def check_video(root: str, name: str, full: bool) -> dict:
         'frames': video.num_frames,
         'fps': None if info.fps is None else round(float(info.fps), 3),
     }
+
+
+def check_windows(video: IndexedVideo, num_frames: int) -> None:
+    """Compare windows of a video with what decoding in sequence gives.
+
+    Args:
+        video: the video.
+        num_frames: the first so many frames are decoded for it.
+
+    Raises:
+        VideoError: a window holds other frames.
+    """
+    if not video.seeks:  # it is decoded in sequence
+        return
+    stop = min(num_frames, video.num_frames)
+    size = min(_WINDOW, stop)
+    windows = [
+        range(first, first + size)
+        for first in sorted({0, (stop - size) // 2, stop - size})
+    ]
+    numbers = sorted({number for window in windows for number in window})
+    expected = dict(zip(numbers, video.read_through(numbers), strict=True))
+    for window in windows:
+        frames = video.read(window)
+        if not np.array_equal(frames, [expected[n] for n in window]):
+            raise VideoError(
+                f'{video.path}: reading from frame {window[0]} on gives other '
+                'frames than decoding in sequence'
+            )
+
+
+def new_record(path: Path, name: str, full: bool) -> dict:
+    """Return a record of a video without results."""
+    checks = {'checks': _CHECKS, 'full': full}
+    return {'video': name, **checks, 'stamp': stamp(path)}
 
 
 def stamp(path: Path) -> list[int]:
@@ -86,7 +128,7 @@ def read_log(path: Path, root: Path, full: bool) -> dict[str, dict]:
             record = json.loads(line)
         except json.JSONDecodeError:  # the scan was killed while writing
             continue
-        if record['full'] >= full:
+        if record['full'] >= full and record.get('checks') == _CHECKS:
             records[record['video']] = record
     return {
         name: record
@@ -130,7 +172,7 @@ def check_alone(root: Path, name: str, full: bool, check: Check) -> dict:
         try:
             return pool.submit(check, str(root), name, full).result()
         except BrokenProcessPool:
-            record = {'video': name, 'full': full, 'stamp': stamp(root / name)}
+            record = new_record(root / name, name, full)
             detail = f'{root / name}: decoding it ends the process'
             return {**record, 'reason': 'cannot be decoded', 'detail': detail}
 
