@@ -74,7 +74,9 @@ def test_two_files_of_one_frame(tmp_path, twin):
     ],
 )
 def test_frames_with_counterparts(tmp_path, one, other):
-    check_counterparts(make(tmp_path / 'gt', *one), make(tmp_path / 'q', *other))
+    check_counterparts(
+        make(tmp_path / 'gt', *one), make(tmp_path / 'q', *other)
+    )
 
 
 @pytest.mark.parametrize(
