@@ -41,7 +41,7 @@ class BestKeeper(Protocol):
 def tell_scores(
     runner: Runner, iteration: int, scores: Mapping[str, float]
 ) -> None:
-    """Tell the hooks that keep the best checkpoint the scores of this one.
+    """Pass scores to the hooks that keep the best checkpoint.
 
     All ranks must call it, with the same scores.
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: the origins of its model, its config."""
+"""Records in a checkpoint: the origins of its model, and its config."""
 
 from collections.abc import Collection
 from typing import Any

@@ -1,4 +1,4 @@
-"""What may change in the config of a run that continues.
+"""Changes of the config that a resumed run accepts.
 
 A resumed run takes its settings from its config. Only the state comes from
 the checkpoint: weights, moments, random states, position in the data.

@@ -37,7 +37,7 @@ PAPER_SETS = {
 
 
 class ClipFacts(NamedTuple):
-    """What a result records of a scored clip; sizes are height and width."""
+    """Record of a scored clip in a result; sizes are height and width."""
 
     num_frames: int
     size: Size

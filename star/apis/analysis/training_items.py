@@ -1,4 +1,4 @@
-"""What a training sees: its items as pictures, with their draws."""
+"""Items of a training as pictures, with their draws."""
 
 import re
 from collections.abc import Iterator

@@ -83,7 +83,7 @@ class Source:
 
     @property
     def is_random(self) -> bool:
-        """Whether random numbers are asked for by name."""
+        """Return whether random numbers are asked for by name."""
         return str(self.checkpoint) == NONE or (
             self.checkpoint is None and str(self.weights) == RANDOM
         )
@@ -175,7 +175,7 @@ def load_model(config: Config, source: Source = Source()) -> nn.Module:
 
 
 def _sorted_out(config: Config, source: Source) -> Source:
-    """Tell checkpoints from sources of weights, and apply `random`."""
+    """Separate checkpoints from sources of weights; apply `random`."""
     weights, checkpoint = source.weights, source.checkpoint
     words = config.get('weights', {}).get('variants', {})
     if str(checkpoint) in words:

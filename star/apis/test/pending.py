@@ -1,4 +1,4 @@
-"""What is left to do of a test that is started again."""
+"""The rest of a test that is started again."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

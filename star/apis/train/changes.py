@@ -210,7 +210,7 @@ def _replaces(old: Any, value: Any, hint: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is known of an entry of a config.
+    """Facts on an entry of a config.
 
     Args:
         reads: something reads it.

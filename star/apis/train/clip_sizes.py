@@ -17,7 +17,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class ClipSource:
-    """What a config states of the clips of a data set.
+    """Sizes of a data set's clips, as far as a config states them.
 
     Args:
         path: dotted key of the data set.
