@@ -55,12 +55,6 @@ def pick_state(model: nn.Module, names: Set[str]) -> dict[str, Tensor]:
     return {name: state[name] for name in state if name in names}
 
 
-def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """Collect the trained parameters and all buffers; see `pick_state`."""
-    frozen = frozen_parameters(model).keys()
-    return pick_state(model, state_names(model) - frozen)
-
-
 @torch.no_grad()
 def load_trained(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Copy weights into a model in place.
