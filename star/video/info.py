@@ -23,14 +23,18 @@ class Frame:
     """One frame of a video.
 
     Args:
-        image: pixels, (H, W, 3) uint8 RGB, upright.
+        image: pixels, (H, W, 3) uint8 or uint16 RGB, upright.
         time: seconds since the start of the video, rising.
         duration: seconds on screen, > 0.
+        alpha: opacity, (H, W) of the dtype of `image`; None for opaque.
+        gray: the stored frame has no colour.
     """
 
     image: np.ndarray
     time: Fraction
     duration: Fraction
+    alpha: np.ndarray | None = None
+    gray: bool = False
 
 
 @dataclass(frozen=True)
