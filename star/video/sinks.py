@@ -1,23 +1,20 @@
-"""Sinks of a `VideoWriter`: a video, a folder of PNGs, or one image."""
+"""Sinks of a `VideoWriter`: their protocol, and that of a video."""
 
-import re
-import shutil
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
 import av
-import cv2
 import numpy as np
 
 from star.video import pixels
 from star.video.decode import file_url
 from star.video.encoder import Encoding
 from star.video.info import VideoError, VideoInfo
-from star.video.remux import StreamCopier
+from star.video.stream_copy import StreamCopier
+from star.video.stream_plan import plan_streams
 
-FRAME_NAME = re.compile(r'\d{8}\.png')  # of a folder's images
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _MAX_DELAY = 60  # seconds; no encoder reorders by that much
 _APPLE = ('mp4', 'mov', 'ipod')  # Apple's players want the tag hvc1
@@ -33,7 +30,11 @@ class Sink(Protocol):
         return
 
     def write(
-        self, image: np.ndarray, time: Fraction, duration: Fraction
+        self,
+        image: np.ndarray,
+        time: Fraction,
+        duration: Fraction,
+        alpha: np.ndarray | None = None,
     ) -> None:
         """Append a frame."""
 
@@ -93,14 +94,19 @@ class VideoSink(Sink):
         """Add the source's streams and write the header."""
         source = self._source
         if source is not None and source.kind == 'video':
+            plan = plan_streams(source, self._path.suffix)
             self._copier = StreamCopier(
-                source.path, self._output, source.start
+                source.path, self._output, source.start, plan
             )
-            self.notes += self._copier.notes
+            self.notes += (*plan.notes, *plan.losses)
         self._output.start_encoding()
 
     def write(
-        self, image: np.ndarray, time: Fraction, duration: Fraction
+        self,
+        image: np.ndarray,
+        time: Fraction,
+        duration: Fraction,
+        alpha: np.ndarray | None = None,
     ) -> None:
         """Encode a frame, and copy the packets up to its time."""
         base = self._encoding.time_base
@@ -142,87 +148,6 @@ class VideoSink(Sink):
         with suppress(*_FAILURES):  # the file is removed anyway
             self._output.close()
         self._path.unlink(missing_ok=True)
-
-
-class FolderSink(Sink):
-    """Writes numbered PNGs into a temporary folder.
-
-    Args:
-        path: temporary folder.
-        source: video that the frames come from; `notes` list what is lost.
-    """
-
-    def __init__(self, path: Path, source: VideoInfo | None) -> None:
-        self.notes = _losses(source, 'a folder of images')
-        self._path, self._count = path, 0
-
-    def begin(self) -> None:
-        """Create the temporary folder."""
-        self._path.mkdir()
-
-    def write(
-        self, image: np.ndarray, time: Fraction, duration: Fraction
-    ) -> None:
-        """Write one PNG."""
-        _write_image(self._path / f'{self._count:08d}.png', image)
-        self._count += 1
-
-    def discard(self) -> None:
-        """Remove the temporary folder."""
-        shutil.rmtree(self._path, ignore_errors=True)
-
-
-class ImageSink(Sink):
-    """Writes a single frame as an image.
-
-    Args:
-        path: temporary file; its suffix chooses the format.
-        source: video that the frame comes from; `notes` list what is lost.
-    """
-
-    def __init__(self, path: Path, source: VideoInfo | None) -> None:
-        self.notes = _losses(source, 'an image')
-        self._path, self._written = path, False
-        if not cv2.haveImageWriter(f'x{path.suffix}'):
-            raise VideoError(
-                f'{path.suffix}: no image format that can be written'
-            )
-
-    def write(
-        self, image: np.ndarray, time: Fraction, duration: Fraction
-    ) -> None:
-        """Write the frame."""
-        if self._written:
-            raise VideoError(
-                f'{self._path.suffix} holds a single frame; for more, name a '
-                'folder or a video'
-            )
-        _write_image(self._path, image)
-        self._written = True
-
-    def discard(self) -> None:
-        """Remove the temporary file."""
-        self._path.unlink(missing_ok=True)
-
-
-def _write_image(path: Path, image: np.ndarray) -> None:
-    done, data = cv2.imencode(path.suffix, image[..., ::-1])
-    if not done:
-        raise VideoError(f'{path.suffix}: the image cannot be encoded')
-    with open(path, 'xb') as file:
-        file.write(data.tobytes())
-
-
-def _losses(source: VideoInfo | None, what: str) -> list[str]:
-    if source is None or source.kind != 'video':
-        return []
-    notes = []
-    if source.has_audio or source.num_subtitles:
-        notes.append(f'audio and subtitles are not kept in {what}')
-    if source.sample_aspect_ratio != 1:
-        ratio = source.sample_aspect_ratio
-        notes.append(f'pixel aspect ratio {ratio} is not kept in {what}')
-    return notes
 
 
 def _fixed(path: Path) -> dict[str, str]:
