@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK = 1 << 20  # bytes
+_LONGEST_NAME = 255  # bytes; no common file system allows more
 # what Windows, macOS's archives and NAS systems leave in folders
 _OF_SYSTEMS = ('thumbs.db', 'desktop.ini', '__macosx', '@eadir')
 
@@ -95,16 +96,39 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
         raise
 
 
+def beside(path: Path, prefix: str = '', suffix: str = '') -> Path:
+    """Name a file or folder that lies beside another.
+
+    Args:
+        path: the other one; its own suffix stays part of the name.
+        prefix: before its name.
+        suffix: after its name.
+
+    Returns:
+        The sibling. Where its name would be longer than the file system
+        allows, a digest of 8 digits stands for the rest of the name, so that
+        the same path always gives the same sibling.
+    """
+    name = prefix + path.name + suffix
+    if _num_bytes(name) > _longest_name(path.parent):
+        whole = os.fsencode(path.name)
+        suffix = f'~{hashlib.sha256(whole).hexdigest()[:8]}{suffix}'
+        name = prefix + _fitting(path, path.name, prefix + suffix) + suffix
+    return path.with_name(name)
+
+
 def temporary_path(path: Path, keep_suffix: bool = False) -> Path:
     """Choose a name beside a path that `remove_temporary` recognises.
 
     Args:
-        path: file or folder to write.
+        path: file or folder to write. Of a name that leaves no room, only
+            the beginning stands in the new one.
         keep_suffix: end the name with the suffix of `path`, for writers that
             choose the format by it. It then also matches `*.suffix`.
     """
     stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, '')
-    return path.with_name(f'.{stem}.part-{secrets.token_hex(4)}{suffix}')
+    end = f'.part-{secrets.token_hex(4)}{suffix}'
+    return path.with_name(f'.{_fitting(path, stem, "." + end)}{end}')
 
 
 def move(temporary: Path, path: Path) -> None:
@@ -245,6 +269,26 @@ def verify_sha256(path: str | Path, expected: str) -> None:
             f'{path}: SHA-256 is {actual}, expected {expected}: the file is '
             'damaged or another version'
         )
+
+
+def _fitting(path: Path, stem: str, rest: str) -> str:
+    """Cut a stem so that a name beside `path` has room for the rest."""
+    room = _longest_name(path.parent) - _num_bytes(rest)
+    while stem and _num_bytes(stem) > room:
+        stem = stem[:-1]
+    return stem
+
+
+def _num_bytes(name: str) -> int:
+    return len(os.fsencode(name))
+
+
+def _longest_name(folder: Path) -> int:
+    """Return how many bytes a name in a folder may have, 255 at most."""
+    try:
+        return min(os.pathconf(folder, 'PC_NAME_MAX'), _LONGEST_NAME)
+    except (AttributeError, OSError, ValueError):  # Windows; not made yet
+        return _LONGEST_NAME
 
 
 def _refuse_existing(path: Path, replace: bool) -> None:

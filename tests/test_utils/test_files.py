@@ -9,6 +9,7 @@ import pytest
 from star.utils.files import (
     atomic_folder,
     atomic_path,
+    beside,
     check_writable,
     read_json,
     remove_temporary,
@@ -204,6 +205,38 @@ def test_temporary_names_are_found_again(tmp_path):
     assert len(names(tmp_path)) == 4
     remove_temporary(tmp_path)
     assert names(tmp_path) == ['kept.part-1']
+
+
+@pytest.mark.parametrize('letter', ['a', 'é', '中', '\udce9'])
+@pytest.mark.parametrize('ending', ['', '.mp4'])
+def test_names_beside_a_long_name_fit(tmp_path, letter, ending):
+    room = 255 - len(ending)
+    stem = letter * (room // len(os.fsencode(letter)))
+    path = tmp_path / (stem + ending)
+    path.touch()  # the file system takes it
+    others = [
+        temporary_path(path),
+        temporary_path(path, keep_suffix=True),
+        beside(path, '.', '.star'),
+        beside(path, suffix='.star.json'),
+    ]
+    for other in others:
+        other.touch()
+        assert stem.startswith(other.name[1:50])
+    assert others[1].name.endswith(ending)
+    assert others[2].name.endswith('.star')
+    with atomic_path(path) as temporary:
+        temporary.write_text('new')
+    assert path.read_text() == 'new'
+
+
+def test_names_beside_differ_as_the_names_do(tmp_path):
+    assert beside(tmp_path / 'a.mp4', '.', '.star').name == '.a.mp4.star'
+    first, second = (
+        tmp_path / ('a' * 250 + end) for end in ('b.gif', 'c.gif')
+    )
+    assert beside(first, '.', '.star') == beside(first, '.', '.star')
+    assert beside(first, '.', '.star') != beside(second, '.', '.star')
 
 
 def test_sha256(tmp_path):
