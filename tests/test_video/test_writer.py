@@ -175,7 +175,7 @@ def test_audio_ends_with_the_first_frames(sound, tmp_path):
 def test_streams_that_do_not_fit_are_named(sound, tmp_path):
     notes = rewrite(sound, tmp_path / 'a.webm', codec='libvpx-vp9')
     assert len(notes) == 1
-    assert 'audio stream 1 is not copied' in notes[0]
+    assert 'audio stream 1 is not kept' in notes[0]
     assert len(list(VideoReader(tmp_path / 'a.webm'))) == 25
 
 

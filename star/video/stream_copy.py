@@ -1,8 +1,6 @@
 """`StreamCopier`: copies audio and subtitles of one file into another."""
 
-import io
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,9 +8,9 @@ import av
 
 from star.video.decode import open_input
 from star.video.info import explain
+from star.video.stream_plan import StreamPlan
 
 _REFUSED = (av.FFmpegError, OSError, ValueError)
-_COPIED = ('audio', 'subtitle', 'attachment')
 _LATE = 10  # seconds that interleaved streams may lie apart
 _OWN_METADATA = ('encoder', 'major_brand', 'minor_version', 'duration')
 
@@ -24,9 +22,10 @@ class StreamCopier:
         source: file to copy from.
         output: container to copy to; its video stream exists already.
         start: seconds on the source's clock that are zero in the output.
+        plan: from `plan_streams`, for the output's container.
 
     Attributes:
-        notes: which streams are not copied and why, one sentence each.
+        notes: which streams end early and why, one sentence each.
     """
 
     def __init__(
@@ -34,11 +33,12 @@ class StreamCopier:
         source: Path,
         output: av.container.OutputContainer,
         start: Fraction,
+        plan: StreamPlan,
     ) -> None:
         self._input = open_input(source)
         self._output, self._start = output, start
         self.notes: list[str] = []
-        self._targets = self._add_streams()
+        self._targets = self._add_streams(plan)
         self._last_dts: dict[int, int] = {}
         self._packets = self._read()
         self._next = next(self._packets, None)
@@ -64,26 +64,15 @@ class StreamCopier:
                 self._copy(self._next)
             self._next = next(self._packets, None)
 
-    def _add_streams(self) -> dict[int, av.stream.Stream]:
-        targets, skipped = {}, 0
-        for stream in self._input.streams:
-            name = f'{stream.type} stream {stream.index}'
-            if stream.type == 'video':
-                continue
-            if stream.type not in _COPIED:
-                skipped += 1
-                continue
-            reason = _refusal(self._output.format.name, stream)
-            if reason:
-                self.notes.append(f'{name} is not copied ({reason})')
-                continue
+    def _add_streams(self, plan: StreamPlan) -> dict[int, av.stream.Stream]:
+        targets = {}
+        for route in plan.routes:
+            stream = self._input.streams[route.index]
             target = self._output.add_stream_from_template(stream)
             target.metadata.update(_clean(stream.metadata))
             target.disposition = stream.disposition
             if stream.type != 'attachment':
                 targets[stream.index] = target
-        if skipped:
-            self.notes.append(f'{skipped} data streams are not copied')
         return targets
 
     def _copy_metadata(self) -> None:
@@ -133,19 +122,3 @@ class StreamCopier:
 
 def _clean(metadata: dict[str, str]) -> dict[str, str]:
     return {k: v for k, v in metadata.items() if k not in _OWN_METADATA}
-
-
-def _refusal(output_format: str, stream: av.stream.Stream) -> str:
-    """Return why a format cannot hold a stream, or ''."""
-    if stream.type != 'attachment' and stream.codec_context is None:
-        return 'its codec is unknown'
-    trial = av.open(io.BytesIO(), 'w', format=output_format)
-    try:
-        trial.add_stream_from_template(stream)
-        trial.start_encoding()
-    except _REFUSED as error:
-        return explain(error)
-    finally:
-        with suppress(*_REFUSED):  # nothing was written, nothing is lost
-            trial.close()
-    return ''
