@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
+from time import monotonic
 from types import TracebackType
 
 import av
@@ -23,6 +24,7 @@ from star.video.probing import (
 _Timed = tuple[av.VideoFrame, Fraction, Fraction]  # frame, time, duration
 _Frames = Generator[av.VideoFrame, None, None]
 _Note = Callable[[str], None]
+_PROGRESS_INTERVAL = 0.2  # seconds
 
 
 class VideoReader:
@@ -36,6 +38,10 @@ class VideoReader:
         num_frames: largest number of frames to read; None for all.
         allow_partial: read what decodes of a damaged file.
         fps: frames per second of a folder of images; None takes 25.
+
+    Attributes:
+        depth: bits of a frame's values, 8 or 16; set it before reading.
+        keep_alpha: fill in `Frame.alpha` where a frame has opacity.
 
     Raises:
         VideoError: at construction or during iteration, the file is not a
@@ -53,6 +59,7 @@ class VideoReader:
             raise ValueError(f'`num_frames` must be >= 1, got {num_frames}')
         self.num_frames, self.allow_partial = num_frames, allow_partial
         self.info = probe(path, fps)
+        self.depth, self.keep_alpha = 8, False
         self._notes = list(self.info.notes)
         self._open: list[Generator[Frame, None, None]] = []
 
@@ -79,28 +86,55 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames in order of display."""
+        return self.frames()
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        """Yield the frames in order of display.
+
+        Args:
+            skip: how many frames to pass over; they are decoded, but not
+                converted.
+        """
         self.close()
-        self._open.append(self._frames())
+        self._open.append(self._frames(skip))
         return self._open[-1]
 
-    def count(self) -> int:
-        """Decode all frames without converting them, and count them."""
-        return sum(1 for _ in self._decoded())
+    def count(self, progress: Callable[[int], None] | None = None) -> int:
+        """Decode all frames without converting them, and count them.
 
-    def _frames(self) -> Generator[Frame, None, None]:
+        Args:
+            progress: called with the number of frames so far, about every
+                0.2 s.
+        """
+        done, told = 0, monotonic()
+        with closing(self._decoded()) as frames:
+            for done, _ in enumerate(frames, 1):
+                now = monotonic()
+                if progress is not None and now - told >= _PROGRESS_INTERVAL:
+                    progress(done)
+                    told = now
+        return done
+
+    def _frames(self, skip: int) -> Generator[Frame, None, None]:
         with closing(self._decoded()) as decoded:
             timed = _retime(decoded, self.info, self._note)
+            shown = _deinterlace(timed, self._note)
             try:
-                for frame, time, duration in _deinterlace(timed, self._note):
-                    for note in pixels.conversion_notes(frame):
-                        self._note(note)
-                    yield Frame(pixels.to_rgb(frame), time, duration)
+                for frame, start, duration in islice(shown, skip, None):
+                    yield self._convert(frame, start, duration)
             except av.FFmpegError as error:
                 reason = explain(error)
                 raise VideoError(
                     f'{self.info.path}: its {self.info.pix_fmt} frames '
                     f'cannot be converted to RGB ({reason})'
                 ) from error
+
+    def _convert(
+        self, frame: av.VideoFrame, start: Fraction, duration: Fraction
+    ) -> Frame:
+        for note in pixels.conversion_notes(frame):
+            self._note(note)
+        return Frame(pixels.to_rgb(frame), start, duration)
 
     def _note(self, text: str) -> None:
         if text not in self._notes:

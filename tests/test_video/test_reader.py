@@ -267,3 +267,20 @@ def test_closing_ends_an_iteration(clip):
         frames = iter(reader)
         next(frames)
     assert list(frames) == []
+
+
+def test_frames_that_are_skipped(clip):
+    reader = VideoReader(clip)
+    whole = list(reader)
+    rest = list(reader.frames(skip=7))
+    assert [f.time for f in rest] == [f.time for f in whole[7:]]
+    for one, other in zip(rest, whole[7:], strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    assert list(reader.frames(skip=20)) == []
+
+
+def test_counting_reports_progress(clip, monkeypatch):
+    monkeypatch.setattr('star.video.reader._PROGRESS_INTERVAL', 0)
+    seen = []
+    assert VideoReader(clip).count(seen.append) == 20
+    assert seen == list(range(1, 21))
