@@ -1,4 +1,4 @@
-"""Conversion of uint8 clips to the networks' range and size, and back."""
+"""Conversion of pixels to the networks' range and size, and back."""
 
 import torch
 import torch.nn.functional as F
@@ -8,15 +8,49 @@ from torch import Tensor
 from star.registry import MODELS
 from star.structures import VideoSample
 
+# the value of white in the two types of pixels
+PEAKS = {torch.uint8: 255, torch.uint16: 65535}
+
 
 def to_float(clip: Tensor) -> Tensor:
-    """Map uint8 [0, 255] to float32 [-1, 1]."""
-    return clip.to(torch.float32) / 127.5 - 1
+    """Map uint8 [0, 255] or uint16 [0, 65535] to float32 [-1, 1]."""
+    return clip.to(torch.float32) / (PEAKS[clip.dtype] / 2) - 1
+
+
+def to_pixels(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Map float [-1, 1] to pixels, rounded and clamped.
+
+    Args:
+        x: of any shape.
+        dtype: uint8 for [0, 255], uint16 for [0, 65535].
+    """
+    return round_pixels((x.float() + 1) * (PEAKS[dtype] / 2), dtype)
 
 
 def to_uint8(x: Tensor) -> Tensor:
     """Map float [-1, 1] to uint8 [0, 255], rounded and clamped."""
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return to_pixels(x, torch.uint8)
+
+
+def round_pixels(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Round values of a type's range to that type, those outside clamped.
+
+    Args:
+        x: values of [0, 255] or [0, 65535]; returned if it has the type.
+        dtype: uint8 or uint16.
+    """
+    if x.dtype == dtype:
+        return x
+    return x.round().clamp(0, PEAKS[dtype]).to(dtype)
+
+
+def check_frame(frame: Tensor) -> None:
+    """Raise a ValueError for a frame that is not pixels (3, h, w)."""
+    if frame.ndim != 3 or len(frame) != 3 or frame.dtype not in PEAKS:
+        raise ValueError(
+            'a frame must be (3, h, w) uint8 or uint16, got '
+            f'{tuple(frame.shape)} {frame.dtype}'
+        )
 
 
 def upsample_clip(

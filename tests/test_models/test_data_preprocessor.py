@@ -5,7 +5,9 @@ from PIL import Image
 
 from star.models.data_preprocessor import (
     VideoDataPreprocessor,
+    check_frame,
     to_float,
+    to_pixels,
     to_uint8,
     upsample_clip,
 )
@@ -22,6 +24,26 @@ def test_range_both_ways():
     step = 2 / 255
     assert torch.equal(to_uint8(x + 0.49 * step), levels)
     assert to_uint8(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
+
+
+def test_range_of_16_bits_both_ways():
+    levels = torch.arange(65536, dtype=torch.int32).to(torch.uint16)
+    x = to_float(levels)
+    assert x[[0, 65535]].tolist() == [-1, 1]
+    assert torch.equal(to_pixels(x, torch.uint16), levels)
+    bytes_ = torch.arange(256, dtype=torch.uint8)
+    same = to_float((bytes_.int() * 257).to(torch.uint16))
+    assert torch.allclose(same, to_float(bytes_), rtol=0, atol=1e-7)
+    ends = to_pixels(torch.tensor([-7.0, 7.0]), torch.uint16)
+    assert ends.tolist() == [0, 65535]
+
+
+def test_frames_are_pixels():
+    for dtype in (torch.uint8, torch.uint16):
+        check_frame(torch.zeros(3, 4, 5, dtype=dtype))
+    for wrong in (torch.zeros(3, 4, 5), torch.zeros(3, 4).byte()):
+        with pytest.raises(ValueError, match=r'must be \(3, h, w\) uint8'):
+            check_frame(wrong)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from star.models.contracts import Autoencoder
-from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
+from star.models.data_preprocessor import to_float, to_pixels, upsample_clip
 from star.models.restoration.frame_plan import FramePlan
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import frame_generator
@@ -37,7 +37,7 @@ class FrameCoder:
         self.device = device
 
     def enlarge(self, lq: Tensor) -> Tensor:
-        """Enlarge and pad frames (t, 3, h, w) uint8: float in [-1, 1]."""
+        """Enlarge and pad pixels (t, 3, h, w): float in [-1, 1]."""
         return self.plan.pad(self._enlarge(lq))
 
     def encode(self, frames: Tensor, draw: int, start: int) -> Tensor:
@@ -65,10 +65,10 @@ class FrameCoder:
 
         Args:
             piece: (1, 3, t, H, W).
-            lq: the same frames of the input, (t, 3, h, w) uint8.
+            lq: the same frames of the input, (t, 3, h, w) uint8 or uint16.
 
         Returns:
-            (t, 3, H', W') uint8 on the CPU.
+            (t, 3, H', W') of the type of `lq`, on the CPU.
         """
         clip = self.plan.crop(piece[0].transpose(0, 1).float())
         fix = COLOR_FIXES[self.options.color_fix]
@@ -78,7 +78,7 @@ class FrameCoder:
             clip = F.interpolate(
                 clip.clamp(-1, 1), size=size, mode='bicubic', antialias=True
             )
-        return to_uint8(clip).cpu()
+        return to_pixels(clip, lq.dtype).cpu()
 
     def _enlarge(self, lq: Tensor) -> Tensor:
         clip = to_float(lq.to(self.device))

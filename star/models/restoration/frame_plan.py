@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from star.models.contracts import Autoencoder, Backbone
+from star.models.data_preprocessor import check_frame
 from star.models.restoration.options import RestoreOptions
 from star.video.padding import (
     crop,
@@ -60,7 +61,7 @@ def plan_frames(
     """Work out all sizes from a frame.
 
     Args:
-        frame: of the input, (3, h, w) uint8.
+        frame: of the input, (3, h, w) uint8 or uint16.
         options: of the restoration.
         autoencoder: of the model.
         backbone: of the model.
@@ -69,11 +70,7 @@ def plan_frames(
         ValueError: `frame` has another shape, `scale` makes it vanish, or
             the tiles do not fit.
     """
-    if frame.ndim != 3 or len(frame) != 3 or frame.dtype != torch.uint8:
-        raise ValueError(
-            'a frame must be (3, h, w) uint8, got '
-            f'{tuple(frame.shape)} {frame.dtype}'
-        )
+    check_frame(frame)
     output_size = scaled_size(frame, options.scale)
     scale = backbone.limits.scale
     size = output_size if scale is None else scaled_size(frame, scale)

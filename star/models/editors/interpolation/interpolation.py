@@ -3,8 +3,13 @@
 import torch
 from torch import Tensor
 
-from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
-from star.models.editors.base import Baseline, round_pixels
+from star.models.data_preprocessor import (
+    round_pixels,
+    to_float,
+    to_pixels,
+    upsample_clip,
+)
+from star.models.editors.base import Baseline
 from star.models.editors.recipe import Recipe
 from star.registry import MODELS
 
@@ -19,12 +24,15 @@ class Bicubic(Baseline):
         scale: output size over input size.
     """
 
+    takes_16_bit = True
+
     def __init__(self, scale: float = 4) -> None:
         super().__init__(Recipe(scale), any_scale=True)
 
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Enlarge frames to a size."""
-        return to_uint8(upsample_clip(to_float(frames), size))
+        clip = upsample_clip(to_float(frames), size)
+        return to_pixels(clip, frames.dtype)
 
 
 @MODELS.register_module()
@@ -35,12 +43,15 @@ class Lanczos(Baseline):
         scale: output size over input size.
     """
 
+    takes_16_bit = True
+
     def __init__(self, scale: float = 4) -> None:
         super().__init__(Recipe(scale), any_scale=True)
 
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Resize frames to a size."""
-        return round_pixels(lanczos_resize(frames.float(), size))
+        clip = lanczos_resize(frames.float(), size)
+        return round_pixels(clip, frames.dtype)
 
 
 def lanczos_resize(x: Tensor, size: tuple[int, int]) -> Tensor:
