@@ -7,7 +7,7 @@ in seconds, on parts of a small size.
 import json
 import math
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -147,8 +147,9 @@ def check_restorer(
     """Check a method: STARModel, a baseline, or one from outside.
 
     Shapes, dtype, the number of frames, determinism, that the input stays as
-    it was, that the pieces of a stream are the clip, progress, and the
-    refusal of wrong clips and of options that do not exist.
+    it was, that the pieces of a stream are the clip, progress, frames of 16
+    bits if it takes them, and the refusal of wrong clips and of options that
+    do not exist.
 
     Args:
         restorer: with weights.
@@ -185,11 +186,59 @@ def check_restorer(
     _refuses(lambda: restorer.restore(lq.float()), 'a clip of floats')
     _refuses(lambda: restorer.restore(lq[0]), 'a frame in place of a clip')
     _refuses(lambda: restorer.restore(lq[:0]), 'a clip without frames')
+    _check_16_bit(restorer, lq)
     _refuses(
         lambda: choose_options(restorer, {'no_such_option': 1}),
         'an unknown option',
     )
     json.dumps(restorer.describe_options(restorer.restore_options))
+    _check_resuming(restorer, lq)
+
+
+def _check_16_bit(restorer: Restorer, lq: Tensor) -> None:
+    deep = (lq.int() * 257).to(torch.uint16)
+    if not getattr(restorer, 'takes_16_bit', False):
+        _refuses(lambda: restorer.restore(deep), 'a clip of 16 bits')
+        return
+    out = restorer.restore(deep)
+    is_deep = out.dtype == torch.uint16
+    _rule(is_deep, f'a result of uint16 is uint16, got {out.dtype}')
+    error = (out.float() / 257 - restorer.restore(lq).float()).abs().max()
+    _rule(error <= 1, f'8 and 16 bits agree, got {error:.3g} of 255')
+
+
+def _check_resuming(restorer: Restorer, lq: Tensor) -> None:
+    """Check that a run from each point gives what one run gives."""
+    options = _smallest_window(restorer)
+    least = options.window + options.window // 2 + 1
+    lq = torch.cat([lq] * -(-least // len(lq)))
+    whole = restorer.restore(lq, options)
+    for piece in restorer.restore_pieces(iter(lq), options):
+        if piece.point is None:
+            continue
+        point = piece.point()
+        rest = restorer.restore_pieces(
+            iter(lq[point.frame :]), options, point=point
+        )
+        frames = torch.cat([later.frames for later in rest])
+        _rule(
+            torch.equal(frames, whole[point.done :]),
+            f'a run from the point after frame {point.done} gives the same',
+        )
+
+
+def _smallest_window(restorer: Restorer) -> RestoreOptions:
+    """Choose options with the smallest window that a method accepts."""
+    own = restorer.restore_options
+    for window in range(1, own.window):
+        try:
+            overlap = restorer.overlap_for(window)
+            options = replace(own, window=window, overlap=overlap)
+            restorer.check_options(options)
+        except ValueError:
+            continue
+        return options
+    return own
 
 
 def check_metric(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from star.diffusion.schedule import Level, LevelTable
 from star.models.restoration.limits import Limits
 from star.models.restoration.options import RestoreOptions
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.video.tiling import TileSize
 
 Generators = torch.Generator | list[torch.Generator] | None
@@ -195,12 +196,15 @@ class Restorer(Protocol):
         restore_options: the options that the config sets.
         default_dtype: dtype of the networks unless the user chooses one;
             None for bfloat16 on CUDA and float32 elsewhere.
+        takes_16_bit: whether frames may be uint16, with 65535 as white, as
+            well as uint8; without it frames are rounded to uint8 first.
         names_files: whether its arguments name its files of weights, which
             `weight_files` lists; if not, the config's `weights` names them.
     """
 
     restore_options: RestoreOptions
     default_dtype: torch.dtype | None
+    takes_16_bit: bool
     names_files: bool
 
     @property
@@ -219,7 +223,10 @@ class Restorer(Protocol):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Tensor:
-        """Restore a clip (T, 3, h, w) uint8 RGB: (T, 3, H, W) on the CPU."""
+        """Restore a clip (T, 3, h, w) RGB: (T, 3, H, W) on the CPU.
+
+        The result has the type of the clip: uint8, or uint16.
+        """
 
     def restore_stream(
         self,
@@ -227,11 +234,31 @@ class Restorer(Protocol):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Iterator[Tensor]:
-        """Restore frames (3, h, w) uint8 RGB as they come.
+        """Restore frames (3, h, w) RGB as they come.
 
         Yields:
-            Consecutive pieces of the restored clip, (t, 3, H, W) uint8 on
-            the CPU: as many frames as came in.
+            Consecutive pieces of the restored clip, (t, 3, H, W) on the CPU:
+            as many frames as came in, of their type.
+        """
+
+    def restore_pieces(
+        self,
+        frames: Iterable[Tensor],
+        options: RestoreOptions | None = None,
+        events: Events | None = None,
+        point: ResumePoint | None = None,
+    ) -> Iterator[Piece]:
+        """Restore frames as `restore_stream`, so that it can be taken up.
+
+        Args:
+            frames: (3, h, w); from `point.frame` on if `point` is given.
+            options: None for `restore_options`.
+            events: receives progress and notes.
+            point: of an earlier run over the same frames.
+
+        Yields:
+            Pieces; after one with a point, a later run with that point gives
+            the same frames.
         """
 
     def check_options(self, options: RestoreOptions) -> None:

@@ -46,36 +46,50 @@ def fade_pieces(
         done = here.stop
 
 
-def join_windows(
-    windows: Iterator[tuple[Tensor, bool]], overlap: int, blend: str
-) -> Iterator[Tensor]:
-    """Make one clip of restored windows that share frames.
+class WindowJoiner:
+    """Makes one clip of restored windows that share frames.
 
     Args:
-        windows: (t, C, H, W) float with t > `overlap`, in order, and whether
-            each is the last. A window begins with the `overlap` frames that
-            end the one before it.
-        overlap: >= 0.
+        overlap: frames that neighbouring windows share, >= 0.
         blend: 'fade' goes linearly from the earlier window's frames to the
             later one's; 'trim' changes in the middle.
+        begun: whether windows came before, in an earlier run.
+        earlier: what `earlier` was after the last of these.
 
-    Yields:
-        Consecutive pieces, none empty. What is kept between two of them does
-        not grow with the clip.
+    Attributes:
+        earlier: last frames of the window before, (t, C, H, W), from which
+            the next one is faded; None where nothing is faded.
     """
-    earlier = None
-    start = 0
-    for window, last in windows:
-        if blend == 'fade':
-            if earlier is not None and overlap:
-                window = fade(earlier, window, 0)
-            end = len(window) - (0 if last else overlap)
-            earlier = window[end:].clone()
-            yield window[:end]
-        else:
-            end = len(window) - (0 if last else overlap - overlap // 2)
-            yield window[start:end]
-            start = overlap // 2
+
+    def __init__(
+        self,
+        overlap: int,
+        blend: str,
+        begun: bool = False,
+        earlier: Tensor | None = None,
+    ) -> None:
+        self.overlap, self.blend = overlap, blend
+        self.earlier = earlier
+        self._begun = begun
+
+    def join(self, window: Tensor, last: bool) -> Tensor:
+        """Return the frames of the clip that a window completes, >= 1.
+
+        Args:
+            window: (t, C, H, W) float with t > `overlap`. It begins with the
+                `overlap` frames that end the one before it.
+            last: whether no window follows.
+        """
+        begun, self._begun = self._begun, True
+        if self.blend == 'fade':
+            if self.earlier is not None and self.overlap:
+                window = fade(self.earlier, window, 0)
+            end = len(window) - (0 if last else self.overlap)
+            self.earlier = window[end:].clone() if self.overlap else None
+            return window[:end]
+        half = self.overlap // 2
+        end = len(window) - (0 if last else self.overlap - half)
+        return window[half if begun else 0 : end]
 
 
 def _fade(earlier: Tensor, later: Tensor, ramp: Tensor, dim: int) -> Tensor:

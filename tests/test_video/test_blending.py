@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from star.video.blending import fade, fade_pieces, join_windows
+from star.video.blending import WindowJoiner, fade, fade_pieces
 
 
 def windows(length, size, overlap, shift=0.0):
@@ -20,7 +20,11 @@ def windows(length, size, overlap, shift=0.0):
 
 def joined(*args, blend, **kwargs):
     overlap = args[2]
-    pieces = list(join_windows(windows(*args, **kwargs), overlap, blend))
+    pieces, joiner = [], WindowJoiner(overlap, blend)
+    for window, last in windows(*args, **kwargs):
+        pieces.append(joiner.join(window, last))
+        # as a later run goes on
+        joiner = WindowJoiner(overlap, blend, True, joiner.earlier)
     assert all(len(piece) for piece in pieces)
     return torch.cat(pieces).flatten()
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from star.models.contracts import Events
+from star.models.data_preprocessor import check_frame, round_pixels
 from star.models.editors.recipe import Recipe
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.models.restoration.segments import segments
 from star.models.restoration.whole_clip import restore_whole
-from star.video.blending import join_windows
+from star.video.blending import WindowJoiner
 
 Window = tuple[Tensor, bool]  # frames, and whether it is the last
+_EARLIER = 'earlier'  # frames that the next window is faded from
 
 
 class Baseline(nn.Module, ABC):
@@ -40,6 +44,7 @@ class Baseline(nn.Module, ABC):
 
     # bfloat16 is too coarse for pixels
     default_dtype: torch.dtype | None = torch.float32
+    takes_16_bit = False  # a subclass whose `enlarge` keeps uint16 says so
     names_files = True
 
     def __init__(
@@ -90,11 +95,12 @@ class Baseline(nn.Module, ABC):
         """Restore consecutive frames.
 
         Args:
-            frames: (t, 3, h, w) uint8 RGB, on any device.
+            frames: (t, 3, h, w) uint8 RGB, on any device; uint16 as well
+                if `takes_16_bit`.
             size: output height and width.
 
         Returns:
-            (t, 3, H, W) uint8.
+            (t, 3, H, W) of the type of `frames`.
         """
 
     def check_options(self, options: RestoreOptions) -> None:
@@ -133,7 +139,7 @@ class Baseline(nn.Module, ABC):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Tensor:
-        """Restore a clip (T, 3, h, w) uint8 RGB; see `restore_whole`."""
+        """Restore a clip (T, 3, h, w); see `restore_whole`."""
         return restore_whole(self, lq, options, events)
 
     def restore_stream(
@@ -142,22 +148,41 @@ class Baseline(nn.Module, ABC):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Iterator[Tensor]:
+        """Restore frames as they come; see `restore_pieces`.
+
+        Yields:
+            Consecutive pieces of the restored clip, (t, 3, H, W), of the type
+            of the frames.
+        """
+        pieces = self.restore_pieces(frames, options, events)
+        return (piece.frames for piece in pieces)
+
+    def restore_pieces(
+        self,
+        frames: Iterable[Tensor],
+        options: RestoreOptions | None = None,
+        events: Events | None = None,
+        point: ResumePoint | None = None,
+    ) -> Iterator[Piece]:
         """Restore frames as they come, a window at a time.
 
         Args:
-            frames: (3, h, w) uint8 RGB each, all of one size.
+            frames: (3, h, w) uint8 or uint16 RGB each, all of one size.
             options: None for `restore_options`.
             events: receives the progress of the stage 'decode'.
+            point: where an earlier run stopped; `frames` begins there.
 
         Yields:
-            Consecutive pieces of the restored clip, (t, 3, H, W) uint8.
+            Consecutive pieces of the restored clip.
 
         Raises:
             ValueError: an option or a frame's shape is wrong.
         """
         options = options or self.restore_options
         self.check_options(options)
-        return self._pieces(iter(frames), options, events or EventRelay())
+        return self._pieces(
+            iter(frames), options, events or EventRelay(), point
+        )
 
     @torch.inference_mode()
     def _pieces(
@@ -165,36 +190,86 @@ class Baseline(nn.Module, ABC):
         frames: Iterator[Tensor],
         options: RestoreOptions,
         events: Events,
-    ) -> Iterator[Tensor]:
+        point: ResumePoint | None,
+    ) -> Iterator[Piece]:
         first = next(frames, None)
         if first is None:
             return
-        if first.ndim != 3 or len(first) != 3 or first.dtype != torch.uint8:
+        check_frame(first)
+        if first.dtype == torch.uint16 and not self.takes_16_bit:
             raise ValueError(
-                'a frame must be (3, h, w) uint8, got '
-                f'{tuple(first.shape)} {first.dtype}'
+                f'{type(self).__name__} restores uint8 frames only, got uint16'
             )
         overlap = options.overlap if self.recipe.overlap else 0
-        found = segments(first, frames, options.window, overlap)
+        before = point or ResumePoint(0, 0)
+        tensors = dict(before.tensors)
+        joiner = WindowJoiner(
+            overlap,
+            self.recipe.blend,
+            begun=point is not None,
+            earlier=tensors.pop(_EARLIER, None),
+        )
+        memory = self.unpack_memory(tensors)
+        frame, done = before.frame, before.done
+        found = segments(first, frames, options.window, overlap, frame)
         windows = ((clip, last) for _, clip, last in found)
-        restored = self.restore_windows(windows, options)
-        done = 0
-        for piece in join_windows(restored, overlap, self.recipe.blend):
-            yield round_pixels(piece).cpu()
-            done += len(piece)
+        for window, last in self.restore_windows(windows, options, memory):
+            piece = joiner.join(window, last)
+            frame, done = frame + options.window - overlap, done + len(piece)
             events.progress('decode', done, None)
+            here = partial(self._point, frame, done, joiner.earlier, memory)
+            lost = last or self.pack_memory(memory) is None
+            out = round_pixels(piece, first.dtype).cpu()
+            yield Piece(out, None if lost else here)
+
+    def _point(
+        self,
+        frame: int,
+        done: int,
+        earlier: Tensor | None,
+        memory: dict[int, Any],
+    ) -> ResumePoint:
+        """Describe the place after a window."""
+        packed = self.pack_memory(memory)
+        assert packed is not None
+        tensors = {name: tensor.cpu() for name, tensor in packed.items()}
+        if earlier is not None:
+            tensors[_EARLIER] = earlier.cpu()
+        return ResumePoint(frame, done, tensors)
+
+    def pack_memory(self, memory: dict[int, Any]) -> dict[str, Tensor] | None:
+        """Return a method's memory as tensors, to be kept in a file.
+
+        Args:
+            memory: as `restore_windows` left it.
+
+        Returns:
+            Tensors by name; None if the memory cannot be kept, so that a
+            restoration is taken up at the beginning of a scene only.
+        """
+        return None if memory else {}
+
+    def unpack_memory(self, tensors: dict[str, Tensor]) -> dict[int, Any]:
+        """Make the memory of what `pack_memory` returned."""
+        assert not tensors, 'there is no memory'
+        return {}
 
     def restore_windows(
-        self, windows: Iterator[Window], options: RestoreOptions
+        self,
+        windows: Iterator[Window],
+        options: RestoreOptions,
+        memory: dict[int, Any],
     ) -> Iterator[Window]:
         """Restore the windows of one clip, in order.
 
         Args:
-            windows: (t, 3, h, w) uint8.
+            windows: (t, 3, h, w) uint8 or uint16.
             options: of the restoration.
+            memory: what a method keeps from window to window; changed in
+                place, empty at the beginning of a clip.
 
         Yields:
-            Restored windows, (t, 3, H, W) with values of [0, 255].
+            Restored windows, (t, 3, H, W) with values of the same range.
         """
         for clip, last in windows:
             height, width = (
@@ -203,10 +278,3 @@ class Baseline(nn.Module, ABC):
             out = self.enlarge(clip, (height, width))
             # only blended frames need fractions
             yield (out.float() if self.recipe.overlap else out), last
-
-
-def round_pixels(x: Tensor) -> Tensor:
-    """Round values of [0, 255] to uint8, those outside clamped."""
-    if x.dtype == torch.uint8:
-        return x
-    return x.round().clamp(0, 255).to(torch.uint8)

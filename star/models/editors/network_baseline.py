@@ -1,7 +1,7 @@
 """Base class of the methods with a network that was trained elsewhere."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from star.models.editors.base import Baseline, Window, round_pixels
+from star.models.data_preprocessor import PEAKS, round_pixels
+from star.models.editors.base import Baseline, Window
 from star.models.editors.recipe import Recipe
 from star.models.restoration.options import RestoreOptions
 from star.utils.state_dicts import find_misfits
@@ -48,6 +49,7 @@ class NetworkBaseline(Baseline):
     """
 
     network: nn.Module
+    takes_16_bit = True
     wrappers: tuple[str, ...] = ('params_ema', 'params')
 
     def __init__(
@@ -175,20 +177,60 @@ class NetworkBaseline(Baseline):
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
         windows = iter([(frames, True)])
-        ((out, _),) = self.restore_windows(windows, self.restore_options)
-        return round_pixels(out)
+        ((out, _),) = self.restore_windows(windows, self.restore_options, {})
+        return round_pixels(out, frames.dtype)
+
+    def pack_state(self, state: Any) -> Mapping[str, Tensor] | None:
+        """Return the state of a clip or tile as tensors, to be kept in a file.
+
+        Args:
+            state: as `restore_frames` left it, not None.
+
+        Returns:
+            Tensors by name; None if this state cannot be kept.
+        """
+        return {'state': state} if isinstance(state, Tensor) else None
+
+    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Make the state of what `pack_state` returned, on any device."""
+        return tensors['state']
+
+    def pack_memory(self, memory: dict[int, Any]) -> dict[str, Tensor] | None:
+        """Return the states of all tiles as tensors; None if they cannot."""
+        packed: dict[str, Tensor] = {}
+        for tile, state in memory.items():
+            if state is None:
+                continue
+            tensors = self.pack_state(state)
+            if tensors is None:
+                return None
+            packed |= {f'{tile}.{name}': t for name, t in tensors.items()}
+        return packed
+
+    def unpack_memory(self, tensors: dict[str, Tensor]) -> dict[int, Any]:
+        """Make the states of all tiles of what `pack_memory` returned."""
+        device = next(self.network.parameters()).device
+        tiles: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            tile, _, name = key.partition('.')
+            tiles.setdefault(int(tile), {})[name] = tensor.to(device)
+        return {tile: self.unpack_state(t) for tile, t in tiles.items()}
 
     def restore_windows(
-        self, windows: Iterator[Window], options: RestoreOptions
+        self,
+        windows: Iterator[Window],
+        options: RestoreOptions,
+        memory: dict[int, Any],
     ) -> Iterator[Window]:
         """Restore the windows of one clip, in order.
 
         Args:
-            windows: (t, 3, h, w) uint8.
+            windows: (t, 3, h, w) uint8 or uint16.
             options: of the restoration.
+            memory: the state of each tile, by its number.
 
         Yields:
-            Restored windows, (t, 3, H, W) with values of [0, 255].
+            Restored windows, (t, 3, H, W) with values of the same range.
 
         Raises:
             ValueError: the network has no weights.
@@ -199,12 +241,16 @@ class NetworkBaseline(Baseline):
                 '`weights`, or call `load_weights`'
             )
         weight = next(self.network.parameters())
-        states: dict[int, Any] = {}
         for clip, last in windows:
-            x = clip.to(weight.device).to(weight.dtype).div_(255)
-            out = self._restore(self._pad(x), options, states)
+            peak = PEAKS[clip.dtype]
+            x = clip.to(weight.device)
+            if peak > 255:  # half precision ends at 65504
+                x = x.float().div_(peak).to(weight.dtype)
+            else:
+                x = x.to(weight.dtype).div_(peak)
+            out = self._restore(self._pad(x), options, memory)
             height, width = (side * self._scale for side in clip.shape[-2:])
-            yield crop(out, height, width) * 255, last
+            yield crop(out, height, width) * peak, last
 
     def _restore(
         self, x: Tensor, options: RestoreOptions, states: dict[int, Any]

@@ -14,6 +14,7 @@ from star.models.restoration.frame_plan import FramePlan, plan_frames
 from star.models.restoration.guided_velocity import GuidedVelocity
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.models.restoration.segment_sampler import SegmentSampler, Watch
 from star.models.restoration.strategies import (
     FrameStrategy,
@@ -56,21 +57,24 @@ class Restoration:
         self.watch = watch
 
     @torch.inference_mode()
-    def run(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+    def run(
+        self, frames: Iterator[Tensor], point: ResumePoint | None = None
+    ) -> Iterator[Piece]:
         """Restore all frames.
 
         Args:
-            frames: (3, h, w) uint8 RGB each, all of one size.
+            frames: (3, h, w) uint8 or uint16 RGB each, all of one size.
+            point: where an earlier run stopped; `frames` begins there.
 
         Yields:
-            Consecutive pieces of the result, (t, 3, H, W) uint8.
+            Consecutive pieces of the result.
 
         Raises:
             ValueError: a frame's shape is wrong.
         """
         first = next(frames, None)
         if first is not None:
-            yield from self._strategy(first).restore(first, frames)
+            yield from self._strategy(first).restore(first, frames, point)
 
     def _strategy(self, frame: Tensor) -> SegmentStrategy:
         """Build the strategy for a clip whose first frame this is."""

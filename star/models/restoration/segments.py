@@ -9,7 +9,11 @@ _PRIME = 1_000_003  # different pairs of draw and frame get different seeds
 
 
 def segments(
-    first: Tensor, frames: Iterator[Tensor], size: int, overlap: int
+    first: Tensor,
+    frames: Iterator[Tensor],
+    size: int,
+    overlap: int,
+    start: int = 0,
 ) -> Iterator[tuple[int, Tensor, bool]]:
     """Group frames, reading them no earlier than needed.
 
@@ -18,6 +22,7 @@ def segments(
         frames: those that follow.
         size: frames of a segment; the last may be shorter.
         overlap: frames shared by neighbours, < size.
+        start: index of the first frame within the clip.
 
     Yields:
         Index of the segment's first frame, its clip (t, C, h, w), and True
@@ -27,7 +32,6 @@ def segments(
         ValueError: a frame has another shape or type than the first.
     """
     buffer = [first]
-    start = 0
     for frame in frames:
         if (frame.shape, frame.dtype) != (first.shape, first.dtype):
             raise ValueError(

@@ -2,17 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from star.models.contracts import Events
 from star.models.restoration.frame_coder import FrameCoder
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.models.restoration.segment_sampler import SegmentSampler
 from star.models.restoration.segments import lengthen, segments
 from star.video.blending import fade_pieces
 
 _POSTERIOR, _EARLIER = -1, -2  # numbers of draws; the sampler's are >= 0
+_HELD = 'earlier'  # of the segment before, from which the next is faded
 
 
 class SegmentStrategy(ABC):
@@ -42,17 +45,33 @@ class SegmentStrategy(ABC):
 
     @abstractmethod
     def restore(
-        self, first: Tensor, frames: Iterator[Tensor]
-    ) -> Iterator[Tensor]:
+        self,
+        first: Tensor,
+        frames: Iterator[Tensor],
+        point: ResumePoint | None = None,
+    ) -> Iterator[Piece]:
         """Restore all frames.
 
         Args:
-            first: the first frame, (3, h, w) uint8.
+            first: the first frame, (3, h, w) uint8 or uint16.
             frames: the frames that follow.
+            point: where an earlier run stopped, and `first` is read.
 
         Yields:
-            Consecutive pieces of the result, (t, 3, H, W) uint8.
+            Consecutive pieces of the result; the last of each segment but
+            the last one has a point.
         """
+
+    def _segments(
+        self, first: Tensor, frames: Iterator[Tensor], frame: int
+    ) -> Iterator[tuple[int, Tensor, bool]]:
+        return segments(first, frames, self.size, self.overlap, frame)
+
+    def _point(self, frame: int, earlier: Tensor | None) -> ResumePoint:
+        """Describe the place before a frame, all before it being restored."""
+        if earlier is None:
+            return ResumePoint(frame, frame)
+        return ResumePoint(frame, frame, {_HELD: earlier})
 
     def _finish(
         self, piece: Tensor, lq: Tensor, start: int, done: int
@@ -80,21 +99,25 @@ class FrameStrategy(SegmentStrategy):
     """
 
     def restore(
-        self, first: Tensor, frames: Iterator[Tensor]
-    ) -> Iterator[Tensor]:
+        self,
+        first: Tensor,
+        frames: Iterator[Tensor],
+        point: ResumePoint | None = None,
+    ) -> Iterator[Piece]:
         """Restore all frames; see `SegmentStrategy`."""
-        earlier = None
-        for start, lq, last in segments(
-            first, frames, self.size, self.overlap
-        ):
+        point = point or ResumePoint(0, 0)
+        earlier = point.tensors.get(_HELD)
+        for start, lq, last in self._segments(first, frames, point.frame):
             here = range(start, start + len(lq))
             z = self.sampler.sample(self._encode(start, lq), here, 1, earlier)
             keep = len(lq) if last else len(lq) - self.overlap
             earlier = None if last else z[:, :, keep:].clone()
             done = 0
             for piece in self.coder.decode(z[:, :, :keep]):
-                yield self._finish(piece, lq, start, done)
+                out = self._finish(piece, lq, start, done)
                 done += piece.shape[2]
+                after = partial(self._point, start + keep, earlier)
+                yield Piece(out, None if last or done < keep else after)
 
     def _encode(self, start: int, lq: Tensor) -> Tensor:
         """Encode frame by frame: (1, C, T, h, w) float32 on the CPU."""
@@ -117,28 +140,37 @@ class GroupStrategy(SegmentStrategy):
     """
 
     def restore(
-        self, first: Tensor, frames: Iterator[Tensor]
-    ) -> Iterator[Tensor]:
+        self,
+        first: Tensor,
+        frames: Iterator[Tensor],
+        point: ResumePoint | None = None,
+    ) -> Iterator[Piece]:
         """Restore all frames; see `SegmentStrategy`."""
         ratio = self.coder.autoencoder.temporal_downsample
-        earlier = None  # decoded frames that the window before holds back
-        for start, lq, last in segments(
-            first, frames, self.size, self.overlap
-        ):
+        point = point or ResumePoint(0, 0)
+        # decoded frames that the window before holds back
+        earlier = point.tensors.get(_HELD)
+        for start, lq, last in self._segments(first, frames, point.frame):
             here = range(start, start + len(lq))
             z_earlier = self._encode_earlier(start, earlier)
             z_lq = self._encode(start, lq, ratio)
             z = self.sampler.sample(z_lq, here, ratio, z_earlier)
             keep = len(lq) if last else len(lq) - self.overlap
             done, held = 0, []
+            out = None  # the last one waits for the frames that are held
             for piece in fade_pieces(earlier, self.coder.decode(z), len(lq)):
                 now, later = piece.tensor_split([max(0, keep - done)], dim=2)
                 if now.shape[2]:
-                    yield self._finish(now, lq, start, done)
+                    if out is not None:
+                        yield Piece(out)
+                    out = self._finish(now, lq, start, done)
                 if later.shape[2]:
                     held.append(later.float().cpu())
                 done += piece.shape[2]
             earlier = torch.cat(held, dim=2) if held else None
+            assert out is not None
+            after = partial(self._point, start + keep, earlier)
+            yield Piece(out, None if last else after)
 
     def _encode(self, start: int, lq: Tensor, ratio: int) -> Tensor:
         """Encode a window; its last frame stays until latents are whole."""

@@ -354,3 +354,26 @@ def test_the_seed_draws_the_autoencoders_sample():
     out = model.restore(lq)
     assert torch.equal(model.restore(lq), out)
     assert not torch.equal(restore(model, lq, seed=1), out)
+
+
+def test_a_later_run_goes_on_from_any_point(short_segments):
+    model = small_model(window=4, overlap=2, seed=3)
+    lq = random_clip(11, 8, 8)
+    whole, points = model.restore(lq), []
+    for piece in model.restore_pieces(iter(lq)):
+        if piece.point is not None:
+            points.append(piece.point())
+    assert [(point.frame, point.done) for point in points] == [
+        (start, start) for start in (2, 4, 6, 8)
+    ]
+    for point in points:
+        rest = model.restore_pieces(iter(lq[point.frame :]), point=point)
+        frames = torch.cat([piece.frames for piece in rest])
+        assert torch.equal(frames, whole[point.done :])
+
+
+def test_a_point_is_needed_to_go_on(short_segments):
+    model = small_model(window=4, overlap=2, seed=3)
+    lq = random_clip(11, 8, 8)
+    alone = model.restore(lq[4:])
+    assert not torch.equal(alone, model.restore(lq)[4:])

@@ -1,5 +1,6 @@
 """RealViformer, Zhang and Yao 2024: frame by frame, with a memory."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -172,6 +173,18 @@ class RealViformer(NetworkBaseline):
     def rename(self, name: str) -> str | None:
         """Drop a tensor that the authors' network no longer uses."""
         return None if name == 'attn_merge.attn.masktemp' else name
+
+    def pack_state(self, state: Memory) -> Mapping[str, Tensor]:
+        """Return the memory as tensors."""
+        return state._asdict()
+
+    def unpack_state(self, tensors: Mapping[str, Tensor]) -> Memory:
+        """Make the memory; its layout decides how convolutions round."""
+        features = tensors['features']
+        return Memory(
+            tensors['frame'],
+            features.contiguous(memory_format=torch.channels_last),
+        )
 
     def restore_frames(self, x: Tensor) -> Tensor:
         """Restore frames, (t, 3, h, w) in [0, 1], one after another."""

@@ -34,6 +34,7 @@ from star.models.restoration.options import (
 )
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.restoration import Restoration
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.models.restoration.whole_clip import restore_whole
 from star.registry import MODELS
 from star.structures import VideoSample
@@ -79,6 +80,7 @@ class STARModel(BaseModel):
     schedule: NoiseSchedule
     default_dtype: torch.dtype | None = None
     names_files = False
+    takes_16_bit = True
 
     def __init__(
         self,
@@ -297,7 +299,7 @@ class STARModel(BaseModel):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Tensor:
-        """Restore a clip (T, 3, h, w) uint8 RGB; see `restore_whole`."""
+        """Restore a clip (T, 3, h, w); see `restore_whole`."""
         return restore_whole(self, lq, options, events)
 
     def restore_stream(
@@ -306,15 +308,32 @@ class STARModel(BaseModel):
         options: RestoreOptions | None = None,
         events: Events | None = None,
     ) -> Iterator[Tensor]:
+        """Restore frames as they come; see `restore_pieces`.
+
+        Yields:
+            Consecutive pieces of the restored clip, (t, 3, H, W), of the type
+            of the frames.
+        """
+        pieces = self.restore_pieces(frames, options, events)
+        return (piece.frames for piece in pieces)
+
+    def restore_pieces(
+        self,
+        frames: Iterable[Tensor],
+        options: RestoreOptions | None = None,
+        events: Events | None = None,
+        point: ResumePoint | None = None,
+    ) -> Iterator[Piece]:
         """Restore frames as they come, in memory that does not grow.
 
         Args:
-            frames: (3, h, w) uint8 RGB each, all of one size.
+            frames: (3, h, w) uint8 or uint16 RGB each, all of one size.
             options: None for `restore_options`.
             events: receives progress and notes.
+            point: where an earlier run stopped; `frames` begins there.
 
         Yields:
-            Consecutive pieces of the restored clip, (t, 3, H, W) uint8.
+            Consecutive pieces of the restored clip.
 
         Raises:
             ValueError: an option or a frame's shape is wrong.
@@ -322,9 +341,9 @@ class STARModel(BaseModel):
         restoration = Restoration(
             self.parts, options or self.restore_options, events
         )
-        return self._evaluate(restoration.run(iter(frames)))
+        return self._evaluate(restoration.run(iter(frames), point))
 
-    def _evaluate(self, pieces: Iterator[Tensor]) -> Iterator[Tensor]:
+    def _evaluate(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Yield pieces, in evaluation mode until the last is there."""
         training = self.training
         self.eval()
