@@ -8,10 +8,6 @@ import av
 import numpy as np
 
 DEFAULT_RATE = Fraction(25)  # frames per second if the source has no rate
-IMAGE_SUFFIXES = (
-    *('.png', '.jpg', '.jpeg', '.jpe', '.webp', '.tif', '.tiff', '.bmp'),
-    *('.ppm', '.pgm', '.pbm', '.pnm', '.tga', '.jp2', '.exr', '.dpx'),
-)
 
 
 class VideoError(ValueError):

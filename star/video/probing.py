@@ -13,12 +13,8 @@ import av
 from star.utils.files import list_visible
 from star.video import pixels
 from star.video.decode import Decoder, num_stored, open_input, pick_stream
-from star.video.info import (
-    DEFAULT_RATE,
-    IMAGE_SUFFIXES,
-    VideoError,
-    VideoInfo,
-)
+from star.video.formats import IMAGE_SUFFIXES
+from star.video.info import DEFAULT_RATE, VideoError, VideoInfo
 
 _MAX_TRUSTED_RATE = 240  # a higher one is compared with the timestamps
 INTERLACED_NOTE = (
@@ -53,7 +49,9 @@ def probe(
 def list_images(folder: Path) -> list[Path]:
     """List a folder's images in natural order (2 before 10)."""
     images = [
-        p for p in list_visible(folder) if p.suffix.lower() in IMAGE_SUFFIXES
+        path
+        for path in list_visible(folder)
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
     ]
     return sorted(images, key=lambda p: _natural(p.name))
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from star.utils.files import move, temporary_path
 from star.video.encoder import plan_encoding
+from star.video.formats import IMAGE_SUFFIXES
 from star.video.image_sinks import FRAME_NAME, FolderSink, ImageSink
-from star.video.info import IMAGE_SUFFIXES, VideoError, VideoInfo, explain
+from star.video.info import VideoError, VideoInfo, explain
 from star.video.sinks import Sink, VideoSink
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)

@@ -16,7 +16,8 @@ from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.memory import peak_memory, reset_peak_memory
-from star.video.info import IMAGE_SUFFIXES, VideoInfo
+from star.video.formats import IMAGE_SUFFIXES
+from star.video.info import VideoInfo
 from star.video.io import VideoError, VideoReader, VideoWriter
 
 

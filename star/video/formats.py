@@ -1,0 +1,55 @@
+"""Suffixes of files that can be read and written."""
+
+from pathlib import Path
+
+from star.video.info import VideoError
+
+
+def _suffixes(names: str) -> frozenset[str]:
+    return frozenset(f'.{name}' for name in names.split())
+
+
+IMAGE_SUFFIXES = _suffixes(
+    'png jpg jpeg jpe jfif webp tif tiff bmp ppm pgm pbm pnm pam pfm tga jp2 '
+    'j2k exr dpx hdr qoi psd pcx sgi avif heic heif hif'
+)
+VIDEO_SUFFIXES = _suffixes(
+    'mp4 m4v mov mkv webm avi wmv asf flv f4v ts m2ts mts mpg mpeg m2v vob '
+    'ogv 3gp 3g2 mxf ivf y4m nut 264 h264 avc 265 h265 hevc obu gif apng dv '
+    'rm rmvb divx'
+)
+ANIMATED = _suffixes('gif apng webp')  # pictures that hold many frames
+STILLS = _suffixes(
+    'png jpg jpeg jpe jfif tif tiff bmp ppm pgm pnm tga jp2 j2k qoi avif heic '
+    'heif hif'
+)
+_NO_MUXER = _suffixes('avc rmvb divx')
+VIDEOS = VIDEO_SUFFIXES - ANIMATED - _NO_MUXER
+_COMMON = 'mp4 mov mkv webm avi gif apng webp png jpg tif avif'.split()
+
+
+def result_kind(path: Path) -> str:
+    """Return the kind of result that a file's suffix stands for.
+
+    Args:
+        path: the result, a file.
+
+    Returns:
+        'video', 'animation' (a picture that moves, or a single one), or
+        'image'.
+
+    Raises:
+        VideoError: nothing can be written under this suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix in ANIMATED:
+        return 'animation'
+    if suffix in STILLS:
+        return 'image'
+    if suffix in VIDEOS:
+        return 'video'
+    known = ', '.join(f'.{name}' for name in _COMMON)
+    raise VideoError(
+        f'{path}: {path.suffix or "no suffix"} is no kind of file that can '
+        f'be written; choose one of {known}, or a folder: {path}/'
+    )
