@@ -1,5 +1,6 @@
 """Sinks of a `VideoWriter`: their protocol, and that of a video."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -9,11 +10,12 @@ import av
 import numpy as np
 
 from star.video import pixels
+from star.video.coded import CodedFrame
 from star.video.decode import file_url
 from star.video.encoder import Encoding
 from star.video.info import VideoError, VideoInfo
 from star.video.stream_copy import StreamCopier
-from star.video.stream_plan import plan_streams
+from star.video.stream_plan import StreamPlan
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _MAX_DELAY = 60  # seconds; no encoder reorders by that much
@@ -47,58 +49,59 @@ class Sink(Protocol):
 
 
 class VideoSink(Sink):
-    """Encodes frames and copies the source's audio and subtitles.
+    """Writes a video with the source's audio and subtitles.
 
     Args:
         path: temporary file; its suffix chooses the container.
         encoding: settings of the encoder.
         source: video whose streams are copied; None for no streams.
+        streams: what becomes of them.
         trim: end the streams with the video.
+        metadata: of the file, besides the source's.
     """
 
     def __init__(
         self,
         path: Path,
         encoding: Encoding,
-        source: VideoInfo | None,
-        trim: bool,
+        source: VideoInfo | None = None,
+        streams: StreamPlan | None = None,
+        trim: bool = False,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.notes: list[str] = []
         self._path, self._encoding, self._trim = path, encoding, trim
-        self._source = source
+        self._source, self._plan = source, streams
+        self._metadata = dict(metadata or {})
         self._copier: StreamCopier | None = None
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
+        self._output = av.open(
+            file_url(path), 'w', container_options=_fixed(path)
+        )
         try:
-            self._output = av.open(
-                file_url(path), 'w', container_options=_fixed(path)
-            )
-            stream = self._output.add_stream(
-                encoding.codec, rate=encoding.rate
-            )
+            self._stream = open_stream(self._output, encoding)
         except ValueError as error:
             reason = f'{path.suffix} cannot hold {encoding.codec}'
             raise VideoError(f'{reason} ({error})') from error
-        assert isinstance(stream, av.VideoStream)
-        self._stream = stream
-        encoding.apply(self._stream.codec_context)
-        self._stream.time_base = encoding.time_base
         if self._output.format.name in _APPLE:
             ticks = min(encoding.time_base.denominator, 1 << 20)
             self._output.container_options['movie_timescale'] = str(ticks)
-            if encoding.codec == 'libx265':
-                self._stream.codec_context.codec_tag = 'hvc1'
+
+    @property
+    def header(self) -> bytes:
+        """Return the codec's header, known after `begin`."""
+        return self._stream.codec_context.extradata or b''
 
     def begin(self) -> None:
         """Add the source's streams and write the header."""
-        source = self._source
-        if source is not None and source.kind == 'video':
-            plan = plan_streams(source, self._path.suffix)
+        source, plan = self._source, self._plan
+        if source is not None and plan is not None and source.kind == 'video':
             self._copier = StreamCopier(
                 source.path, self._output, source.start, plan
             )
-            self.notes += (*plan.notes, *plan.losses)
+        self._output.metadata.update(self._metadata)
         self._output.start_encoding()
 
     def write(
@@ -120,6 +123,28 @@ class VideoSink(Sink):
         self._mux(self._stream.encode(frame))
         if self._copier is not None:
             self._copier.copy_until(time)
+
+    def mux(self, frame: CodedFrame, data: bytes, decoded: Fraction) -> None:
+        """Add a coded frame, and copy the packets up to its time.
+
+        Args:
+            frame: its time, duration and kind.
+            data: the frame.
+            decoded: seconds, rising from frame to frame.
+        """
+        base = self._encoding.time_base
+        packet = av.Packet(data)
+        packet.time_base, packet.stream = base, self._stream
+        packet.pts, packet.dts = (
+            round(frame.time / base),
+            round(decoded / base),
+        )
+        packet.duration = round(frame.duration / base)
+        packet.is_keyframe = frame.is_key
+        self._end = max(self._end, frame.time + frame.duration)
+        self._output.mux(packet)
+        if self._copier is not None:
+            self._copier.copy_until(frame.time)
 
     def finish(self) -> None:
         """Encode delayed frames, copy the rest of the streams, close."""
@@ -148,6 +173,23 @@ class VideoSink(Sink):
         with suppress(*_FAILURES):  # the file is removed anyway
             self._output.close()
         self._path.unlink(missing_ok=True)
+
+
+def open_stream(
+    output: av.container.OutputContainer, encoding: Encoding
+) -> av.VideoStream:
+    """Add a video stream with an encoder's settings to a container.
+
+    Raises:
+        ValueError: the container cannot hold the codec.
+    """
+    stream = output.add_stream(encoding.codec, rate=encoding.rate)
+    assert isinstance(stream, av.VideoStream)
+    encoding.apply(stream.codec_context)
+    stream.time_base = encoding.time_base
+    if output.format.name in _APPLE and encoding.codec == 'libx265':
+        stream.codec_context.codec_tag = 'hvc1'
+    return stream
 
 
 def _fixed(path: Path) -> dict[str, str]:

@@ -9,11 +9,8 @@ import av
 import numpy as np
 
 from star.utils.files import move, temporary_path
-from star.video.encoder import plan_encoding
-from star.video.formats import IMAGE_SUFFIXES
-from star.video.image_sinks import FRAME_NAME, FolderSink, ImageSink
 from star.video.info import VideoError, VideoInfo, explain
-from star.video.sinks import Sink, VideoSink
+from star.video.result_plan import ResultRequest, plan_result
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 
@@ -56,31 +53,19 @@ class VideoWriter:
         overwrite: bool = False,
         trim_streams: bool = False,
     ) -> None:
-        kind = _kind(path)
         self.path, self.overwrite = Path(path), overwrite
         self.size = width, height
         self.num_frames = 0
-        self._notes: list[str] = []
-        self._check(source)
+        request = ResultRequest(codec, crf, pix_fmt, overwrite, trim_streams)
+        self._plan = plan_result(path, self.size, source, request)
+        self._plan.check()
         self._temporary = temporary_path(self.path, keep_suffix=True)
-        self._sink: Sink
-        if kind == 'video':
-            encoding, notes = plan_encoding(
-                codec, pix_fmt, self.size, crf, source
-            )
-            self._notes += notes
-            self._sink = VideoSink(
-                self._temporary, encoding, source, trim_streams
-            )
-        elif kind == 'folder':
-            self._sink = FolderSink(self._temporary, source)
-        else:
-            self._sink = ImageSink(self._temporary, source)
+        self._sink = self._plan.make_sink(self._temporary)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what the result lacks or changes, one sentence each."""
-        return (*self._notes, *self._sink.notes)
+        return (*self._plan.notes, *self._sink.notes)
 
     def __enter__(self) -> 'VideoWriter':
         try:
@@ -104,7 +89,7 @@ class VideoWriter:
             if not self.num_frames:
                 raise VideoError(f'{self.path}: no frame to write')
             self._sink.finish()
-            self._check(None)
+            self._plan.check()
             move(self._temporary, self.path)
         except BaseException as failure:
             self._sink.discard()
@@ -141,41 +126,3 @@ class VideoWriter:
         reason = explain(error)
         message = f'{self.path}: cannot be written ({reason})'
         raise VideoError(message) from error
-
-    def _check(self, source: VideoInfo | None) -> None:
-        path = self.path
-        if not path.absolute().parent.is_dir():
-            raise VideoError(f'{path}: its folder does not exist')
-        if not path.exists():
-            return
-        if source is not None and path.samefile(source.path):
-            raise VideoError(f'{path}: source and result are the same')
-        if path.is_dir():
-            _check_folder(path, self.overwrite)
-        elif not self.overwrite:
-            raise VideoError(
-                f'{path}: exists already; use --overwrite to replace it'
-            )
-
-
-def _kind(path: str | os.PathLike) -> str:
-    text = os.fspath(path)
-    suffix = Path(path).suffix.lower()
-    if text.endswith(('/', os.sep)) or not suffix or os.path.isdir(path):
-        return 'folder'
-    return 'image' if suffix in IMAGE_SUFFIXES else 'video'
-
-
-def _check_folder(path: Path, overwrite: bool) -> None:
-    """Check that a folder holds nothing but frames that we wrote."""
-    names = os.listdir(path)
-    if names and not overwrite:
-        raise VideoError(
-            f'{path}: the folder is not empty; use --overwrite to replace it'
-        )
-    foreign = [n for n in names if not FRAME_NAME.fullmatch(n)]
-    if foreign:
-        raise VideoError(
-            f'{path}: the folder holds other files, such as {foreign[0]}, '
-            'and is not replaced'
-        )

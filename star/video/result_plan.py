@@ -1,0 +1,179 @@
+"""`plan_result`: decides how frames become a result, before any is there."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from star.video.encoder import Encoding, plan_encoding
+from star.video.formats import IMAGE_SUFFIXES
+from star.video.image_sinks import FRAME_NAME, FolderSink, ImageSink
+from star.video.info import VideoError, VideoInfo
+from star.video.pieces import PictureCoder, PieceCoder, VideoCoder
+from star.video.sinks import Sink, VideoSink
+from star.video.stream_plan import StreamPlan, plan_streams
+
+
+@dataclass(frozen=True)
+class ResultRequest:
+    """The result that a user asks for.
+
+    Args:
+        codec: FFmpeg's name of the encoder.
+        crf: constant rate factor, for encoders that have one.
+        pix_fmt: pixel format; None takes yuv420p, or the encoder's first.
+        overwrite: replace an existing result.
+        trim_streams: end audio and subtitles with the video; for the first
+            frames of a longer source.
+        metadata: of the file, besides the source's.
+    """
+
+    codec: str = 'libx264'
+    crf: float = 17
+    pix_fmt: str | None = None
+    overwrite: bool = False
+    trim_streams: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResultPlan:
+    """How frames become a result.
+
+    Args:
+        path: of the result.
+        kind: 'video', 'folder' of PNGs, or 'image'.
+        size: width and height of the frames, pixels.
+        source: video that the frames come from; None for none.
+        request: what was asked for.
+        encoding: settings of a video's encoder; None for pictures.
+        streams: what becomes of the source's sound and subtitles.
+        notes: what differs from the request or the source, a sentence each.
+    """
+
+    path: Path
+    kind: str
+    size: tuple[int, int]
+    source: VideoInfo | None
+    request: ResultRequest
+    encoding: Encoding | None = None
+    streams: StreamPlan = field(default_factory=StreamPlan)
+    notes: tuple[str, ...] = ()
+
+    def make_sink(self, temporary: Path) -> Sink:
+        """Make the sink that writes the result under a temporary name."""
+        if self.kind == 'folder':
+            return FolderSink(temporary, self.source)
+        if self.encoding is None:
+            return ImageSink(temporary, self.source)
+        return VideoSink(
+            temporary,
+            self.encoding,
+            self.source,
+            self.streams,
+            self.request.trim_streams,
+            self.request.metadata,
+        )
+
+    def make_coder(self, last: Fraction | None = None) -> PieceCoder:
+        """Make the coder of a piece; see `VideoCoder` for `last`."""
+        if self.encoding is None:
+            return PictureCoder()
+        return VideoCoder(self.encoding, self.path.suffix, last)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Return what of the source the result cannot hold."""
+        return self.streams.losses
+
+    def check(self) -> None:
+        """Refuse a result that exists, or that is the source.
+
+        Raises:
+            VideoError: naming the path.
+        """
+        path, source = self.path, self.source
+        known = source is not None and source.path.exists()
+        if not path.absolute().parent.is_dir():
+            raise VideoError(f'{path}: its folder does not exist')
+        if not path.exists():
+            return
+        if source is not None and known and path.samefile(source.path):
+            raise VideoError(f'{path}: source and result are the same')
+        if path.is_dir():
+            _check_folder(path, self.request.overwrite)
+        elif not self.request.overwrite:
+            raise VideoError(
+                f'{path}: exists already; use --overwrite to replace it'
+            )
+
+
+def plan_result(
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    source: VideoInfo | None,
+    request: ResultRequest,
+) -> ResultPlan:
+    """Decide how frames become a result; nothing is written.
+
+    A path that ends in `/`, has no suffix or is a folder becomes a folder of
+    PNGs; with an image's suffix it takes one frame; any other is a video.
+
+    Args:
+        path: the result.
+        size: width and height of the frames, pixels.
+        source: video that the frames come from; None for none.
+        request: what the user asks for.
+
+    Raises:
+        VideoError: the result cannot be written with these arguments.
+    """
+    kind = _kind(path)
+    place = Path(path)
+    if kind != 'video':
+        return ResultPlan(place, kind, size, source, request)
+    encoding, notes = plan_encoding(
+        request.codec, request.pix_fmt, size, request.crf, source
+    )
+    try:
+        VideoCoder(encoding, place.suffix)
+    except ValueError as error:
+        reason = f'{place.suffix} cannot hold {encoding.codec}'
+        raise VideoError(f'{reason} ({error})') from error
+    streams = StreamPlan()
+    if source is not None:
+        streams = plan_streams(source, place.suffix)
+    return ResultPlan(
+        place,
+        kind,
+        size,
+        source,
+        request,
+        encoding,
+        streams,
+        (*notes, *streams.notes, *streams.losses),
+    )
+
+
+def _kind(path: str | os.PathLike) -> str:
+    text = os.fspath(path)
+    suffix = Path(path).suffix.lower()
+    if text.endswith(('/', os.sep)) or not suffix or os.path.isdir(path):
+        return 'folder'
+    return 'image' if suffix in IMAGE_SUFFIXES else 'video'
+
+
+def _check_folder(path: Path, overwrite: bool) -> None:
+    """Check that a folder holds nothing but frames that we wrote."""
+    names = os.listdir(path)
+    if names and not overwrite:
+        raise VideoError(
+            f'{path}: the folder is not empty; use --overwrite to replace it'
+        )
+    foreign = [n for n in names if not FRAME_NAME.fullmatch(n)]
+    if foreign:
+        raise VideoError(
+            f'{path}: the folder holds other files, such as {foreign[0]}, '
+            'and is not replaced'
+        )
