@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from star.apis import FileOptions, RestoreReport, init_model, restore_video
-from star.apis.inference.batch import Job, is_batch, plan_batch
+from star.apis.inference.batch import Job, Plan, Rules, plan_jobs
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
 from star.models.contracts import Restorer
@@ -25,12 +25,13 @@ _ADVICE = (
 
 def run(args: argparse.Namespace) -> int:
     """Restore all clips and return the exit code."""
-    jobs = plan(args)
+    planned = plan(args)
+    jobs = planned.jobs
     model = init_model(args.config, args.weights, args.device, args.dtype)
     options = choose_options(model, given(args, RestoreOptions))
     results = [restore(model, job, options, args) for job in jobs]
     if args.json:
-        whole = results if is_batch(args.src) else results[0]
+        whole = results if planned.batch else results[0]
         print(json.dumps(whole, indent=2))
     failed = sum('error' in result for result in results)
     if len(jobs) > 1:
@@ -38,17 +39,13 @@ def run(args: argparse.Namespace) -> int:
     return INCOMPLETE if failed else DONE
 
 
-def plan(args: argparse.Namespace) -> list[Job]:
+def plan(args: argparse.Namespace) -> Plan:
     """List the clips and where their results go."""
-    if not args.src.exists():
-        raise ValueError(f'{args.src}: no such file or folder')
-    if not is_batch(args.src):
-        return [Job(args.src, args.dst)]
-    jobs, skipped = plan_batch(args.src, args.dst, args.codec == 'png')
-    if skipped:
-        names = ', '.join(path.name for path in skipped)
-        say(f'note: {args.src}: no videos, left alone: {names}')
-    return jobs
+    rules = Rules(args.codec == 'png', args.as_clip, args.recursive)
+    planned = plan_jobs(args.src, args.dst, rules)
+    for note in planned.notes:
+        say(f'note: {note}')
+    return planned
 
 
 def given(args: argparse.Namespace, options: type) -> dict[str, Any]:
@@ -68,7 +65,7 @@ def restore(
     try:
         with ProgressBar(job.src.name) as bar:
             report = restore_video(
-                model, job.src, job.dst, options, files, bar
+                model, job.src, job.target, options, files, bar
             )
     except (ValueError, OSError) as error:
         return failure(job, str(error))

@@ -25,7 +25,7 @@ STILLS = _suffixes(
 )
 _NO_MUXER = _suffixes('avc rmvb divx')
 VIDEOS = VIDEO_SUFFIXES - ANIMATED - _NO_MUXER
-_COMMON = 'mp4 mov mkv webm avi gif apng webp png jpg tif avif'.split()
+_COMMON = '.mp4, .mov, .mkv, .webm, .avi, .gif, .apng, .webp, .png, .jpg, .tif'
 
 
 def result_kind(path: Path) -> str:
@@ -48,8 +48,7 @@ def result_kind(path: Path) -> str:
         return 'image'
     if suffix in VIDEOS:
         return 'video'
-    known = ', '.join(f'.{name}' for name in _COMMON)
     raise VideoError(
         f'{path}: {path.suffix or "no suffix"} is no kind of file that can '
-        f'be written; choose one of {known}, or a folder: {path}/'
+        f'be written; choose one of {_COMMON}, or name a folder: {path}/'
     )

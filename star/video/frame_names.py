@@ -1,4 +1,4 @@
-"""Names of frames in a folder: gaps, and counterparts in another folder."""
+"""Names of frames in a folder: order, gaps, counterparts elsewhere."""
 
 import re
 from collections import defaultdict
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from star.video.info import VideoError
+from star.video.picture_facts import camera_of, upright_size
 from star.video.probing import list_images
 
 _Key = tuple[str | int, ...]  # a name's text and numbers, in turn
@@ -41,6 +42,78 @@ def check_numbers(folder: Path, num_frames: int | None = None) -> None:
                     f'missing between {names[key]} and {names[after]}; add '
                     'it, or rename the frames so that they count by one'
                 )
+
+
+def is_sequence(images: Sequence[Path]) -> tuple[bool, str]:
+    """Return whether images are the frames of one clip.
+
+    They are if their names count by one, or three or more by another step,
+    if they have one suffix and one size, and if no camera is named in them.
+
+    Args:
+        images: of a folder, in natural order.
+
+    Returns:
+        The answer, and a sentence that gives the reason; '' for one image.
+    """
+    count = len(images)
+    if count < 2:
+        return False, ''
+    if reason := _fault(images):
+        return False, (
+            f'its {count} images are restored one by one, because {reason}; '
+            '--as-clip makes them one clip'
+        )
+    return True, (
+        f'its {count} images are one clip, because their names count and '
+        'they have one size; --no-as-clip restores them one by one'
+    )
+
+
+def describe_gaps(images: Sequence[Path]) -> list[str]:
+    """Return a note that names the first frame that a clip lacks."""
+    keys = [_key(path) for path in images]
+    column = _counting(keys)
+    if column is None or _step(keys, column):
+        return []
+    return [f'{images[0].parent}: {_gap(images, keys, column)}']
+
+
+def _fault(images: Sequence[Path]) -> str:
+    """Say why images are no clip; '' if they are."""
+    if len({path.suffix.lower() for path in images}) > 1:
+        return 'they are of several kinds'
+    keys = [_key(path) for path in images]
+    column = _counting(keys)
+    if column is None or len(set(keys)) < len(keys):
+        return 'their names do not count'
+    if not _step(keys, column):
+        return _gap(images, keys, column)
+    if camera := camera_of(images[0]):
+        return f'they are photographs ({camera})'
+    first, *others = map(upright_size, images)
+    for path, size in zip(images[1:], others, strict=True):
+        if size != first:
+            was, now = ('{}x{}'.format(*s) for s in (first, size))
+            return f'{path.name} is {now} and {images[0].name} {was}'
+    return ''
+
+
+def _step(keys: Sequence[_Key], column: int) -> int:
+    """Return by what the names count, 0 if that is not clear."""
+    steps = {int(b[column]) - int(a[column]) for a, b in pairwise(keys)}
+    step = steps.pop() if len(steps) == 1 else 0
+    return step if step == 1 or len(keys) > 2 else 0
+
+
+def _gap(images: Sequence[Path], keys: Sequence[_Key], column: int) -> str:
+    """Name the first frame that is missing; names count by some step."""
+    places = range(1, len(keys))
+    numbers = [int(key[column]) for key in keys]
+    i = next(i for i in places if numbers[i] - numbers[i - 1] != 1)
+    before, after = images[i - 1].name, images[i].name
+    missing = _next_name(before, column)
+    return f'{missing} is missing between {before} and {after}'
 
 
 def check_counterparts(
@@ -86,8 +159,7 @@ def _by_key(folder: Path) -> dict[_Key, str]:
     """
     names: dict[_Key, str] = {}
     for path in list_images(folder):
-        parts = re.split('([0-9]+)', path.stem.lower())
-        key = tuple(int(p) if i % 2 else p for i, p in enumerate(parts))
+        key = _key(path)
         if key in names:
             raise VideoError(
                 f'{folder}: {names[key]} and {path.name} are one frame, by '
@@ -95,6 +167,11 @@ def _by_key(folder: Path) -> dict[_Key, str]:
             )
         names[key] = path.name
     return names
+
+
+def _key(path: Path) -> _Key:
+    parts = re.split('([0-9]+)', path.stem.lower())
+    return tuple(int(p) if i % 2 else p for i, p in enumerate(parts))
 
 
 def _counting(keys: Sequence[_Key]) -> int | None:

@@ -74,8 +74,9 @@ def test_folder_of_images_is_one_clip(
     restore: Restore, tmp_path: Path
 ) -> None:
     write_clip(tmp_path / 'in.mkv', 3)
-    assert restore(tmp_path / 'in.mkv', tmp_path / 'frames').code == 0
-    result = restore(tmp_path / 'frames', tmp_path / 'out.mp4')
+    frames = tmp_path / 'frames'
+    assert restore(tmp_path / 'in.mkv', frames, '--codec', 'png').code == 0
+    result = restore(frames, tmp_path / 'out.mp4')
     assert result.code == 0
     assert read_clip(tmp_path / 'out.mp4')[0].shape == (3, 384, 512, 3)
 

@@ -8,17 +8,18 @@ from star.cli.options import choices
 
 
 def restore(parser: Parser) -> None:
-    """Restore a video, images or a folder of videos.
+    """Restore a video, a picture, or all of a folder.
 
         star restore SRC DST [options]
 
-    SRC is a video, an image, a folder of images (one clip) or a folder of
-    videos; for a folder of videos, DST is a folder. A folder with videos and
-    images counts as a folder of videos.
+    SRC is a video, a picture, or a folder of them. If DST ends in / or is a
+    folder, results go there and keep their names; otherwise DST is the
+    result. Images of a folder are one clip if their names count, they have
+    one size and name no camera; others are restored one by one.
     Exit code: 0 all restored, 1 some clips failed, 2 wrong use.
     """
-    parser.add_argument('src', type=Path, metavar='SRC')
-    parser.add_argument('dst', type=Path, metavar='DST')
+    parser.add_argument('src', type=source, metavar='SRC')
+    parser.add_argument('dst', type=target, metavar='DST')
     _add_model_options(parser)
     _add_sampling_options(parser)
     _add_size_options(parser)
@@ -128,11 +129,38 @@ def _add_file_options(parser: Parser) -> None:
     add('--pix-fmt', help='default: yuv420p')
     add('--overwrite', action='store_true', help='replace DST')
     add(
+        '--as-clip',
+        action=argparse.BooleanOptionalAction,
+        help="a folder's images are one clip, or are not; default: as above",
+    )
+    add(
+        '--recursive',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='restore the folders below SRC as well; default: yes',
+    )
+    add(
         '--allow-partial',
         action='store_true',
         help='restore the frames of a damaged file that can be decoded',
     )
     add('--json', action='store_true', help='print the report as JSON')
+
+
+def source(text: str) -> Path:
+    """Read the path of an input; there are no pipes."""
+    return Path(target(text))
+
+
+def target(text: str) -> str:
+    """Read the path of a result, which keeps a `/` at its end."""
+    if text == '-':
+        raise argparse.ArgumentTypeError(
+            'pipes are not supported; a file called - is ./-'
+        )
+    if not text:
+        raise argparse.ArgumentTypeError('the path is empty')
+    return text
 
 
 def tile_size(text: str) -> int | tuple[int, ...]:
