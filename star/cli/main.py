@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from star import __version__
 from star.cli.common import Parser, execute
+from star.cli.progress import announce
 
 # Of two words, a group and its command. The function of the last word in
 # star/cli/options/GROUP.py adds the options; its docstring is the help.
@@ -48,6 +49,8 @@ def main(words: Sequence[str] | None = None) -> int:
     name, rest = ' '.join(words[:count]), words[count:]
     args = make_parser(name).parse(rest)
     args.words = rest
+    if name == 'restore':
+        announce(str(args.src))
     module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
     return execute(lambda args: import_module(module).run(args), args)
 

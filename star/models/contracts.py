@@ -180,9 +180,12 @@ class Events(Protocol):
         """Receive how far a stage is.
 
         Args:
-            stage: 'encode', 'denoise' or 'decode'.
+            stage: 'encode', 'denoise' or 'decode'; 'read' while the frames
+                of a file are counted. Before its first frame a restoration
+                reports 'decode', with the frames of an earlier run.
             done: frames of the clip that have passed it.
-            total: frames of the clip; None if unknown.
+            total: frames of the clip, an estimate for 'read'; None if
+                unknown.
         """
 
     def note(self, text: str) -> None:
