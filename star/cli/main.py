@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
     name, rest = ' '.join(words[:count]), words[count:]
     args = make_parser(name).parse(rest)
     args.words = rest
-    if name == 'restore':
+    if name == 'restore' and args.src.exists():
         announce(str(args.src))
     module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
     return execute(lambda args: import_module(module).run(args), args)
