@@ -115,6 +115,13 @@ def _add_file_options(parser: Parser) -> None:
     add = parser.add_argument_group('files').add_argument
     add('--frames', type=number(int, 1), help='the first N only')
     add(
+        '--cuts',
+        default='auto',
+        metavar='auto|none|FILE',
+        help='where scenes begin, which are restored apart: found, nowhere, '
+        'or a frame number or time in each line of a file; default: auto',
+    )
+    add(
         '--codec',
         default='libx264',
         help="FFmpeg's name of the encoder; png: folders of images; default: "
