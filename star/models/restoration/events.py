@@ -11,23 +11,28 @@ class EventRelay:
         total: frames of the clip, for all events; None if unknown.
 
     Attributes:
-        notes: all notes so far.
+        offset: frames of the clip before those that are reported.
+        notes: all different notes so far.
     """
 
     def __init__(
         self, events: Events | None = None, total: int | None = None
     ) -> None:
         self.events = events
-        self.total = total
+        self.total, self.offset = total, 0
         self.notes: list[str] = []
 
     def progress(self, stage: str, done: int, total: int | None) -> None:
         """Pass on how far a stage is, with the total where it is known."""
         if self.events is not None:
-            self.events.progress(stage, done, self.total or total)
+            self.events.progress(
+                stage, done + self.offset, self.total or total
+            )
 
     def note(self, text: str) -> None:
-        """Keep a note and pass it on."""
+        """Keep a note and pass it on, unless it was there before."""
+        if text in self.notes:
+            return
         self.notes.append(text)
         if self.events is not None:
             self.events.note(text)

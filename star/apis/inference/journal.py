@@ -1,0 +1,350 @@
+"""`Journal`: what is done of a restoration, kept beside its result.
+
+    .NAME.star/
+        lock            held while a process restores
+        journal.json    the key: what the result depends on
+        000003.piece    a coded piece of the result, and its record
+        000003.point    what the next segment needs; only the last two are kept
+
+Every file appears in one piece and holds the SHA-256 of its content. A
+process that is killed at any moment leaves whole pieces, from which the next
+one goes on.
+"""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from star.models.restoration.resuming import ResumePoint
+from star.utils.files import beside, read_json, remove_temporary, write_json
+from star.utils.sealed_files import (
+    read_sealed,
+    read_sealed_record,
+    write_sealed,
+)
+from star.video.coded import CodedFrame, CodedPiece
+from star.video.info import VideoError
+
+_LOCK, _KEY, _HOLDER = 'lock', 'journal.json', 'holder.json'
+_PIECE, _POINT = '.piece', '.point'
+_KEPT = 2  # points
+_MODEL, _METER = 'model.', 'meter.'  # beginnings of tensors' names
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a clip at which a restoration can be taken up.
+
+    Args:
+        scene: index of the first frame of the scene.
+        point: place within the scene; None for its beginning.
+        meter: what the measurement of the next frame needs.
+    """
+
+    scene: int = 0
+    point: ResumePoint | None = None
+    meter: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def frame(self) -> int:
+        """Return the index of the next frame to be read."""
+        return self.scene + (self.point.frame if self.point else 0)
+
+    @property
+    def done(self) -> int:
+        """Return how many frames are restored."""
+        return self.scene + (self.point.done if self.point else 0)
+
+
+@dataclass(frozen=True)
+class PieceRecord:
+    """What is known of a piece.
+
+    Args:
+        frames: of the piece, in the order of decoding.
+        header: of the codec.
+        rows: measurements, one of each frame.
+        cuts: frames of the clip that begin a scene, in this piece.
+        notes: of the restoration until then, a sentence each.
+    """
+
+    frames: tuple[CodedFrame, ...]
+    header: bytes
+    rows: tuple[Mapping[str, Any], ...] = ()
+    cuts: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return builtin types."""
+        return {
+            'frames': [
+                [f.size, str(f.time), str(f.duration), f.is_key]
+                for f in self.frames
+            ],
+            'header': self.header.hex(),
+            'rows': list(self.rows),
+            'cuts': list(self.cuts),
+            'notes': list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> 'PieceRecord':
+        """Make a record of what `to_json` returned."""
+        return cls(
+            tuple(
+                CodedFrame(size, Fraction(time), Fraction(duration), is_key)
+                for size, time, duration, is_key in value['frames']
+            ),
+            bytes.fromhex(value['header']),
+            tuple(value['rows']),
+            tuple(value['cuts']),
+            tuple(value['notes']),
+        )
+
+
+class Journal:
+    """Keeps the pieces of one result; use `open_journal`.
+
+    Attributes:
+        folder: of its files.
+        records: of the pieces that are complete.
+        position: where to go on.
+        total: frames of the clip, once an earlier run has counted them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records: list[PieceRecord] = []
+        self.position = Position()
+        self.total: int | None = None
+        self._key: Any = None
+
+    def load(self, key: Mapping[str, Any]) -> list[str]:
+        """Read what an earlier run with the same key has left.
+
+        Pieces that are damaged, and those after them, are removed; so are
+        all of a run with another key.
+
+        Args:
+            key: builtin types that the result depends on.
+
+        Returns:
+            The names of what has changed since a run with another key; empty
+            if there was none.
+        """
+        remove_temporary(self.folder)
+        self._key = json.loads(json.dumps(key))
+        earlier = self._read_key()
+        if earlier.get('key') == self._key:
+            self.total = earlier.get('total')
+            self._load_pieces()
+            return []
+        changes = []
+        if earlier and self._paths(_PIECE):
+            changes = _differences(earlier['key'], self._key)
+        self._clear()
+        self._write_key()
+        return changes
+
+    def set_total(self, total: int) -> None:
+        """Keep the number of frames, so that they are counted once."""
+        self.total = total
+        self._write_key()
+
+    def add(
+        self, piece: CodedPiece, record: PieceRecord, position: Position
+    ) -> None:
+        """Keep a piece, and where to go on after it.
+
+        Args:
+            piece: the next one of the result.
+            record: of the piece.
+            position: after it.
+        """
+        number = len(self.records)
+        _write_point(self._path(number, _POINT), position)
+        data = torch.frombuffer(bytearray(piece.data), dtype=torch.uint8)
+        path = self._path(number, _PIECE)
+        write_sealed(path, {'data': data}, record.to_json())
+        self.records.append(record)
+        self.position = position
+        with suppress(FileNotFoundError):
+            self._path(number - _KEPT, _POINT).unlink()
+
+    def read(self, number: int) -> CodedPiece:
+        """Read a piece.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        record = self.records[number]
+        tensors, _ = read_sealed(self._path(number, _PIECE))
+        data = tensors['data'].numpy().tobytes()
+        return CodedPiece(record.frames, data, record.header)
+
+    @property
+    def num_frames(self) -> int:
+        """Return how many frames are kept."""
+        return sum(len(record.frames) for record in self.records)
+
+    def remove(self) -> None:
+        """Remove the journal: the result is complete, or nothing is kept."""
+        self._clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_key(self) -> None:
+        write_json(self.folder / _KEY, {'key': self._key, 'total': self.total})
+
+    def _read_key(self) -> Mapping[str, Any]:
+        with suppress(ValueError):
+            found = read_json(self.folder / _KEY)
+            if isinstance(found, Mapping) and 'key' in found:
+                return found
+        return {}
+
+    def _load_pieces(self) -> None:
+        """Take the whole pieces up to the last one with a point."""
+        records: list[PieceRecord] = []
+        with suppress(ValueError, FileNotFoundError):
+            while True:
+                _, value = read_sealed(self._path(len(records), _PIECE))
+                records.append(PieceRecord.from_json(value))
+        while records:
+            with suppress(ValueError, FileNotFoundError):
+                path = self._path(len(records) - 1, _POINT)
+                self.position = _read_point(path)
+                break
+            records.pop()
+        self.records = records
+        for suffix in (_PIECE, _POINT):
+            for path in self._paths(suffix):
+                if int(path.stem) >= len(records):
+                    path.unlink()
+
+    def _clear(self) -> None:
+        """Remove all pieces, the last first, and the key."""
+        (self.folder / _KEY).unlink(missing_ok=True)
+        for suffix in (_PIECE, _POINT):
+            for path in reversed(self._paths(suffix)):
+                path.unlink()
+
+    def _paths(self, suffix: str) -> list[Path]:
+        return sorted(self.folder.glob(f'[0-9]*{suffix}'))
+
+    def _path(self, number: int, suffix: str) -> Path:
+        return self.folder / f'{number:06d}{suffix}'
+
+
+def journal_folder(dst: Path) -> Path:
+    """Return where the journal of a result lies."""
+    return beside(dst, prefix='.', suffix='.star')
+
+
+def count_kept(dst: Path) -> int:
+    """Return how many frames of an unfinished result are kept."""
+    count, folder = 0, journal_folder(dst)
+    for path in folder.glob(f'[0-9]*{_PIECE}'):
+        with suppress(ValueError, OSError):
+            count += len(read_sealed_record(path)['frames'])
+    return count
+
+
+@contextmanager
+def open_journal(dst: Path) -> Iterator[Journal]:
+    """Open the journal of a result; no other process can, meanwhile.
+
+    When the body ends, it is removed if it holds no piece.
+
+    Args:
+        dst: the result; its folder exists.
+
+    Raises:
+        VideoError: another process restores this result, or the folder
+            cannot be written.
+    """
+    folder = journal_folder(dst)
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise VideoError(f'{dst}: {_describe_holder(folder)}') from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise VideoError(f'{dst}: cannot be written ({reason})') from error
+    journal = Journal(folder)
+    try:
+        holder = {'process': os.getpid(), 'host': socket.gethostname()}
+        write_json(folder / _HOLDER, holder)
+        yield journal
+    finally:
+        with suppress(OSError):
+            (folder / _HOLDER).unlink(missing_ok=True)
+            if not any(folder.glob(f'[0-9]*{_PIECE}')):
+                journal.remove()
+        lock.release()
+
+
+def _describe_holder(folder: Path) -> str:
+    with suppress(ValueError, KeyError, TypeError):
+        holder = read_json(folder / _HOLDER)
+        return (
+            f'process {holder["process"]} on {holder["host"]} restores it '
+            'already'
+        )
+    return 'another process restores it already'
+
+
+def _differences(old: Any, new: Mapping[str, Any]) -> list[str]:
+    """Name what differs between two keys, with single values."""
+    if not isinstance(old, Mapping):
+        return ['everything']
+    found = []
+    for name in sorted({*old, *new}):
+        was, now = old.get(name), new.get(name)
+        if was == now:
+            continue
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            found += _differences(was, now)
+        elif len(f'{was}{now}') < 60:
+            found.append(f'{name} {was} -> {now}')
+        else:
+            found.append(str(name))
+    return found
+
+
+def _write_point(path: Path, position: Position) -> None:
+    point = position.point
+    tensors = {f'{_METER}{k}': v for k, v in position.meter.items()}
+    if point is not None:
+        tensors |= {f'{_MODEL}{k}': v for k, v in point.tensors.items()}
+    place = [point.frame, point.done] if point else None
+    write_sealed(path, tensors, {'scene': position.scene, 'point': place})
+
+
+def _read_point(path: Path) -> Position:
+    tensors, value = read_sealed(path)
+
+    def named(start: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(start): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(start)
+        }
+
+    point = None
+    if value['point'] is not None:
+        frame, done = value['point']
+        point = ResumePoint(frame, done, named(_MODEL))
+    return Position(value['scene'], point, named(_METER))

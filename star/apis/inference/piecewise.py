@@ -1,0 +1,281 @@
+"""`PiecewiseRestoration`: restores a clip scene by scene, piece by piece.
+
+Whatever is done is in the journal once a piece is complete, and a later run
+goes on after the last one.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from star.apis.inference.journal import Journal, PieceRecord, Position
+from star.apis.inference.trust import TrustMeter
+from star.models.contracts import Restorer
+from star.models.restoration.events import EventRelay
+from star.models.restoration.options import RestoreOptions
+from star.models.restoration.resuming import Piece, ResumePoint
+from star.video.cuts import LOOK_BACK, split_scenes
+from star.video.depth import set_depth
+from star.video.info import Frame, VideoError, explain
+from star.video.io import VideoReader
+from star.video.pieces import PieceCoder, join_pictures, join_video
+from star.video.result_plan import ResultPlan
+from star.video.sinks import VideoSink
+
+LONG_PIECE = 48  # frames; a piece ends at the first place after them, and
+LONG_SEGMENT = 16  # after each segment of so many frames: it took its time
+_Finish = Callable[[np.ndarray, Frame], tuple[np.ndarray, np.ndarray | None]]
+
+
+_FAILURES = (av.FFmpegError, OSError)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name a result in the errors of the system and of FFmpeg.
+
+    Raises:
+        VideoError: in their place, in one line.
+    """
+    try:
+        yield
+    except _FAILURES as error:
+        reason = explain(error)
+        message = f'{path}: cannot be written ({reason})'
+        raise VideoError(message) from error
+
+
+class StoppedError(Exception):
+    """Raised when the time has come to stop; what is done is kept."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a clip is restored with.
+
+    Args:
+        restorer: of the clip.
+        options: of the restoration.
+        plan: of the result.
+        cuts: as for `split_scenes`.
+        until: when to stop; None for never.
+    """
+
+    restorer: Restorer
+    options: RestoreOptions
+    plan: ResultPlan
+    cuts: str | Path = 'auto'
+    until: datetime | None = None
+
+
+class SceneStream:
+    """Frames of a clip, one scene at a time.
+
+    Args:
+        frames: with True where a scene begins, as `split_scenes` gives them.
+        index: of the first frame within the clip.
+
+    Attributes:
+        index: of the next frame.
+        ended: whether there is no next frame.
+    """
+
+    def __init__(
+        self, frames: Iterator[tuple[Frame, bool]], index: int
+    ) -> None:
+        self.index, self._frames = index, frames
+        self._next = next(frames, None)
+
+    @property
+    def ended(self) -> bool:
+        """Return whether there is no next frame."""
+        return self._next is None
+
+    def scene(self) -> Iterator[Frame]:
+        """Yield the frames up to the next beginning of a scene."""
+        is_first = True
+        while self._next is not None and (is_first or not self._next[1]):
+            frame, is_first = self._next[0], False
+            self._next = next(self._frames, None)
+            self.index += 1
+            yield frame
+
+
+class PiecewiseRestoration:
+    """Restores one clip into a journal, and joins the pieces.
+
+    Args:
+        work: what it is restored with.
+        reader: of the input, with its depth set.
+        journal: of the result, loaded.
+        relay: receives progress and notes.
+        finish: makes a result's pixels and opacity of restored pixels and
+            the frame of the input.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        reader: VideoReader,
+        journal: Journal,
+        relay: EventRelay,
+        finish: _Finish,
+    ) -> None:
+        self.work, self.reader, self.journal = work, reader, journal
+        self._relay, self._finish = relay, finish
+        self._meter = TrustMeter()
+        self._waiting: deque[Frame] = deque()  # read, and not yet restored
+        self._coder: PieceCoder | None = None
+        self._length = self._since = 0  # frames of the piece; after a place
+        self._cuts: list[int] = []
+
+    def run(self, total: int) -> None:
+        """Restore what is not done.
+
+        Args:
+            total: frames of the clip.
+
+        Raises:
+            StoppedError: the time to stop has come.
+        """
+        here = self.journal.position
+        if here.meter:
+            self._meter.resume({k: v.numpy() for k, v in here.meter.items()})
+        if here.done == total:
+            return
+        stream = SceneStream(self._frames(here), here.frame)
+        point = here.point
+        scene = here.scene
+        while not stream.ended:
+            self._restore_scene(stream, scene, point)
+            scene, point = stream.index, None
+
+    def join(self, temporary: Path) -> tuple[str, ...]:
+        """Write the result under a temporary name.
+
+        Returns:
+            Notes of the sink.
+        """
+        sink = self.work.plan.make_sink(temporary)
+        journal = self.journal
+        try:
+            sink.begin()
+            if isinstance(sink, VideoSink):
+                frames = [record.frames for record in journal.records]
+                join_video(sink, frames, journal.read)
+            else:
+                join_pictures(sink, len(journal.records), journal.read)
+            sink.finish()
+        except BaseException:
+            sink.discard()
+            raise
+        return tuple(sink.notes)
+
+    def _frames(self, here: Position) -> Iterator[tuple[Frame, bool]]:
+        """Read on from a place; the cut at this place is known."""
+        before = min(LOOK_BACK, here.frame)
+        start = here.frame - before
+        frames = self.reader.frames(start)
+        found = split_scenes(frames, self.work.cuts, start)
+        return islice(found, before, None)
+
+    def _restore_scene(
+        self, stream: SceneStream, scene: int, point: ResumePoint | None
+    ) -> None:
+        """Restore one scene, or the rest of it from a point on."""
+        work = self.work
+        self._relay.offset = scene
+        done = scene + (point.done if point else 0)
+        if point is None:
+            self._cuts.append(scene)
+        frames = self._pixels(stream, done)
+        if hasattr(work.restorer, 'restore_pieces'):
+            pieces = work.restorer.restore_pieces(
+                frames, work.options, self._relay, point
+            )
+        else:  # it is taken up at the beginning of a scene
+            whole = work.restorer.restore_stream(
+                frames, work.options, self._relay
+            )
+            pieces = (Piece(each) for each in whole)
+        for piece in pieces:
+            self._write(piece.frames)
+            if piece.point is not None:
+                self._pause(partial(_position, scene, piece.point))
+        lost = len(self._waiting)
+        assert not lost, f'the model lost {lost} frames'
+        self._pause(partial(Position, stream.index), stream.ended)
+
+    def _pixels(self, stream: SceneStream, done: int) -> Iterator[Tensor]:
+        """Yield a scene's pixels; keep the frames that are not yet done."""
+        takes_16_bit = getattr(self.work.restorer, 'takes_16_bit', False)
+        for frame in stream.scene():
+            if stream.index > done:
+                self._waiting.append(frame)
+            image = frame.image
+            if not takes_16_bit:
+                image = set_depth(image, 8)
+            yield torch.from_numpy(image).permute(2, 0, 1)
+
+    def _write(self, frames: Tensor) -> None:
+        """Code restored frames, (t, 3, H, W), and measure them."""
+        for pixels in frames.cpu().permute(0, 2, 3, 1):
+            frame = self._waiting.popleft()
+            image = set_depth(pixels.contiguous().numpy(), self.reader.depth)
+            image, alpha = self._finish(image, frame)
+            if self._coder is None:
+                self._coder = self.work.plan.make_coder(self._last_time())
+            self._coder.write(image, frame.time, frame.duration, alpha)
+            self._meter.add(frame.image, image, float(frame.time))
+            self._length += 1
+            self._since += 1
+
+    def _last_time(self) -> Fraction | None:
+        records = self.journal.records
+        if not records:
+            return None
+        return max(frame.time for frame in records[-1].frames)
+
+    def _pause(
+        self, place: Callable[[], Position], at_end: bool = False
+    ) -> None:
+        """Keep the piece if it is long enough, and stop if it is time."""
+        long = self._length >= LONG_PIECE or self._since >= LONG_SEGMENT
+        self._since = 0
+        if not (long or at_end) or self._coder is None:
+            return
+        here = place()
+        meter = {k: _tensor(v) for k, v in self._meter.carry().items()}
+        piece = self._coder.finish()
+        record = PieceRecord(
+            tuple(piece.frames),
+            piece.header,
+            tuple(self._meter.take()),
+            tuple(self._cuts),
+            (*self.reader.notes, *self._relay.notes),
+        )
+        position = Position(here.scene, here.point, meter)
+        self.journal.add(piece, record, position)
+        self._coder, self._length, self._cuts = None, 0, []
+        until = self.work.until
+        if until is not None and not at_end and datetime.now() >= until:
+            raise StoppedError(f'stopped at {until:%H:%M}')
+
+
+def _position(scene: int, point: Callable[[], ResumePoint]) -> Position:
+    return Position(scene, point())
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
