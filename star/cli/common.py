@@ -2,12 +2,13 @@
 
 import argparse
 import math
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-DONE, INCOMPLETE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DONE, INCOMPLETE, WRONG_USE = 0, 1, 2
 INSTALL = 'run `pip install star-vsr`, in a checkout `pip install -e .`'
 
 
@@ -81,10 +82,10 @@ def execute(
     """
     try:
         return run(args)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         again = getattr(args, 'resumable', False)
         say('interrupted' + '; the same command continues' * again)
-        return INTERRUPTED
+        return 128 + getattr(error, 'signum', signal.SIGINT)
     except ImportError as error:
         name = str(error.name or '').partition('.')[0]
         if name == 'star':

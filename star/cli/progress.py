@@ -154,12 +154,16 @@ class ProgressBar:
         name: of the clip.
         stream: where to; None for the standard error stream.
         pause: seconds between two lines where the stream is no terminal.
+
+    Attributes:
+        told: notes that were printed.
     """
 
     def __init__(
         self, name: str, stream: TextIO | None = None, pause: float = 30
     ) -> None:
         self.name = name
+        self.told: list[str] = []
         self.stream = sys.stderr if stream is None else stream
         self._pause = pause
         now = time.monotonic()
@@ -203,7 +207,11 @@ class ProgressBar:
             self._seen.add(stage)
 
     def note(self, text: str) -> None:
-        """Ignore a note: it comes with the report as well."""
+        """Print a note at once, above the progress."""
+        self.told.append(text)
+        with self._lock, tqdm.external_write_mode(self.stream):
+            line = f'note: {self.name}: {text}'
+            print(line, file=self.stream, flush=True)
 
     def _tick(self) -> None:
         while not self._over.wait(_TICK):

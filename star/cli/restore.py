@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import traceback
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -9,12 +10,15 @@ import torch
 
 from star.apis import FileOptions, RestoreReport, init_model, restore_video
 from star.apis.inference.batch import Job, Plan, Rules, plan_jobs
+from star.apis.inference.journal import count_kept
+from star.apis.inference.piecewise import StoppedError
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
 from star.models.contracts import Restorer
 from star.models.restoration.choose import choose_options
 from star.models.restoration.options import RestoreOptions
 from star.utils.origins import is_random
+from star.utils.signals import raise_on_signals
 
 _RANDOM = 'the weights are random numbers: nothing was restored'
 _ADVICE = (
@@ -26,17 +30,60 @@ _ADVICE = (
 def run(args: argparse.Namespace) -> int:
     """Restore all clips and return the exit code."""
     planned = plan(args)
-    jobs = planned.jobs
     model = init_model(args.config, args.weights, args.device, args.dtype)
     options = choose_options(model, given(args, RestoreOptions))
-    results = [restore(model, job, options, args) for job in jobs]
+    results: list[dict[str, Any]] = []
+    try:
+        with raise_on_signals():
+            for job in planned.jobs:
+                results.append(restore(model, job, options, args))
+    except KeyboardInterrupt as reason:
+        results += unfinished(planned.jobs[len(results) :], reason)
+        report(results, planned, args)
+        raise
+    except StoppedError as reason:
+        results += unfinished(planned.jobs[len(results) :], reason)
+    report(results, planned, args)
+    failed = any('error' in result for result in results)
+    return INCOMPLETE if failed else DONE
+
+
+def report(
+    results: list[dict[str, Any]], planned: Plan, args: argparse.Namespace
+) -> None:
+    """Print how many clips are restored, and the results as JSON."""
     if args.json:
         whole = results if planned.batch else results[0]
-        print(json.dumps(whole, indent=2))
+        print(json.dumps(whole, indent=2), flush=True)
+    if len(results) < 2:
+        return
     failed = sum('error' in result for result in results)
-    if len(jobs) > 1:
-        say(f'{len(jobs) - failed} of {len(jobs)} clips restored')
-    return INCOMPLETE if failed else DONE
+    line = f'{len(results) - failed} of {len(results)} clips restored'
+    before = sum(result.get('skipped', False) for result in results)
+    say(line + (f', {before} of them before' if before else ''))
+
+
+def unfinished(jobs: list[Job], reason: BaseException) -> list[dict[str, Any]]:
+    """Describe the clip at which the work stopped, and those after it."""
+    if not jobs:
+        return []
+    stopped = isinstance(reason, StoppedError)
+    why = str(reason) if stopped else 'interrupted'
+    kept = count_kept(jobs[0].dst)
+    if kept or stopped:
+        say(
+            f'{jobs[0].src}: {why}; {kept} restored frames are kept: the '
+            'same command goes on'
+        )
+    return [
+        {
+            'src': str(job.src),
+            'dst': str(job.dst),
+            'error': why if job is jobs[0] else f'not begun: {why}',
+            'kept': kept if job is jobs[0] else 0,
+        }
+        for job in jobs
+    ]
 
 
 def plan(args: argparse.Namespace) -> Plan:
@@ -60,25 +107,49 @@ def restore(
     options: RestoreOptions,
     args: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Restore one clip; return its report, or the error."""
+    """Restore one clip; return its report, or the error.
+
+    Raises:
+        StoppedError: the time to stop has come.
+    """
     files = FileOptions(**given(args, FileOptions))
+    bar = ProgressBar(job.src.name)
     try:
-        with ProgressBar(job.src.name) as bar:
-            report = restore_video(
+        with bar:
+            done = restore_video(
                 model, job.src, job.target, options, files, bar
             )
-    except (ValueError, OSError) as error:
-        return failure(job, str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return failure(job, f'{job.src}: {_ADVICE}')
+    except StoppedError:
+        raise
+    except Exception as error:  # it ends this clip, not the batch
+        return failure(job, error)
     if is_random(model):
-        report = replace(report, notes=(*report.notes, _RANDOM))
-    for note in report.notes:
-        say(f'note: {job.src.name}: {note}')
-    say(describe(report))
-    return asdict(report)
+        done = replace(done, notes=(*done.notes, _RANDOM))
+    for note in done.notes:
+        if note not in bar.told:
+            say(f'note: {job.src.name}: {note}')
+    say(describe(done))
+    return asdict(done)
+
+
+def failure(job: Job, error: Exception) -> dict[str, Any]:
+    """Print the error of a clip and return it for the report.
+
+    That of a defect of this program has its traceback there.
+    """
+    found = {'src': str(job.src), 'dst': str(job.dst)}
+    if is_out_of_memory(error):
+        message = f'{job.src}: {_ADVICE}'
+    elif isinstance(error, ValueError | OSError):
+        message = str(error)
+    else:
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+        message = f'{job.src}: a defect of this program ({reason})'
+        found['traceback'] = ''.join(traceback.format_exception(error))
+    kept = count_kept(job.dst)
+    more = f'; {kept} restored frames are kept for another try' if kept else ''
+    say(f'error: {message}{more}')
+    return {**found, 'error': message, **({'kept': kept} if kept else {})}
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -87,14 +158,10 @@ def is_out_of_memory(error: Exception) -> bool:
     return known or "can't allocate memory" in str(error)
 
 
-def failure(job: Job, message: str) -> dict[str, Any]:
-    """Print the error of a clip and return it for the report."""
-    say(f'error: {message}')
-    return {'src': str(job.src), 'dst': str(job.dst), 'error': message}
-
-
 def describe(report: RestoreReport) -> str:
     """Summarise a restoration in a line."""
+    if report.skipped:
+        return f'{report.dst}: is complete already, nothing was done'
     width, height = report.output_size
     return (
         f'{report.dst}: {width}x{height}, {report.frames} frames in '

@@ -80,6 +80,7 @@ class RestoreReport:
         peak_memory: bytes; see `star.utils.memory.peak_memory`.
         notes: changes and losses, a sentence each.
         kept: frames that an earlier run had restored.
+        skipped: whether the result was complete already.
     """
 
     src: str
@@ -92,6 +93,7 @@ class RestoreReport:
     peak_memory: int
     notes: tuple[str, ...] = ()
     kept: int = 0
+    skipped: bool = False
 
 
 def restore_video(
@@ -134,6 +136,7 @@ def restore_video(
     with VideoReader(src, files.frames, files.allow_partial) as reader:
         task = _Task(restorer, reader, options, files, dst)
         record = find_complete(task.plan.path, task.key)
+        skipped = record is not None
         if record is None:
             with _folder_for(task.plan.path):
                 task.plan.check()
@@ -153,6 +156,7 @@ def restore_video(
         peak_memory=peak_memory(device),
         notes=tuple(record['notes']),
         kept=kept,
+        skipped=skipped,
     )
 
 

@@ -78,12 +78,12 @@ class TrustMeter:
 
     def carry(self) -> dict[str, np.ndarray]:
         """Return what another meter needs to go on: the last frame, small."""
-        return {'count': np.array(self._count), **self._last}
+        return {'count': np.array([self._count]), **self._last}
 
     def resume(self, carry: Mapping[str, np.ndarray]) -> None:
         """Go on where the meter was whose `carry` is given."""
         rest = dict(carry)
-        self._count = int(rest.pop('count'))
+        self._count = int(rest.pop('count').item())
         self._last, self._rows = rest, []
 
 

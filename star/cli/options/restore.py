@@ -1,6 +1,8 @@
 """Options of `star restore`."""
 
 import argparse
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from star.cli.common import Parser, number, sizes
@@ -151,7 +153,32 @@ def _add_file_options(parser: Parser) -> None:
         action='store_true',
         help='restore the frames of a damaged file that can be decoded',
     )
+    add(
+        '--strict-streams',
+        action='store_true',
+        help='refuse a result that cannot hold all sound and subtitles',
+    )
+    add(
+        '--until',
+        type=next_time,
+        metavar='HH:MM',
+        help='stop at this time, once a segment is done; the same command '
+        'goes on later',
+    )
     add('--json', action='store_true', help='print the report as JSON')
+
+
+def next_time(text: str) -> datetime:
+    """Read a time of the day: when it is that time next."""
+    match = re.fullmatch('([0-9]{1,2}):([0-9]{2})', text)
+    hour, minute = map(int, match.groups()) if match else (24, 0)
+    if hour > 23 or minute > 59:
+        raise argparse.ArgumentTypeError(
+            f'must be a time such as 06:00, got {text!r}'
+        )
+    now = datetime.now()
+    time = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return time if time > now else time + timedelta(days=1)
 
 
 def source(text: str) -> Path:
