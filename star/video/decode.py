@@ -10,8 +10,10 @@ from typing import BinaryIO
 import av
 
 from star.video.info import VideoError, explain
+from star.video.pictures import openable
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
+_OPEN = {'pattern_type': 'none'}  # a '%' in a name is only that
 _IMAGE_FORMATS = ('_pipe', 'image2')
 _ONE_TO_ONE = (  # codecs with one frame in each packet
     *('h264', 'hevc', 'vvc', 'mpeg1video', 'mpeg2video', 'flv', 'mjpeg'),
@@ -32,7 +34,8 @@ def open_input(path: Path) -> av.container.InputContainer:
             raise VideoError(f'{path}: not a regular file')
         if os.path.getsize(path) == 0:
             raise VideoError(f'{path}: the file is empty')
-        container = av.open(file_url(path), metadata_errors='ignore')
+        source = openable(path, file_url(path))
+        container = av.open(source, options=_OPEN, metadata_errors='ignore')
     except VideoError:
         raise
     except FileNotFoundError:

@@ -28,26 +28,31 @@ VIDEOS = VIDEO_SUFFIXES - ANIMATED - _NO_MUXER
 _COMMON = '.mp4, .mov, .mkv, .webm, .avi, .gif, .apng, .webp, .png, .jpg, .tif'
 
 
-def result_kind(path: Path) -> str:
+def result_kind(path: Path, codec: str = '') -> str:
     """Return the kind of result that a file's suffix stands for.
 
     Args:
         path: the result, a file.
+        codec: of the source; the result of an animated PNG moves as well.
 
     Returns:
-        'video', 'animation' (a picture that moves, or a single one), or
-        'image'.
-
-    Raises:
-        VideoError: nothing can be written under this suffix.
+        'animation' (a picture that moves, or a single one), 'image', or
+        'video' for all others.
     """
     suffix = path.suffix.lower()
-    if suffix in ANIMATED:
+    if suffix in ANIMATED or (suffix == '.png' and codec == 'apng'):
         return 'animation'
-    if suffix in STILLS:
-        return 'image'
-    if suffix in VIDEOS:
-        return 'video'
+    return 'image' if suffix in IMAGE_SUFFIXES else 'video'
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a result whose suffix stands for nothing that can be written.
+
+    Raises:
+        VideoError: naming what can be written.
+    """
+    if path.suffix.lower() in ANIMATED | STILLS | VIDEOS:
+        return
     raise VideoError(
         f'{path}: {path.suffix or "no suffix"} is no kind of file that can '
         f'be written; choose one of {_COMMON}, or name a folder: {path}/'

@@ -1,14 +1,21 @@
-"""Sinks that write pictures: a folder of PNGs, or one image."""
+"""Sinks that write pictures: a folder of PNGs, one image, an animation."""
 
 import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from star.video.animations import AnimationFile
 from star.video.info import VideoError, VideoInfo
+from star.video.picture_facts import PictureFacts, read_facts
+from star.video.picture_files import (
+    PictureFormat,
+    encode_picture,
+    picture_format,
+)
+from star.video.probing import list_images
 from star.video.sinks import Sink
 
 FRAME_NAME = re.compile(r'\d{8}\.png')  # of a folder's images
@@ -19,12 +26,13 @@ class FolderSink(Sink):
 
     Args:
         path: temporary folder.
-        source: video that the frames come from; `notes` list what is lost.
+        source: video that the frames come from.
     """
 
     def __init__(self, path: Path, source: VideoInfo | None) -> None:
-        self.notes = _losses(source, 'a folder of images')
+        self.notes: list[str] = []
         self._path, self._count = path, 0
+        self._facts = PictureFacts(icc=facts_of(source).icc)
 
     def begin(self) -> None:
         """Create the temporary folder."""
@@ -38,7 +46,8 @@ class FolderSink(Sink):
         alpha: np.ndarray | None = None,
     ) -> None:
         """Write one PNG."""
-        _write_image(self._path / f'{self._count:08d}.png', image)
+        path = self._path / f'{self._count:08d}.png'
+        _save(path, encode_picture('.png', image, alpha, self._facts))
         self._count += 1
 
     def discard(self) -> None:
@@ -51,16 +60,13 @@ class ImageSink(Sink):
 
     Args:
         path: temporary file; its suffix chooses the format.
-        source: video that the frame comes from; `notes` list what is lost.
+        source: video that the frame comes from.
     """
 
     def __init__(self, path: Path, source: VideoInfo | None) -> None:
-        self.notes = _losses(source, 'an image')
+        self.notes: list[str] = []
+        self._facts = facts_of(source)
         self._path, self._written = path, False
-        if not cv2.haveImageWriter(f'x{path.suffix}'):
-            raise VideoError(
-                f'{path.suffix}: no image format that can be written'
-            )
 
     def write(
         self,
@@ -75,7 +81,8 @@ class ImageSink(Sink):
                 f'{self._path.suffix} holds a single frame; for more, name a '
                 'folder or a video'
             )
-        _write_image(self._path, image)
+        data = encode_picture(self._path.suffix, image, alpha, self._facts)
+        _save(self._path, data)
         self._written = True
 
     def discard(self) -> None:
@@ -83,16 +90,121 @@ class ImageSink(Sink):
         self._path.unlink(missing_ok=True)
 
 
-def _write_image(path: Path, image: np.ndarray) -> None:
-    done, data = cv2.imencode(path.suffix, image[..., ::-1])
-    if not done:
-        raise VideoError(f'{path.suffix}: the image cannot be encoded')
-    with open(path, 'xb') as file:
-        file.write(data.tobytes())
+class AnimationSink(Sink):
+    """Writes a GIF, an APNG or a WebP, which moves or holds one frame.
+
+    Args:
+        path: temporary file; its suffix chooses the format.
+        source: video that the frames come from.
+    """
+
+    def __init__(self, path: Path, source: VideoInfo | None) -> None:
+        self.notes: list[str] = []
+        facts = facts_of(source)
+        base = source.time_base if source else Fraction(1, 1000)
+        self._path, self._facts = path, facts
+        self._file = AnimationFile(path, base, facts.loops)
+        self._still: tuple[np.ndarray, np.ndarray | None] | None = None
+        self._count = 0
+
+    def write(
+        self,
+        image: np.ndarray,
+        time: Fraction,
+        duration: Fraction,
+        alpha: np.ndarray | None = None,
+    ) -> None:
+        """Append a frame."""
+        self._file.write(image, time, duration, alpha)
+        self._still = (image, alpha) if not self._count else None
+        self._count += 1
+
+    def finish(self) -> None:
+        """Write the file; one frame of a WebP is an ordinary picture."""
+        if self._path.suffix.lower() == '.webp' and self._still is not None:
+            data = encode_picture('.webp', *self._still, self._facts)
+            _save(self._path, data)
+        else:
+            self._file.finish()
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        self._path.unlink(missing_ok=True)
 
 
-def _losses(source: VideoInfo | None, what: str) -> list[str]:
-    if source is None or source.kind != 'video':
+def facts_of(source: VideoInfo | None) -> PictureFacts:
+    """Read what the results of a picture or folder of pictures keep."""
+    if source is None:
+        return PictureFacts()
+    path = source.path
+    if source.kind == 'folder':
+        images = list_images(path) if path.is_dir() else []
+        path = images[0] if images else path
+    return read_facts(path) if path.is_file() else PictureFacts()
+
+
+def picture_sink(kind: str, path: Path, source: VideoInfo | None) -> Sink:
+    """Make the sink of a result that is no video.
+
+    Args:
+        kind: 'folder', 'image' or 'animation'.
+        path: temporary file or folder.
+        source: video that the frames come from; None for none.
+    """
+    sinks = {
+        'folder': FolderSink,
+        'image': ImageSink,
+        'animation': AnimationSink,
+    }
+    return sinks[kind](path, source)
+
+
+def picture_losses(
+    kind: str, path: Path, source: VideoInfo | None
+) -> list[str]:
+    """List what of a source a result that is no video does not hold.
+
+    Args:
+        kind: 'folder', 'image' or 'animation'.
+        path: the result; its suffix chooses the format.
+        source: video that the frames come from; None for none.
+
+    Raises:
+        VideoError: pictures of this format cannot be written.
+        ImportError: they need an extra that is not installed.
+    """
+    is_folder = kind == 'folder'
+    found = picture_format(Path('x.png') if is_folder else path)
+    if source is None:
+        return []
+    facts = facts_of(source)
+    what = 'a folder of images' if is_folder else 'an image'
+    notes = [*_video_losses(source, what), *facts.notes]
+    notes += _pixel_losses(path.suffix, found, source)
+    if facts.icc and not found.icc:
+        notes.append(f'the colour profile is not kept in {path.suffix}')
+    deep_tiff = found.name == 'TIFF' and source.depth > 8
+    if facts.exif and (is_folder or deep_tiff or not found.exif):
+        notes.append(f'EXIF data is not kept in {path.suffix or what}')
+    return notes
+
+
+def _pixel_losses(
+    suffix: str, found: PictureFormat, source: VideoInfo
+) -> list[str]:
+    notes = []
+    if source.depth > 8 and found.depth == 8:
+        bits = source.depth
+        notes.append(f'{bits} bits become 8 in {suffix}; .png keeps them')
+    if source.has_alpha and not found.alpha:
+        notes.append(f'transparency is not kept in {suffix}; .png keeps it')
+    if found.name == 'GIF':
+        notes.append('a GIF has 256 colours in each frame')
+    return notes
+
+
+def _video_losses(source: VideoInfo, what: str) -> list[str]:
+    if source.kind != 'video':
         return []
     notes = []
     if source.has_audio or source.num_subtitles:
@@ -101,3 +213,8 @@ def _losses(source: VideoInfo | None, what: str) -> list[str]:
         ratio = source.sample_aspect_ratio
         notes.append(f'pixel aspect ratio {ratio} is not kept in {what}')
     return notes
+
+
+def _save(path: Path, data: bytes) -> None:
+    with open(path, 'xb') as file:
+        file.write(data)

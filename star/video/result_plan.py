@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from star.video.encoder import Encoding, plan_encoding
-from star.video.formats import IMAGE_SUFFIXES
-from star.video.image_sinks import FRAME_NAME, FolderSink, ImageSink
+from star.video.encoder import plan_encoding
+from star.video.encoding import Encoding
+from star.video.formats import result_kind
+from star.video.image_sinks import FRAME_NAME, picture_losses, picture_sink
 from star.video.info import VideoError, VideoInfo
 from star.video.pieces import PictureCoder, PieceCoder, VideoCoder
 from star.video.sinks import Sink, VideoSink
@@ -20,16 +21,16 @@ class ResultRequest:
     """The result that a user asks for.
 
     Args:
-        codec: FFmpeg's name of the encoder.
+        codec: FFmpeg's name of the encoder; None to choose.
         crf: constant rate factor, for encoders that have one.
-        pix_fmt: pixel format; None takes yuv420p, or the encoder's first.
+        pix_fmt: FFmpeg's name of the pixel format; None to choose.
         overwrite: replace an existing result.
         trim_streams: end audio and subtitles with the video; for the first
             frames of a longer source.
         metadata: of the file, besides the source's.
     """
 
-    codec: str = 'libx264'
+    codec: str | None = None
     crf: float = 17
     pix_fmt: str | None = None
     overwrite: bool = False
@@ -43,7 +44,7 @@ class ResultPlan:
 
     Args:
         path: of the result.
-        kind: 'video', 'folder' of PNGs, or 'image'.
+        kind: 'video', 'folder' of PNGs, 'image', or 'animation'.
         size: width and height of the frames, pixels.
         source: video that the frames come from; None for none.
         request: what was asked for.
@@ -63,10 +64,8 @@ class ResultPlan:
 
     def make_sink(self, temporary: Path) -> Sink:
         """Make the sink that writes the result under a temporary name."""
-        if self.kind == 'folder':
-            return FolderSink(temporary, self.source)
         if self.encoding is None:
-            return ImageSink(temporary, self.source)
+            return picture_sink(self.kind, temporary, self.source)
         return VideoSink(
             temporary,
             self.encoding,
@@ -129,18 +128,19 @@ def plan_result(
     Raises:
         VideoError: the result cannot be written with these arguments.
     """
-    kind = _kind(path)
+    kind = _kind(path, source)
     place = Path(path)
     if kind != 'video':
-        return ResultPlan(place, kind, size, source, request)
+        lost = tuple(picture_losses(kind, place, source))
+        return ResultPlan(place, kind, size, source, request, notes=lost)
     encoding, notes = plan_encoding(
-        request.codec, request.pix_fmt, size, request.crf, source
+        request.codec,
+        request.pix_fmt,
+        size,
+        request.crf,
+        source,
+        place.suffix,
     )
-    try:
-        VideoCoder(encoding, place.suffix)
-    except ValueError as error:
-        reason = f'{place.suffix} cannot hold {encoding.codec}'
-        raise VideoError(f'{reason} ({error})') from error
     streams = StreamPlan()
     if source is not None:
         streams = plan_streams(source, place.suffix)
@@ -156,12 +156,11 @@ def plan_result(
     )
 
 
-def _kind(path: str | os.PathLike) -> str:
-    text = os.fspath(path)
-    suffix = Path(path).suffix.lower()
-    if text.endswith(('/', os.sep)) or not suffix or os.path.isdir(path):
+def _kind(path: str | os.PathLike, source: VideoInfo | None) -> str:
+    text, place = os.fspath(path), Path(path)
+    if text.endswith(('/', os.sep)) or not place.suffix or place.is_dir():
         return 'folder'
-    return 'image' if suffix in IMAGE_SUFFIXES else 'video'
+    return result_kind(place, source.codec if source else '')
 
 
 def _check_folder(path: Path, overwrite: bool) -> None:

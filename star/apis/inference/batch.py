@@ -17,7 +17,7 @@ from star.apis.inference.result_names import (
     unique,
 )
 from star.utils.files import check_writable, list_visible
-from star.video.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, result_kind
+from star.video.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_suffix
 from star.video.frame_names import describe_gaps, is_sequence
 from star.video.info import VideoError
 from star.video.probing import list_images
@@ -148,7 +148,7 @@ def _plan_file(src: Path, text: str, rules: Rules) -> Job:
             f'{dst}: file or folder? Name {dst}/ for a folder, '
             f'{dst}{Path(name).suffix} for a file{other}'
         )
-    result_kind(dst)
+    check_suffix(dst)
     return Job(src, dst)
 
 
@@ -161,7 +161,7 @@ def _plan_clip(src: Path, text: str, rules: Rules) -> Plan:
             f'{dst}: must be a folder, as {src} is one; name '
             f'{dst.with_suffix("")}/'
         )
-    result_kind(dst)
+    check_suffix(dst)
     notes = describe_gaps(images)
     return Plan([Job(src, dst)], notes)
 
