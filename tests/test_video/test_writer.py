@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from star.video.encoder import BY_RATE_FACTOR
+from star.video.encoding import BY_RATE_FACTOR
 from star.video.io import VideoError, VideoReader, VideoWriter, probe
 from tests.paths import ROOT
 from tests.test_video.clips import (
@@ -227,7 +227,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert os.listdir(tmp_path / 'out') == ['precious.txt']
 
 
-@pytest.mark.parametrize('suffix', ['.png', '.webp', '.jpg', '.tif'])
+@pytest.mark.parametrize('suffix', ['.png', '.bmp', '.jpg', '.tif'])
 def test_image(tmp_path, suffix):
     frames, path = pictures(2), tmp_path / f'a{suffix}'
     write(path, frames[:1])
