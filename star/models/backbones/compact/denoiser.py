@@ -15,7 +15,8 @@ from star.registry import MODELS
 class TemporalMix(nn.Module):
     """Mixes each frame with its two neighbours, pixel by pixel.
 
-    A new one returns its input. Beyond a clip's ends there are zeros.
+    A new one returns its input. A clip's first and last frame stand for those
+    beyond: a still clip stays still.
 
     Args:
         dim: channels.
@@ -28,9 +29,8 @@ class TemporalMix(nn.Module):
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """Mix frames, (N T, C, h, w) with T = `num_frames`."""
         clip = x.unflatten(0, (-1, num_frames))
-        empty = torch.zeros_like(clip[:, :1])
-        before = torch.cat([empty, clip[:, :-1]], 1).flatten(0, 1)
-        after = torch.cat([clip[:, 1:], empty], 1).flatten(0, 1)
+        before = torch.cat([clip[:, :1], clip[:, :-1]], 1).flatten(0, 1)
+        after = torch.cat([clip[:, 1:], clip[:, -1:]], 1).flatten(0, 1)
         return x + self.conv(torch.cat([before, x, after], 1))
 
 

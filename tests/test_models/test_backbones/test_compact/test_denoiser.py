@@ -87,6 +87,27 @@ def test_mix_is_that_of_three_frames():
         torch.testing.assert_close(mix(x, 3)[4], expected)
 
 
+@pytest.mark.parametrize('num_frames', [1, 2, 5])
+def test_all_frames_of_a_still_clip_are_equal(num_frames):
+    net = CompactDenoiser(**SMALL)
+    randomize(net)
+    one = inputs(frames=1)
+    still = [x if x is None or x.ndim < 2 else stretch(x, 7) for x in one]
+    with torch.no_grad():
+        middle = net(*still)[:, :, 3:4]
+        for frame in net(*still).split(1, 2):
+            torch.testing.assert_close(frame, middle)
+        few = [
+            x if x is None or x.ndim < 2 else x[:, :, :num_frames]
+            for x in still
+        ]
+        torch.testing.assert_close(net(*few), stretch(middle, num_frames))
+
+
+def stretch(x, length):
+    return x.expand(-1, -1, length, -1, -1)
+
+
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
