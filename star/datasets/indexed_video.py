@@ -85,7 +85,8 @@ class IndexedVideo:
     @property
     def is_plain(self) -> bool:
         """Return whether reading changes only the colour format."""
-        return not self.info.notes and self.info.pix_fmt == 'yuv420p'
+        info = self.info
+        return not (info.notes or info.hdr) and info.pix_fmt == 'yuv420p'
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """Read frames, (T, H, W, 3) uint8 RGB, upright.

@@ -1,199 +1,157 @@
 """Settings of a video encoder that work for a frame size."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
 import av
 
-from star.video import pixels
+from star.video import hdr, pixels
+from star.video.codec_choice import list_choices, needs_of
+from star.video.containers import open_trial
+from star.video.encoding import Encoding, open_stream
+from star.video.encoding_notes import change_notes, loss_notes, remedies
 from star.video.info import VideoError, VideoInfo, explain
+from star.video.light import Light
 
-# encoders with an option `crf`; PyAV 17, the last for Python 3.10, lists none
-BY_RATE_FACTOR = frozenset(
-    {
-        'libaom-av1',
-        'libsvtav1',
-        'libvpx',
-        'libvpx-vp9',
-        'libx264',
-        'libx264rgb',
-        'libx265',
-    }
-)
-_BY_QUANTISER = ('mpeg4', 'mpeg2video', 'msmpeg4', 'mjpeg', 'flv', 'wmv2')
-_QUANTISER = 3 * 118  # near lossless, for codecs without a rate factor
 _UNKNOWN = (0, 2, 3)  # reserved or unspecified H.273 codes
-_BT709 = 1
-_GBR = 0  # H.273 matrix code of RGB
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Settings of an encoder.
-
-    Args:
-        codec: FFmpeg's name of the encoder.
-        pix_fmt: FFmpeg's name of the pixel format.
-        width: pixels.
-        height: pixels.
-        time_base: seconds per tick of the frames' clock.
-        rate: nominal frames per second.
-        crf: constant rate factor, for encoders that have one.
-        aspect: pixel width over height.
-        primaries: H.273 code.
-        transfer: H.273 code.
-    """
-
-    codec: str
-    pix_fmt: str
-    width: int
-    height: int
-    time_base: Fraction
-    rate: Fraction
-    crf: float
-    aspect: Fraction
-    primaries: int
-    transfer: int
-
-    def apply(self, context: av.VideoCodecContext) -> None:
-        """Set up a codec context that is not yet open."""
-        context.width, context.height = self.width, self.height
-        context.pix_fmt = self.pix_fmt
-        context.time_base, context.framerate = self.time_base, self.rate
-        context.sample_aspect_ratio = self.aspect
-        context.color_range = pixels.output_range(self.pix_fmt)
-        is_rgb = av.VideoFormat(self.pix_fmt).is_rgb
-        context.colorspace = _GBR if is_rgb else _BT709
-        context.color_primaries = self.primaries
-        context.color_trc = self.transfer
-        if context.codec.name in BY_RATE_FACTOR:
-            context.options = {'crf': f'{self.crf:g}', **_quiet(self.codec)}
-        elif self.codec in _BY_QUANTISER:
-            context.qscale, context.global_quality = True, _QUANTISER
-
-
-def _quiet(codec: str) -> dict[str, str]:
-    """Return options that keep an encoder from writing to the terminal."""
-    return {'x265-params': 'log-level=error'} if codec == 'libx265' else {}
+_BT709, _BT2020 = 1, 9
+_EVEN = ('prores_ks', 'prores', 'prores_aw')  # they spoil an odd last column
 
 
 def plan_encoding(
-    codec: str,
+    codec: str | None,
     pix_fmt: str | None,
     size: tuple[int, int],
     crf: float,
     source: VideoInfo | None,
+    suffix: str = '',
 ) -> tuple[Encoding, list[str]]:
     """Find settings close to the requested ones that the encoder accepts.
 
-    An odd size that cannot be subsampled is stored as 4:4:4. A time base that
-    the encoder refuses is replaced by 1/60000 s or by one frame.
+    Without a codec H.264 is written, or HEVC with 10 bits for a source with
+    more than 8 bits or HDR, or a codec with alpha for a transparent source,
+    if the container can hold it. An odd size that an encoder cannot subsample
+    grows by one. A time base that it refuses is replaced by 1/60000 s or by
+    one frame.
 
     Args:
-        codec: FFmpeg's name of the encoder.
-        pix_fmt: pixel format; None takes yuv420p, or the encoder's first.
+        codec: FFmpeg's name of the encoder; None or 'auto' to choose.
+        pix_fmt: pixel format; None or 'auto' to choose.
         size: width and height, pixels.
         crf: constant rate factor.
         source: video that the frames come from; None if there is none.
+        suffix: of the result, such as '.mp4'; '' if it is not known.
 
     Returns:
-        The settings, and one sentence for each difference from the request.
+        The settings, and one sentence for each difference from the request
+        or the source.
 
     Raises:
-        VideoError: the codec or the format is unknown, or the encoder refuses
-            all settings.
+        VideoError: the codec, the format or the container is unknown, or the
+            encoder refuses all settings.
     """
-    limit = 51 if codec.startswith('libx26') else 63
+    codec, pix_fmt = (None if x == 'auto' else x for x in (codec, pix_fmt))
+    suffix, needs = suffix.lower(), needs_of(source)
+    choices = list_choices(codec, pix_fmt, suffix, needs)
+    limit = 51 if choices[0][0].startswith('libx26') else 63
     if not 0 <= crf <= limit:
         raise VideoError(f'crf {crf:g} is not within 0 to {limit}')
-    first = _request(codec, pix_fmt, size, crf, source)
-    formats = [first.pix_fmt]
-    if pixels.has_odd_chroma(first.pix_fmt, size):
-        formats.append('yuv444p')
-    rate = first.rate
-    bases = [first.time_base, Fraction(1, 60000), 1 / rate]
     reason = ''
-    for base, name in product(bases, formats):
-        encoding = replace(first, pix_fmt=name, time_base=base)
-        refusal = _try(encoding)
-        if not refusal:
-            return encoding, _differences(first, encoding)
+    for name, form in choices:
+        first = _request(name, form, size, crf, source)
+        encoding, refusal = _fit(first, suffix)
+        if encoding is not None:
+            notes = change_notes(first, encoding)
+            if source is None:
+                return encoding, notes
+            notes += loss_notes(source, needs, encoding, suffix)
+            if pix_fmt is None:
+                notes += remedies(needs, encoding, suffix, codec is not None)
+            return encoding, notes
         reason = reason or refusal
+    name, form = choices[0]
     raise VideoError(
-        f'{codec} cannot encode {first.pix_fmt} at {size[0]}x{size[1]} '
+        f'{name} cannot encode {form} at {size[0]}x{size[1]} '
         f'with crf {crf:g} ({reason})'
     )
 
 
+def _fit(first: Encoding, suffix: str) -> tuple[Encoding | None, str]:
+    """Return settings that the encoder accepts, or None and its reason."""
+    size = first.width, first.height
+    sizes = [size]
+    if pixels.has_odd_chroma(first.pix_fmt, size):
+        even = first.width + first.width % 2, first.height + first.height % 2
+        sizes = [even] if first.codec in _EVEN else [size, even]
+    bases = [first.time_base, Fraction(1, 60000), 1 / first.rate]
+    reason = ''
+    for base, (width, height) in product(bases, sizes):
+        encoding = replace(first, width=width, height=height, time_base=base)
+        refusal = _try(encoding, suffix)
+        if not refusal:
+            return encoding, ''
+        reason = reason or refusal
+    return None, reason
+
+
 def _request(
     codec: str,
-    pix_fmt: str | None,
+    pix_fmt: str,
     size: tuple[int, int],
     crf: float,
     source: VideoInfo | None,
 ) -> Encoding:
     rate = (source.fps if source else None) or Fraction(25)
     known = source is not None and source.timed and source.kind == 'video'
+    primaries, transfer, matrix = _colours(
+        source, pixels.format_bits(pix_fmt) > 8
+    )
+    keeps_hdr = source is not None and transfer in hdr.NAMES
     return Encoding(
         codec=codec,
-        pix_fmt=_pick_format(codec, pix_fmt),
+        pix_fmt=pix_fmt,
         width=size[0],
         height=size[1],
         time_base=source.time_base if known and source else 1 / rate,
         rate=rate.limit_denominator(1 << 16),
         crf=crf,
         aspect=source.sample_aspect_ratio if source else Fraction(1),
-        primaries=_known(source.color_primaries if source else 2),
-        transfer=_known(source.color_transfer if source else 2),
+        primaries=primaries,
+        transfer=transfer,
+        matrix=matrix,
+        light=source.light if source and keeps_hdr else Light(),
     )
 
 
-def _known(code: int) -> int:
-    return _BT709 if code in _UNKNOWN else code
+def _colours(source: VideoInfo | None, deep: bool) -> tuple[int, int, int]:
+    """Return the result's primaries, transfer and matrix, H.273 codes."""
+    if source is None or (source.hdr and not deep):
+        return _BT709, _BT709, _BT709
+    primaries, transfer = source.color_primaries, source.color_transfer
+    if source.hdr:
+        return _known(primaries, _BT2020), transfer, _BT2020
+    wide = deep and primaries == _BT2020
+    matrix = _BT2020 if wide else _BT709
+    return _known(primaries, _BT709), _known(transfer, _BT709), matrix
 
 
-def _pick_format(codec: str, pix_fmt: str | None) -> str:
-    try:
-        encoder = av.Codec(codec, 'w')
-        formats = [f.name for f in encoder.video_formats or []]
-    except ValueError:
-        raise VideoError(f'there is no encoder called {codec!r}') from None
-    if encoder.type != 'video':
-        raise VideoError(f'{codec!r} does not encode video')
-    if pix_fmt is None:
-        usual = 'yuv420p' in formats or not formats
-        return 'yuv420p' if usual else formats[0]
-    if formats and pix_fmt not in formats:
-        raise VideoError(
-            f'{codec} has no pixel format {pix_fmt!r}, only '
-            + ', '.join(formats)
-        )
-    return pix_fmt
+def _known(code: int, default: int) -> int:
+    return default if code in _UNKNOWN else code
 
 
-def _try(encoding: Encoding) -> str:
-    """Open an encoder on trial; return its error, or ''."""
+def _try(encoding: Encoding, suffix: str) -> str:
+    """Open an encoder and a container on trial; return their error, or ''."""
     try:
         context = av.CodecContext.create(encoding.codec, 'w')
         assert isinstance(context, av.VideoCodecContext)
         encoding.apply(context)
-        context.open()
+        if not suffix:
+            context.open()
+            return ''
+        output = open_trial(suffix)
+        open_stream(output, encoding)
+        output.start_encoding()
     except (av.FFmpegError, ValueError, OverflowError) as error:
         return explain(error)
     return ''
-
-
-def _differences(wanted: Encoding, got: Encoding) -> list[str]:
-    notes = []
-    if got.pix_fmt != wanted.pix_fmt:
-        notes.append(
-            f'{got.width}x{got.height} is odd, which {wanted.codec} cannot '
-            f'store as {wanted.pix_fmt}: written as {got.pix_fmt}'
-        )
-    if got.time_base != wanted.time_base:
-        notes.append(
-            f'{wanted.codec} cannot keep the clock of the source: times are '
-            f'rounded to {got.time_base} s'
-        )
-    return notes

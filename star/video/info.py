@@ -7,6 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from star.video import hdr
+from star.video.light import Light
+
 DEFAULT_RATE = Fraction(25)  # frames per second if the source has no rate
 
 
@@ -50,9 +53,12 @@ class VideoInfo:
         codec: name of the decoder.
         pix_fmt: FFmpeg's name of the stored pixel format.
         color_range: H.273 code as stored: 1 limited, 2 full, 0 unknown.
-        color_primaries: of the RGB frames, H.273 code, 2 unknown.
-        color_transfer: of the RGB frames, H.273 code, 2 unknown.
+        color_primaries: H.273 code as stored, 2 unknown.
+        color_transfer: H.273 code as stored, 2 unknown.
         color_matrix: H.273 code as stored, 2 unknown.
+        depth: bits of the deepest component.
+        has_alpha: whether frames may be transparent.
+        light: facts about the master of an HDR file.
         rotation: degrees clockwise by which frames are turned upright.
         interlaced: whether the first frame is interlaced.
         timed: whether the file has usable timestamps.
@@ -76,12 +82,20 @@ class VideoInfo:
     color_primaries: int = 2
     color_transfer: int = 2
     color_matrix: int = 2
+    depth: int = 8
+    has_alpha: bool = False
+    light: Light = field(default_factory=Light)
     rotation: int = 0
     interlaced: bool = False
     timed: bool = True
     has_audio: bool = False
     num_subtitles: int = 0
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def hdr(self) -> bool:
+        """Return whether the stored transfer is PQ or HLG."""
+        return self.color_transfer in hdr.NAMES
 
     @property
     def frame_duration(self) -> Fraction:

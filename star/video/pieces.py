@@ -14,11 +14,10 @@ import av
 import cv2
 import numpy as np
 
-from star.video import pixels
 from star.video.coded import CodedFrame, CodedPiece
-from star.video.encoder import Encoding
+from star.video.encoding import Encoding, open_stream
 from star.video.info import VideoError
-from star.video.sinks import Sink, VideoSink, open_stream
+from star.video.sinks import Sink, VideoSink
 
 _FASTEST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
@@ -74,7 +73,7 @@ class VideoCoder:
         pts = round(time / base)
         if self._last is not None and pts <= self._last:
             pts = self._last + 1  # two frames in one tick of the clock
-        frame = pixels.to_yuv(image, self._encoding.pix_fmt)
+        frame = self._encoding.make_frame(image, alpha)
         frame.pts, frame.time_base = pts, base
         self._durations[pts] = max(1, round(duration / base))
         self._last = pts

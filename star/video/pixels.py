@@ -1,8 +1,7 @@
-"""Pixel formats: decoded frames to upright 8-bit SDR RGB, and to YUV."""
+"""Pixel formats: decoded frames to upright RGB, and to an encoder's."""
 
 from enum import IntEnum
 from fractions import Fraction
-from functools import lru_cache
 from typing import cast
 
 import av
@@ -10,7 +9,9 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange
 
-PQ, HLG = 16, 18  # H.273 transfer characteristics
+from star.video import hdr
+from star.video.depth import PEAKS
+
 _UNKNOWN = 2  # H.273 matrix coefficients
 # swscale's BICUBIC, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND; PyAV 17,
 # the last for Python 3.10, has no names for the last three
@@ -46,49 +47,149 @@ _EXIF_ORIENTATIONS = {  # displayed (x, y) of a step along x, and along y
     7: ((0, -1), (-1, 0)),
     8: ((0, -1), (1, 0)),
 }
-_WHITE = 203.0  # cd/m2 of diffuse white, ITU-R BT.2408
-_KNEE = 0.75  # of diffuse white; linear below, rolled off above
-_BT2020_TO_BT709 = np.array(  # ITU-R BT.2087, linear light
-    [
-        [1.6605, -0.5876, -0.0728],
-        [-0.1246, 1.1329, -0.0083],
-        [-0.0182, -0.1006, 1.1187],
-    ],
-    np.float32,
-)
-_BAND = 128  # rows that are tone mapped at once, to bound memory
+_NEUTRAL = 2  # of 255: what noise may add to chroma without colour, and
+_TINT = 1  # how far its average may lie off; a tint is further
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709
+_RGB = {8: 'rgb24', 16: 'rgb48le'}
+_RGBA = {8: 'rgba', 16: 'rgba64le'}
+ALPHA_NOTE = 'transparency (alpha) is dropped'
 
 
-def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """Convert a decoded frame to upright SDR RGB, (H, W, 3) uint8.
+def to_rgb(frame: av.VideoFrame, depth: int = 8) -> np.ndarray:
+    """Convert a decoded frame to upright RGB, (H, W, 3).
 
     Untagged YUV is read as limited range, as BT.709 from 720 rows on and as
-    BT.601 below. PQ and HLG are tone mapped.
+    BT.601 below. PQ and HLG are tone mapped for 8 bits; with 16 bits they are
+    converted to the space of `hdr.to_working`.
+
+    Args:
+        frame: as the decoder gives it.
+        depth: 8 for uint8, 16 for uint16.
     """
-    if is_hdr(frame):
-        image = tone_map(_reformat(frame, 'rgb48le'), frame.color_trc)
+    transfer = frame.color_trc
+    if not is_hdr(frame):
+        image = _reformat(frame, _RGB[depth])
+    elif depth == 8:
+        image = hdr.tone_map(_reformat(frame, _RGB[16]), transfer)
     else:
-        image = _reformat(frame, 'rgb24')
+        image = hdr.to_working(_reformat(frame, _RGB[16]), transfer)
     return np.ascontiguousarray(orient(image, display_matrix(frame)))
 
 
-def to_yuv(image: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-    """Convert RGB to the encoder's format; YUV is BT.709.
+def alpha_of(frame: av.VideoFrame, depth: int = 8) -> np.ndarray | None:
+    """Return the upright opacity of a frame, (H, W); None for opaque.
 
     Args:
-        image: pixels, (H, W, 3) uint8 RGB.
-        pix_fmt: FFmpeg's name of the format.
+        frame: as the decoder gives it.
+        depth: 8 for uint8, 16 for uint16.
     """
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), 'rgb24')
+    if not has_alpha(frame.format):
+        return None
+    alpha = _reformat(frame, _RGBA[depth])[..., 3]
+    if alpha.min() == PEAKS[depth]:
+        return None
+    return np.ascontiguousarray(orient(alpha, display_matrix(frame)))
+
+
+def has_alpha(pixel_format: av.VideoFormat) -> bool:
+    """Return whether a pixel format has room for opacity."""
+    return any(c.is_alpha for c in pixel_format.components)
+
+
+def shows_alpha(frame: av.VideoFrame) -> bool:
+    """Return whether a frame, or one after it, may be transparent.
+
+    Formats of RGBA often hold nothing but opaque pixels, so that the frame
+    decides; YUV with alpha is chosen on purpose.
+    """
+    chosen = has_alpha(frame.format) and not frame.format.is_rgb
+    return chosen or alpha_of(frame) is not None
+
+
+def to_yuv(
+    image: np.ndarray,
+    pix_fmt: str,
+    matrix: int = 1,
+    alpha: np.ndarray | None = None,
+) -> av.VideoFrame:
+    """Convert RGB to an encoder's format.
+
+    Args:
+        image: pixels, (H, W, 3) uint8 or uint16 RGB.
+        pix_fmt: FFmpeg's name of the format.
+        matrix: of YUV, H.273 code: 1 for BT.709, 9 for BT.2020.
+        alpha: opacity, (H, W) of the type of `image`; None for opaque.
+    """
+    depth = 8 * image.itemsize
+    name = _RGB[depth]
+    if alpha is not None:
+        image, name = np.dstack([image, alpha]), _RGBA[depth]
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), name)
     frame.color_range = ColorRange.JPEG
     return frame.reformat(
         format=pix_fmt,
         src_color_range=ColorRange.JPEG,
-        dst_colorspace=YuvMatrix.ITU709,
+        dst_colorspace=_MATRICES[matrix],
         dst_color_range=output_range(pix_fmt),
         interpolation=_FLAGS,
         threads=1,
     )
+
+
+def is_gray(frame: av.VideoFrame) -> bool:
+    """Return whether a frame has no colour, apart from noise in its chroma.
+
+    A tint, such as that of a sepia picture, is a colour.
+    """
+    pixel_format = frame.format
+    colours = sum(not c.is_alpha for c in pixel_format.components)
+    if colours == 1 and not pixel_format.has_palette:
+        return True
+    if pixel_format.is_rgb or pixel_format.has_palette:
+        red, green, blue = np.moveaxis(_reformat(frame, 'rgb24'), -1, 0)
+        planes = [np.subtract(c, green, dtype=np.int16) for c in (red, blue)]
+        return all(_is_neutral(plane) for plane in planes)
+    planes, unit = _chroma(frame)
+    return all(_is_neutral(plane, 128 * unit, unit) for plane in planes)
+
+
+def _is_neutral(chroma: np.ndarray, neutral: int = 0, unit: int = 1) -> bool:
+    """Return whether chroma is nothing but noise.
+
+    Args:
+        chroma: whole numbers, (h, w).
+        neutral: the value of no colour.
+        unit: 1 / 255 of the range.
+    """
+    low, high = int(chroma.min()) - neutral, int(chroma.max()) - neutral
+    if max(-low, high) > _NEUTRAL * unit:
+        return False
+    return bool(abs(chroma.mean() - neutral) <= _TINT * unit)
+
+
+def _chroma(frame: av.VideoFrame) -> tuple[list[np.ndarray], int]:
+    """Return both planes of chroma, and 1 / 255 of their range."""
+    name, bits = frame.format.name, bit_depth(frame)
+    planar = name.startswith(('yuv4', 'yuvj4', 'yuva4'))
+    if not planar or frame.format.is_big_endian or not 8 <= bits <= 16:
+        frame, bits = frame.reformat(format='yuv444p16le'), 16
+    found = []
+    for plane in frame.planes[1:3]:
+        data = memoryview(plane)  # type: ignore[arg-type]
+        rows = np.frombuffer(data, 'u1' if bits == 8 else '<u2')
+        rows = rows.reshape(plane.height, -1)
+        found.append(rows[:, : plane.width])
+    return found, 1 << bits - 8
+
+
+def remove_colour(image: np.ndarray) -> np.ndarray:
+    """Replace the colours of an image by their luma (BT.709).
+
+    Args:
+        image: pixels, (H, W, 3) uint8 or uint16 RGB.
+    """
+    luma = np.rint(image @ _LUMA).clip(0, PEAKS[8 * image.itemsize])
+    return np.repeat(luma.astype(image.dtype)[..., None], 3, axis=2)
 
 
 def output_range(pix_fmt: str) -> ColorRange:
@@ -129,7 +230,7 @@ def source_matrix(frame: av.VideoFrame) -> YuvMatrix:
 
 def is_hdr(frame: av.VideoFrame) -> bool:
     """Return whether the frame's transfer is PQ or HLG."""
-    return frame.color_trc in (PQ, HLG)
+    return frame.color_trc in hdr.NAMES
 
 
 def bit_depth(frame: av.VideoFrame) -> int:
@@ -137,32 +238,44 @@ def bit_depth(frame: av.VideoFrame) -> int:
     return max(c.bits for c in frame.format.components)
 
 
-def is_transparent(frame: av.VideoFrame) -> bool:
-    """Return whether a pixel of the frame is not opaque."""
-    if not any(c.is_alpha for c in frame.format.components):
-        return False
-    return frame.reformat(format='rgba').to_ndarray()[..., 3].min() < 255
+def format_bits(pix_fmt: str) -> int:
+    """Return the number of bits of a format's deepest component."""
+    return max(c.bits for c in av.VideoFormat(pix_fmt).components)
 
 
-def conversion_notes(frame: av.VideoFrame) -> list[str]:
-    """List the conversions that `to_rgb` makes, one line each."""
-    notes, depth = [], bit_depth(frame)
-    if is_hdr(frame):
-        name = 'PQ' if frame.color_trc == PQ else 'HLG'
-        notes.append(
-            f'HDR ({name}, {depth} bit) is tone mapped to 8-bit SDR BT.709'
-        )
-    elif depth > 8:
-        notes.append(f'{depth}-bit colour is converted to 8 bit')
-    if is_transparent(frame):
-        notes.append('transparency (alpha) is dropped')
-    if len(frame.format.components) < 3 and not frame.format.has_palette:
-        notes.append('grayscale is converted to RGB')
+def conversion_notes(
+    frame: av.VideoFrame, depth: int = 8, keep_alpha: bool = False
+) -> list[str]:
+    """List the conversions that reading makes, one line each.
+
+    Args:
+        frame: as the decoder gives it.
+        depth: see `to_rgb`.
+        keep_alpha: whether opacity is read as well.
+    """
+    notes = []
+    if depth == 8:
+        notes += depth_notes(bit_depth(frame), frame.color_trc)
+    if not keep_alpha and alpha_of(frame) is not None:
+        notes.append(ALPHA_NOTE)
     unread = frame.colorspace not in (*_MATRICES, 0, 3, _UNKNOWN)
     if unread and not frame.format.is_rgb:
         name = source_matrix(frame).name
         notes.append(f'colour matrix {frame.colorspace} is read as {name}')
     return notes + _turning_notes(frame)
+
+
+def depth_notes(bits: int, transfer: int) -> list[str]:
+    """List the conversions of a picture to 8 bits, one line each.
+
+    Args:
+        bits: of its deepest component.
+        transfer: H.273 code.
+    """
+    if transfer in hdr.NAMES:
+        name = hdr.NAMES[transfer]
+        return [f'HDR ({name}, {bits} bit) is tone mapped to 8-bit SDR BT.709']
+    return [f'{bits}-bit colour is converted to 8 bit'] if bits > 8 else []
 
 
 def _turning_notes(frame: av.VideoFrame) -> list[str]:
@@ -246,45 +359,3 @@ def _is_right_angle(matrix: np.ndarray | None) -> bool:
     if matrix is None:
         return True
     return bool(np.abs(matrix).min(axis=1).max() < 1e-3)
-
-
-def tone_map(image: np.ndarray, transfer: int) -> np.ndarray:
-    """Map HDR BT.2020 to SDR BT.709, (H, W, 3) uint8.
-
-    Diffuse white (203 cd/m2) becomes SDR white. A pixel's largest component
-    is kept up to 0.75 of it and compressed hyperbolically above, and the
-    other two are scaled with it, which keeps the hue. SDR is encoded for a
-    display of gamma 2.4.
-
-    Args:
-        image: PQ or HLG R'G'B', (H, W, 3) uint16, full range.
-        transfer: 16 for PQ, 18 for HLG (H.273).
-    """
-    linear = _linear_light(transfer)
-    out = np.empty(image.shape, np.uint8)
-    for top in range(0, len(image), _BAND):
-        rgb = linear[image[top : top + _BAND]] @ _BT2020_TO_BT709.T
-        rgb = np.maximum(rgb, 0)
-        peak = rgb.max(axis=-1, keepdims=True)
-        over = np.maximum(peak - _KNEE, 0)
-        room = 1 - _KNEE
-        rolled = np.minimum(peak, _KNEE) + room * over / (over + room)
-        rgb *= rolled / np.maximum(peak, 1e-6)
-        out[top : top + _BAND] = np.rint(255 * rgb ** (1 / 2.4))
-    return out
-
-
-@lru_cache
-def _linear_light(transfer: int) -> np.ndarray:
-    """Tabulate display light over diffuse white for each 16-bit code."""
-    code = np.linspace(0, 1, 65536)
-    if transfer == PQ:  # SMPTE ST 2084
-        power = code ** (32 / 2523)
-        ratio = np.maximum(power - 3424 / 4096, 0)
-        ratio /= 2413 / 128 - 2392 / 128 * power
-        light = 10000 * ratio ** (16384 / 2610)
-    else:  # ITU-R BT.2100 HLG on a display of 1000 cd/m2, gamma 1.2
-        a, b, c = 0.17883277, 0.28466892, 0.55991073
-        low, high = code**2 / 3, (np.exp((code - c) / a) + b) / 12
-        light = 1000 * np.where(code <= 0.5, low, high) ** 1.2
-    return (light / _WHITE).astype(np.float32)

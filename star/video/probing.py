@@ -15,6 +15,7 @@ from star.video import pixels
 from star.video.decode import Decoder, num_stored, open_input, pick_stream
 from star.video.formats import IMAGE_SUFFIXES
 from star.video.info import DEFAULT_RATE, VideoError, VideoInfo
+from star.video.light import read_light
 
 _MAX_TRUSTED_RATE = 240  # a higher one is compared with the timestamps
 INTERLACED_NOTE = (
@@ -85,7 +86,6 @@ def _describe(decoder: Decoder, frame: av.VideoFrame) -> VideoInfo:
     stream = decoder.stream
     width, height = pixels.upright_size(frame)
     fps = None if decoder.is_image else _rate(decoder)
-    hdr = pixels.is_hdr(frame)
     return VideoInfo(
         path=decoder.path,
         kind='image' if decoder.is_image else 'video',
@@ -101,9 +101,12 @@ def _describe(decoder: Decoder, frame: av.VideoFrame) -> VideoInfo:
         codec=stream.codec_context.name,
         pix_fmt=frame.format.name,
         color_range=int(frame.color_range),
-        color_primaries=1 if hdr else int(frame.color_primaries),
-        color_transfer=1 if hdr else int(frame.color_trc),
+        color_primaries=int(frame.color_primaries),
+        color_transfer=int(frame.color_trc),
         color_matrix=int(frame.colorspace),
+        depth=pixels.bit_depth(frame),
+        has_alpha=pixels.shows_alpha(frame),
+        light=read_light(frame),
         rotation=pixels.rotation(frame),
         interlaced=frame.interlaced_frame,
         timed=_is_timed(decoder),
@@ -121,7 +124,7 @@ def missing_times_note(fps: Fraction | None) -> str:
 def _notes(
     decoder: Decoder, frame: av.VideoFrame, fps: Fraction | None
 ) -> list[str]:
-    notes = pixels.conversion_notes(frame)
+    notes = pixels.conversion_notes(frame, depth=16, keep_alpha=True)
     if not decoder.is_image and decoder.stream.duration == 0:
         notes.append(missing_times_note(fps))
     if frame.interlaced_frame:

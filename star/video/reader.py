@@ -132,9 +132,16 @@ class VideoReader:
     def _convert(
         self, frame: av.VideoFrame, start: Fraction, duration: Fraction
     ) -> Frame:
-        for note in pixels.conversion_notes(frame):
+        depth, keep = self.depth, self.keep_alpha
+        for note in pixels.conversion_notes(frame, depth, keep):
             self._note(note)
-        return Frame(pixels.to_rgb(frame), start, duration)
+        return Frame(
+            pixels.to_rgb(frame, depth),
+            start,
+            duration,
+            pixels.alpha_of(frame, depth) if keep else None,
+            pixels.is_gray(frame),
+        )
 
     def _note(self, text: str) -> None:
         if text not in self._notes:

@@ -9,17 +9,17 @@ from typing import Protocol
 import av
 import numpy as np
 
-from star.video import pixels
 from star.video.coded import CodedFrame
+from star.video.containers import container_options
 from star.video.decode import file_url
-from star.video.encoder import Encoding
+from star.video.encoding import Encoding, open_stream
 from star.video.info import VideoError, VideoInfo
 from star.video.stream_copy import StreamCopier
 from star.video.stream_plan import StreamPlan
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _MAX_DELAY = 60  # seconds; no encoder reorders by that much
-_APPLE = ('mp4', 'mov', 'ipod')  # Apple's players want the tag hvc1
+_APPLE = ('mp4', 'mov', 'ipod')
 
 
 class Sink(Protocol):
@@ -78,7 +78,9 @@ class VideoSink(Sink):
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
         self._output = av.open(
-            file_url(path), 'w', container_options=_fixed(path)
+            file_url(path),
+            'w',
+            container_options=container_options(path.suffix),
         )
         try:
             self._stream = open_stream(self._output, encoding)
@@ -116,7 +118,7 @@ class VideoSink(Sink):
         pts = round(time / base)
         if self._last is not None and pts <= self._last:
             pts = self._last + 1  # two frames in one tick of the clock
-        frame = pixels.to_yuv(image, self._encoding.pix_fmt)
+        frame = self._encoding.make_frame(image, alpha)
         frame.pts, frame.time_base = pts, base
         self._durations[pts] = max(1, round(duration / base))
         self._last, self._end = pts, time + duration
@@ -173,30 +175,3 @@ class VideoSink(Sink):
         with suppress(*_FAILURES):  # the file is removed anyway
             self._output.close()
         self._path.unlink(missing_ok=True)
-
-
-def open_stream(
-    output: av.container.OutputContainer, encoding: Encoding
-) -> av.VideoStream:
-    """Add a video stream with an encoder's settings to a container.
-
-    Raises:
-        ValueError: the container cannot hold the codec.
-    """
-    stream = output.add_stream(encoding.codec, rate=encoding.rate)
-    assert isinstance(stream, av.VideoStream)
-    encoding.apply(stream.codec_context)
-    stream.time_base = encoding.time_base
-    if output.format.name in _APPLE and encoding.codec == 'libx265':
-        stream.codec_context.codec_tag = 'hvc1'
-    return stream
-
-
-def _fixed(path: Path) -> dict[str, str]:
-    """Return options that keep random numbers out of a Matroska file.
-
-    Its identifiers are drawn anew for every file unless FFmpeg is told to
-    write the same bytes for the same frames.
-    """
-    random = path.suffix.lower() in ('.mkv', '.webm')
-    return {'fflags': 'bitexact'} if random else {}

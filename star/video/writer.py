@@ -29,9 +29,9 @@ class VideoWriter:
         height: of the frames, pixels.
         source: video that the frames come from; its clock, pixel aspect,
             colour tags, audio and subtitles are kept. None for no source.
-        codec: FFmpeg's name of the encoder.
+        codec: FFmpeg's name of the encoder; None to choose.
         crf: constant rate factor, for encoders that have one.
-        pix_fmt: pixel format; None takes yuv420p, or the encoder's first.
+        pix_fmt: FFmpeg's name of the pixel format; None to choose.
         overwrite: replace an existing result.
         trim_streams: end audio and subtitles with the video; for the first
             frames of a longer source.
@@ -47,7 +47,7 @@ class VideoWriter:
         width: int,
         height: int,
         source: VideoInfo | None = None,
-        codec: str = 'libx264',
+        codec: str | None = None,
         crf: float = 17,
         pix_fmt: str | None = None,
         overwrite: bool = False,

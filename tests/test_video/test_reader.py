@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from star.video import pixels
+from star.video import hdr, pixels
 from star.video.io import VideoError, VideoReader, count_frames, probe
 from tests.test_video.clips import RATE, images, pictures, ramp, write_clip
 
@@ -178,7 +178,7 @@ def test_deep_gray_and_transparent_images(tmp_path):
     gray = np.repeat(image[..., :1], 3, axis=2)
     for name, expected, note in (
         ('deep.png', image, '16-bit colour is converted to 8 bit'),
-        ('gray.tif', gray, 'grayscale is converted to RGB'),
+        ('gray.tif', gray, '16-bit colour is converted to 8 bit'),
         ('alpha.png', image, 'transparency (alpha) is dropped'),
     ):
         reader = VideoReader(tmp_path / name)
@@ -225,13 +225,13 @@ def test_size_change_within_a_stream(tmp_path):
     assert count_frames(both, allow_partial=True) == 4
 
 
-@pytest.mark.parametrize('transfer', [pixels.PQ, pixels.HLG])
+@pytest.mark.parametrize('transfer', [hdr.PQ, hdr.HLG])
 def test_diffuse_white_and_black_of_hdr(transfer):
     # BT.2408: 203 cd/m2 is 58 % of PQ and 75 % of HLG
-    white = {pixels.PQ: 0.5807, pixels.HLG: 0.75}[transfer]
+    white = {hdr.PQ: 0.5807, hdr.HLG: 0.75}[transfer]
     codes = np.array([0, white, 1])[:, None, None] * 65535
     image = np.repeat(codes.round().astype(np.uint16), 3, axis=2)
-    black, middle, top = pixels.tone_map(image, transfer)[:, 0, 0]
+    black, middle, top = hdr.tone_map(image, transfer)[:, 0, 0]
     rolled = 0.75 + 0.25 * 0.25 / (0.25 + 0.25)
     assert black == 0
     assert abs(int(middle) - 255 * rolled ** (1 / 2.4)) <= 1
@@ -252,14 +252,16 @@ def test_hdr_is_named(tmp_path):
         frames,
         codec='libx265',
         pix_fmt='yuv420p10le',
-        tags=(LIMITED, 9, 9, pixels.PQ),
+        tags=(LIMITED, 9, 9, hdr.PQ),
         options={'x265-params': 'log-level=none'},
     )
-    info = probe(path)
-    assert info.notes == (
+    reader = VideoReader(path)
+    next(iter(reader))
+    assert reader.notes == (
         'HDR (PQ, 10 bit) is tone mapped to 8-bit SDR BT.709',
     )
-    assert (info.color_primaries, info.color_transfer) == (1, 1)
+    info = reader.info
+    assert (info.color_primaries, info.color_transfer) == (9, hdr.PQ)
 
 
 def test_closing_ends_an_iteration(clip):

@@ -98,14 +98,39 @@ def test_lossless(tmp_path):
 
 
 @pytest.mark.parametrize('size', [(33, 24), (32, 25), (31, 17)])
-def test_odd_sizes_stay(tmp_path, size):
+def test_odd_sizes_grow_by_one(tmp_path, size):
     frames = pictures(3, *size)
     writer = write(tmp_path / 'a.mp4', frames)
     info = probe(tmp_path / 'a.mp4')
-    assert (info.width, info.height) == size
-    assert info.pix_fmt == 'yuv444p'
-    assert 'written as yuv444p' in writer.notes[0]
-    assert np.abs(read(tmp_path / 'a.mp4').astype(int) - frames).mean() < 3
+    width, height = size
+    even = width + width % 2, height + height % 2
+    assert (info.width, info.height, info.pix_fmt) == (*even, 'yuv420p')
+    (note,) = writer.notes
+    assert '{}x{} is odd'.format(*size) in note
+    assert 'written as {}x{}, with the last'.format(*even) in note
+    got = read(tmp_path / 'a.mp4').astype(int)
+    wanted = np.pad(
+        frames,
+        ((0, 0), (0, height % 2), (0, width % 2), (0, 0)),
+        mode='edge',
+    )
+    assert np.abs(got - wanted).mean() < 5
+
+
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [
+        ('a.mp4', {'pix_fmt': 'yuv444p'}),
+        ('a.webm', {}),
+        ('a.mkv', {'codec': 'ffv1'}),
+    ],
+)
+def test_odd_sizes_stay_where_they_can(tmp_path, name, options):
+    writer = write(tmp_path / name, pictures(3, 93, 69), **options)
+    info = probe(tmp_path / name)
+    assert (info.width, info.height) == (93, 69)
+    assert info.pix_fmt == options.get('pix_fmt', 'yuv420p')
+    assert writer.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -267,8 +292,9 @@ def test_the_source_is_never_replaced(tmp_path, overwrite):
         ('a.mp4', {'codec': 'aac'}, 'does not encode video'),
         ('a.mp4', {'pix_fmt': 'yuv99'}, "no pixel format 'yuv99'"),
         ('a.mp4', {'crf': 99}, 'crf 99'),
-        ('a.xyz', {}, '.xyz cannot hold libx264'),
-        ('a.webm', {}, '.webm cannot hold libx264'),
+        ('a.xyz', {}, '.xyz is no container that can be written'),
+        ('a.webm', {'codec': 'libx264'}, '.webm cannot hold libx264'),
+        ('a.ts', {'codec': 'ffv1'}, '.ts cannot hold ffv1; choose libx264'),
         ('no/a.mp4', {}, 'folder does not exist'),
     ],
 )
