@@ -260,7 +260,7 @@ class NetworkBaseline(Baseline):
             return self._restore_tile(x, 0, states)
         size = [side * self._scale for side in x.shape[-2:]]
         whole = x.new_zeros((*x.shape[:2], *size), dtype=torch.float32)
-        for index, tile in enumerate(self._plan(size, options)):
+        for index, tile in enumerate(self.plan_tiles(size, options)):
             edges = (tile.top, tile.bottom, tile.left, tile.right)
             top, bottom, left, right = (edge // self._scale for edge in edges)
             cut = x[..., top:bottom, left:right].clone()
@@ -281,7 +281,9 @@ class NetworkBaseline(Baseline):
         states[index], self.state = self.state, None
         return out
 
-    def _plan(self, size: list[int], options: RestoreOptions) -> list[Tile]:
+    def plan_tiles(
+        self, size: list[int], options: RestoreOptions
+    ) -> list[Tile]:
         """Plan tiles in output pixels, on the grid of the input."""
         sides, shared = self._tile_of(options)
         height, width = (side * self._scale for side in sides)
