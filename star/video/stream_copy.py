@@ -1,28 +1,42 @@
-"""`StreamCopier`: copies audio and subtitles of one file into another."""
+"""`StreamCopier`: brings the streams of one file into another."""
 
 from collections.abc import Iterator
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 
 import av
 
-from star.video.decode import open_input
+from star.video import stream_rules as rules
+from star.video.decode import open_input, pick_stream
 from star.video.info import explain
-from star.video.stream_plan import StreamPlan
+from star.video.stream_labels import (
+    allow_all,
+    copied_chapters,
+    copy_labels,
+    file_labels,
+)
+from star.video.stream_plan import ATTACHED, Route, StreamPlan
+from star.video.stream_sound import SoundTrack
+from star.video.stream_targets import add_cover, add_target
+from star.video.stream_text import TextTrack
+from star.video.stream_tracks import AHEAD, CopiedTrack, Track
 
-_REFUSED = (av.FFmpegError, OSError, ValueError)
-_LATE = 10  # seconds that interleaved streams may lie apart
-_OWN_METADATA = ('encoder', 'major_brand', 'minor_version', 'duration')
+_UNREADABLE = (av.FFmpegError, OSError, ValueError)
+_REFUSED = (av.error.InvalidDataError, av.error.ArgumentError, ValueError)
+_MOST_BYTES, _MOST_PACKETS = 1 << 25, 20_000  # read ahead of their time
 
 
 class StreamCopier:
-    """Copies a file's audio and subtitle packets into an output, unchanged.
+    """Copies or encodes a file's streams beside the picture into an output.
 
     Args:
         source: file to copy from.
         output: container to copy to; its video stream exists already.
         start: seconds on the source's clock that are zero in the output.
         plan: from `plan_streams`, for the output's container.
+        end: of the output in seconds, where it is known; chapters behind it
+            are left out.
 
     Attributes:
         notes: which streams end early and why, one sentence each.
@@ -34,15 +48,18 @@ class StreamCopier:
         output: av.container.OutputContainer,
         start: Fraction,
         plan: StreamPlan,
+        end: Fraction | None = None,
     ) -> None:
+        self._source, self._start, self._output = source, start, output
+        self._end = end
         self._input = open_input(source)
-        self._output, self._start = output, start
         self.notes: list[str] = []
-        self._targets = self._add_streams(plan)
-        self._last_dts: dict[int, int] = {}
-        self._packets = self._read()
-        self._next = next(self._packets, None)
-        self._copy_metadata()
+        self._tracks: dict[int, Track] = {}
+        self._copy_labels()
+        for route in plan.routes:
+            self._add(route)
+        self._now = Fraction(0)
+        self._queue = _Queue(self._read(), *self._kinds())
 
     def close(self) -> None:
         """Close the source."""
@@ -50,75 +67,162 @@ class StreamCopier:
 
     def copy_until(self, time: Fraction) -> None:
         """Copy the packets that begin up to a time, in output seconds."""
-        while self._next is not None and self._time(self._next) <= time:
-            self._copy(self._next)
-            self._next = next(self._packets, None)
+        self._now = max(self._now, time)
+        for packet, shift in self._queue.until(time):
+            self._copy(packet, shift)
+        for index, track in list(self._tracks.items()):
+            self._mux(index, track.due(time))
 
     def copy_rest(self, end: Fraction | None) -> None:
         """Copy the remaining packets, or those that begin before `end` s."""
-        while self._next is not None:
-            time = self._time(self._next)
-            if end is not None and time >= end + _LATE:
-                return
-            if end is None or time < end:
-                self._copy(self._next)
-            self._next = next(self._packets, None)
+        last = None if end is None else end + AHEAD
+        for packet, shift in self._queue.until(last):
+            time = _time(packet, shift)
+            if end is None or time is None or time < end:
+                self._copy(packet, shift)
+        length = Fraction(self._input.duration or 0, av.time_base)
+        finish = max(self._now, length) if end is None else end
+        for index, track in list(self._tracks.items()):
+            self._mux(index, track.finish(finish))
+            self.notes += track.notes
 
-    def _add_streams(self, plan: StreamPlan) -> dict[int, av.stream.Stream]:
-        targets = {}
-        for route in plan.routes:
-            stream = self._input.streams[route.index]
-            target = self._output.add_stream_from_template(stream)
-            target.metadata.update(_clean(stream.metadata))
-            target.disposition = stream.disposition
-            if stream.type != 'attachment':
-                targets[stream.index] = target
-        return targets
+    def _copy_labels(self) -> None:
+        """Copy what belongs to the file and to its picture."""
+        container = self._output.format.name
+        self._output.metadata.update(file_labels(self._input))
+        allow_all(self._output)
+        chapters = copied_chapters(self._input, self._start, self._end)
+        self._output.set_chapters(chapters)
+        shown = pick_stream(self._input, self._source)
+        copy_labels(shown, self._output.streams[0], container)
 
-    def _copy_metadata(self) -> None:
-        self._output.metadata.update(_clean(self._input.metadata))
-        chapters = self._input.chapters()
-        if chapters and not self._start:
-            self._output.set_chapters(chapters)
+    def _add(self, route: Route) -> None:
+        stream = self._input.streams[route.index]
+        if route.encoder == ATTACHED:
+            add_cover(stream, self._picture(route.index), self._output)
+            return
+        target = add_target(stream, route.encoder, self._output)
+        copy_labels(stream, target, self._output.format.name)
+        if stream.type == 'attachment':
+            return
+        track: Track = CopiedTrack(target)
+        if stream.type == 'audio' and route.encoder:
+            track = SoundTrack(stream, target, self._end)
+        elif stream.type == 'subtitle' and not rules.is_bitmap(stream):
+            track = TextTrack(stream, target, bool(route.encoder), self._end)
+        self._tracks[route.index] = track
 
-    def _read(self) -> Iterator[av.Packet]:
-        streams = [self._input.streams[i] for i in self._targets]
+    def _picture(self, index: int) -> bytes:
+        """Read a cover, which the header has to hold."""
+        with open_input(self._source) as container:
+            packets = container.demux(container.streams[index])
+            return next((bytes(p) for p in packets if p.size), b'')
+
+    def _kinds(self) -> tuple[set[int], set[int]]:
+        """Return the streams that go on all the time, and those of text."""
+        steady: set[int] = set()
+        text: set[int] = set()
+        for index, track in self._tracks.items():
+            stream = self._input.streams[index]
+            if isinstance(track, TextTrack):
+                text.add(index)
+            elif stream.type != 'subtitle' and not rules.is_cover(stream):
+                steady.add(index)
+        return steady, text
+
+    def _read(self) -> Iterator[tuple[av.Packet, Fraction]]:
+        """Yield packets, and the seconds to take from their times."""
+        streams = [self._input.streams[i] for i in self._tracks]
         if not streams:
             return
         try:
             for packet in self._input.demux(streams):
-                if packet.size and self._stamp(packet) is not None:
-                    yield packet
-        except _REFUSED as error:
+                if packet.size:
+                    yield packet, self._shift(packet)
+        except _UNREADABLE as error:
             self.notes.append(f'audio ends early ({explain(error)})')
 
-    @staticmethod
-    def _stamp(packet: av.Packet) -> int | None:
-        return packet.pts if packet.pts is not None else packet.dts
+    def _shift(self, packet: av.Packet) -> Fraction:
+        """Return the seconds to take from a packet's times.
 
-    def _time(self, packet: av.Packet) -> Fraction:
-        return (self._stamp(packet) or 0) * packet.time_base - self._start
+        Packets come in the file's order. This is the one place that maps
+        the source's clock to that of the result.
+        """
+        return self._start
 
-    def _copy(self, packet: av.Packet) -> None:
+    def _copy(self, packet: av.Packet, shift: Fraction) -> None:
         index = packet.stream.index
-        if index not in self._targets:
-            return
-        shift = round(self._start / packet.time_base)
-        if packet.pts is not None:
-            packet.pts -= shift
-        if packet.dts is not None:
-            packet.dts -= shift
-            if index in self._last_dts:
-                packet.dts = max(packet.dts, self._last_dts[index] + 1)
-            self._last_dts[index] = packet.dts
-            packet.pts = max(packet.pts or packet.dts, packet.dts)
-        packet.stream = self._targets[index]
+        if index in self._tracks:
+            self._mux(index, self._tracks[index].feed(packet, shift))
+
+    def _mux(self, index: int, packets: list[av.Packet]) -> None:
         try:
-            self._output.mux(packet)
-        except (av.FFmpegError, ValueError) as error:
-            del self._targets[index]
+            self._output.mux(packets)
+        except _REFUSED as error:
+            del self._tracks[index]
             self.notes.append(f'stream {index} ends early ({explain(error)})')
 
 
-def _clean(metadata: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in metadata.items() if k not in _OWN_METADATA}
+class _Queue:
+    """Sorts packets by decoding time, as far as memory allows.
+
+    Args:
+        packets: with their shifts, in the file's order.
+        steady: streams to wait for; others have a packet now and then.
+        early: streams whose packets are not held back.
+    """
+
+    def __init__(
+        self,
+        packets: Iterator[tuple[av.Packet, Fraction]],
+        steady: set[int],
+        early: set[int],
+    ) -> None:
+        self._packets, self._early = packets, early
+        self._reached = dict.fromkeys(steady, Fraction(-1))
+        self._latest = Fraction(-1)
+        self._held: list[tuple[Fraction, int, av.Packet, Fraction]] = []
+        self._bytes = self._count = 0
+
+    def until(
+        self, time: Fraction | None
+    ) -> Iterator[tuple[av.Packet, Fraction]]:
+        """Yield the packets that begin up to a time; None for all."""
+        while True:
+            more = self._fill(time)
+            if self._held and (time is None or self._held[0][0] <= time):
+                _, _, packet, shift = heappop(self._held)
+                self._bytes -= packet.size
+                yield packet, shift
+            elif not more:
+                return
+
+    def _fill(self, time: Fraction | None) -> bool:
+        """Read a packet, unless enough is known; return whether it did."""
+        full = self._bytes > _MOST_BYTES or len(self._held) > _MOST_PACKETS
+        reached = min(self._reached.values(), default=self._latest)
+        if full or (time is not None and reached > time + AHEAD):
+            return False
+        item = next(self._packets, None)
+        if item is None:
+            return False
+        packet, shift = item
+        index = packet.stream.index
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        begin = self._reached.get(index, self._latest)
+        if stamp is not None:
+            begin = stamp * packet.time_base - shift
+        if index in self._reached:
+            self._reached[index] = max(self._reached[index], begin)
+        self._latest = max(self._latest, begin)
+        self._count += 1
+        self._bytes += packet.size
+        place = Fraction(-1) if index in self._early else begin
+        heappush(self._held, (place, self._count, packet, shift))
+        return True
+
+
+def _time(packet: av.Packet, shift: Fraction) -> Fraction | None:
+    """Return when a packet begins, in output seconds."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return None if stamp is None else stamp * packet.time_base - shift

@@ -1,16 +1,23 @@
 """`plan_streams`: decides what becomes of each stream beside the picture."""
 
-import io
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 
 import av
 
+from star.video import stream_rules as rules
 from star.video.decode import open_input, pick_stream
-from star.video.info import VideoInfo, explain
+from star.video.info import VideoInfo
+from star.video.stream_labels import label_losses
+from star.video.stream_targets import add_cover, add_target, sound_shape
+from star.video.stream_trial import Trial
 
-_REFUSED = (av.FFmpegError, OSError, ValueError)
-_COPIED = ('audio', 'subtitle', 'attachment')
+ATTACHED = 'attachment'  # a cover that Matroska holds as a file
+_BEST = '.mkv'
+_LATE = Fraction(1, 200)  # seconds
+_NOWHERE = 'no other container can hold it'
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,8 @@ class Route:
 
     Args:
         index: of the stream in the source.
-        encoder: FFmpeg's name of the encoder; '' to copy it unchanged.
+        encoder: FFmpeg's name of the encoder; '' to copy it unchanged,
+            `ATTACHED` for a cover that becomes an attached file.
     """
 
     index: int
@@ -44,6 +52,9 @@ class StreamPlan:
 def plan_streams(source: VideoInfo, suffix: str) -> StreamPlan:
     """Decide what becomes of a source's streams in a container.
 
+    A stream is copied where the container holds it and players read it,
+    else encoded anew, else lost.
+
     Args:
         source: the video, image or folder; only a video has streams.
         suffix: of the result, such as '.mp4'.
@@ -53,36 +64,123 @@ def plan_streams(source: VideoInfo, suffix: str) -> StreamPlan:
     """
     if source.kind != 'video':
         return StreamPlan()
-    routes, losses = [], []
     with closing(open_input(source.path)) as container:
-        shown = pick_stream(container, source.path).index
-        for stream in container.streams:
-            if stream.index == shown or stream.type == 'video':
-                continue
-            reason = _refusal(suffix, stream)
-            if reason:
-                name = f'{stream.type} stream {stream.index}'
-                losses.append(f'{name} is not kept ({reason})')
-            else:
-                routes.append(Route(stream.index))
-    return StreamPlan(tuple(routes), losses=tuple(losses))
+        shown = pick_stream(container, source.path)
+        others = [
+            s
+            for s in container.streams
+            if s.index != shown.index and not _is_made_anew(s)
+        ]
+        return _Planner(container, source.start, suffix).plan(shown, others)
 
 
-def _refusal(suffix: str, stream: av.stream.Stream) -> str:
-    """Return why a container cannot hold a stream, or ''."""
-    if stream.type not in _COPIED:
-        return 'data streams are not copied'
-    if stream.type != 'attachment' and stream.codec_context is None:
-        return 'its codec is unknown'
-    file = io.BytesIO()
-    file.name = f'x{suffix}'
-    trial = av.open(file, 'w')
-    try:
-        trial.add_stream_from_template(stream)
-        trial.start_encoding()
-    except _REFUSED as error:
-        return explain(error)
-    finally:
-        with suppress(*_REFUSED):  # nothing was written, nothing is lost
-            trial.close()
-    return ''
+class _Planner:
+    """Plans the streams of an open file."""
+
+    def __init__(
+        self,
+        source: av.container.InputContainer,
+        start: Fraction,
+        suffix: str,
+    ) -> None:
+        self._source, self._start, self._suffix = source, start, suffix
+        self._own = f'.{source.name.rpartition(".")[2].lower()}'
+        self._trial = Trial(suffix)
+        self._notes: list[str] = []
+        self._losses: list[str] = []
+
+    def plan(
+        self, shown: av.stream.Stream, others: list[av.stream.Stream]
+    ) -> StreamPlan:
+        routes = []
+        for stream in others:
+            encoder = self._encoder(stream)
+            if encoder is not None:
+                routes.append(Route(stream.index, encoder))
+        kept = [shown, *(self._source.streams[r.index] for r in routes)]
+        for lost in label_losses(self._source, kept, self._trial):
+            best = self._trial.name == 'matroska'
+            self._lose(lost, _NOWHERE if best else f'choose {_BEST}')
+        return StreamPlan(
+            tuple(routes), tuple(self._notes), tuple(self._losses)
+        )
+
+    def _encoder(self, stream: av.stream.Stream) -> str | None:
+        """Return a stream's encoder, '' to copy it, None for a loss."""
+        found = self._find(self._trial, stream)
+        name = _describe(stream)
+        if found is None:
+            self._lose(name, self._advice(stream))
+        elif found not in ('', ATTACHED):
+            changes = _sound_changes(stream, found)
+            keeps = self._find(Trial(_BEST), stream) == ''
+            advice = f'; {_BEST} keeps it unchanged' if keeps else ''
+            new = av.Codec(found, 'w').canonical_name
+            self._notes.append(
+                f'{name} is encoded as {new}{changes}: '
+                f'it does not play in {self._suffix}{advice}'
+            )
+        return found
+
+    def _lose(self, what: str, advice: str) -> None:
+        self._losses.append(f'lost in {self._suffix}: {what}; {advice}')
+
+    def _advice(self, stream: av.stream.Stream) -> str:
+        for suffix in (_BEST, self._own):
+            if self._find(Trial(suffix), stream) is not None:
+                return f'choose {suffix}'
+        return _NOWHERE
+
+    def _find(self, trial: Trial, stream: av.stream.Stream) -> str | None:
+        """Return what brings a stream into a container, None for nothing."""
+        if rules.is_cover(stream) and trial.name == 'matroska':
+            refused = trial.refusal(partial(add_cover, stream, b' '))
+            return None if refused else ATTACHED
+        codec = stream.codec_context
+        if codec is None and stream.type in ('video', 'audio', 'subtitle'):
+            return None
+        ways = rules.encoders(trial.name, stream)
+        same, late = self._own == trial.suffix, self._is_late(stream)
+        if rules.plays(trial.name, stream, same, late):
+            ways = ('', *ways)
+        for encoder in ways:
+            if not trial.refusal(partial(add_target, stream, encoder)):
+                return encoder
+        return None
+
+    def _is_late(self, stream: av.stream.Stream) -> bool:
+        if stream.start_time is None or not stream.time_base:
+            return False
+        return stream.start_time * stream.time_base - self._start > _LATE
+
+
+def _is_made_anew(stream: av.stream.Stream) -> bool:
+    """Return whether FFmpeg makes a stream from metadata or chapters."""
+    if stream.type != 'data':
+        return False
+    chapters = stream.discard == av.stream.Discard.all
+    return chapters or 'timecode' in stream.metadata
+
+
+def _describe(stream: av.stream.Stream) -> str:
+    kind = 'cover' if rules.is_cover(stream) else f'{stream.type} stream'
+    codec = rules.canonical(stream) or 'unknown codec'
+    if stream.type == 'attachment':
+        codec = stream.name or 'no name'
+    return f'{kind} {stream.index} ({codec})'
+
+
+def _sound_changes(stream: av.stream.Stream, encoder: str) -> str:
+    if stream.type != 'audio':
+        return ''
+    rate, layout = sound_shape(stream, encoder)
+    before, after = stream.codec_context, av.AudioLayout(layout)
+    changes = ''
+    if rate != before.sample_rate:
+        changes += f', {before.sample_rate} Hz become {rate} Hz'
+    if after.nb_channels != before.layout.nb_channels:
+        changes += (
+            f', {before.layout.nb_channels} channels become '
+            f'{after.nb_channels}'
+        )
+    return changes
