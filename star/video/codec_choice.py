@@ -83,6 +83,8 @@ def list_choices(
             )
         return [(codec, pix_fmt or pick_format(codec, suffix, needs))]
     found = []
+    if pix_fmt is not None:
+        needs = _needs_for(pix_fmt)
     for name in _suitable(suffix, needs):
         formats = _formats(name)
         if pix_fmt is None:
@@ -145,6 +147,20 @@ def _suitable(suffix: str, needs: Needs) -> list[str]:
     names += [own] if own else []
     names += [*_DEEP, *_SPECIAL]
     return [n for n in dict.fromkeys(names) if holds(suffix, n)]
+
+
+def _needs_for(pix_fmt: str) -> Needs:
+    """Return what a pixel format asks of the encoder.
+
+    Raises:
+        VideoError: there is no such format.
+    """
+    try:
+        parts = av.VideoFormat(pix_fmt).components
+    except ValueError:
+        raise VideoError(f'there is no pixel format {pix_fmt!r}') from None
+    deepest = max(part.bits for part in parts)
+    return Needs(deepest, any(part.is_alpha for part in parts))
 
 
 def _first_codec(suffix: str) -> str:

@@ -6,6 +6,12 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+import av
+from av.packet import PacketSideData
+
+_BESIDE = 'matroska_block_additional'
+_BESIDE_CODE = 15  # AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL
+
 
 class CodedFrame(NamedTuple):
     """One coded frame of a piece.
@@ -15,12 +21,15 @@ class CodedFrame(NamedTuple):
         time: seconds since the start of the result.
         duration: seconds on screen, > 0.
         is_key: whether it is decoded without others.
+        extra: how many of the bytes, at their end, belong to its opacity,
+            which WebM keeps beside the frame.
     """
 
     size: int
     time: Fraction
     duration: Fraction
     is_key: bool = True
+    extra: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,3 +55,30 @@ class CodedPiece:
     def last(self) -> Fraction:
         """Return when its last frame is shown."""
         return max(frame.time for frame in self.frames)
+
+
+def packet_bytes(packet: av.Packet) -> tuple[bytes, int]:
+    """Return a packet's bytes, those of its opacity last, and their number.
+
+    The other way is `make_packet`.
+    """
+    if not packet.has_sidedata(_BESIDE):
+        return bytes(packet), 0
+    extra = bytes(packet.get_sidedata(_BESIDE))  # type: ignore[call-overload]
+    return bytes(packet) + extra, len(extra)
+
+
+def make_packet(data: bytes, extra: int) -> av.Packet:
+    """Make a packet of the bytes of a frame.
+
+    Args:
+        data: result of `packet_bytes`.
+        extra: how many of the bytes belong to its opacity.
+    """
+    if not extra:
+        return av.Packet(data)
+    packet = av.Packet(data[:-extra])
+    beside = PacketSideData(_BESIDE_CODE, extra)
+    beside.update(data[-extra:])
+    packet.set_sidedata(beside)
+    return packet

@@ -101,12 +101,16 @@ class Encoding:
         if any(more):
             edges = (0, more[0]), (0, more[1]), (0, 0)
             layers = np.pad(layers, edges, mode='edge')
-        return pixels.to_yuv(
+        frame = pixels.to_yuv(
             layers[..., :3],
             self.pix_fmt,
             self.matrix,
             layers[..., 3] if self.alpha else None,
         )
+        # ProRes and FFV1 take them from here, others from the context
+        frame.color_primaries = self.primaries
+        frame.color_trc = self.transfer
+        return frame
 
     def apply(self, context: av.VideoCodecContext) -> None:
         """Set up a codec context that is not yet open."""

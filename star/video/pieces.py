@@ -14,7 +14,7 @@ import av
 import cv2
 import numpy as np
 
-from star.video.coded import CodedFrame, CodedPiece
+from star.video.coded import CodedFrame, CodedPiece, packet_bytes
 from star.video.encoding import Encoding, open_stream
 from star.video.info import VideoError
 from star.video.sinks import Sink, VideoSink
@@ -87,13 +87,15 @@ class VideoCoder:
         for packet in self._packets:
             assert packet.pts is not None
             ticks = self._durations[packet.pts]
-            data.append(bytes(packet))
+            content, extra = packet_bytes(packet)
+            data.append(content)
             frames.append(
                 CodedFrame(
-                    packet.size,
+                    len(content),
                     packet.pts * base,
                     ticks * base,
                     packet.is_keyframe,
+                    extra,
                 )
             )
         header = self._stream.codec_context.extradata or b''

@@ -9,7 +9,7 @@ from typing import Protocol
 import av
 import numpy as np
 
-from star.video.coded import CodedFrame
+from star.video.coded import CodedFrame, make_packet
 from star.video.containers import container_options
 from star.video.decode import file_url
 from star.video.encoding import Encoding, open_stream
@@ -135,7 +135,7 @@ class VideoSink(Sink):
             decoded: seconds, rising from frame to frame.
         """
         base = self._encoding.time_base
-        packet = av.Packet(data)
+        packet = make_packet(data, frame.extra)
         packet.time_base, packet.stream = base, self._stream
         packet.pts, packet.dts = (
             round(frame.time / base),

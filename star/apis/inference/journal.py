@@ -89,7 +89,7 @@ class PieceRecord:
         """Return builtin types."""
         return {
             'frames': [
-                [f.size, str(f.time), str(f.duration), f.is_key]
+                [f.size, str(f.time), str(f.duration), f.is_key, f.extra]
                 for f in self.frames
             ],
             'header': self.header.hex(),
@@ -103,8 +103,8 @@ class PieceRecord:
         """Make a record of what `to_json` returned."""
         return cls(
             tuple(
-                CodedFrame(size, Fraction(time), Fraction(duration), is_key)
-                for size, time, duration, is_key in value['frames']
+                CodedFrame(size, Fraction(time), Fraction(duration), *rest)
+                for size, time, duration, *rest in value['frames']
             ),
             bytes.fromhex(value['header']),
             tuple(value['rows']),
