@@ -1,10 +1,13 @@
-"""`AnimationFile`: a GIF, APNG or WebP with exact times."""
+"""Files of animations: a GIF, APNG, WebP or AVIF with exact times."""
 
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
+import cv2
 import numpy as np
 
 from star.video.decode import file_url
@@ -16,8 +19,85 @@ _OPTIONS = {'.webp': {'lossless': '1'}, '.gif': {'gifflags': '+offsetting'}}
 _LOOPS = {'.gif': 'loop', '.apng': 'plays', '.webp': 'loop'}
 
 
-class AnimationFile:
-    """Encodes frames, and writes the file when all are known.
+class AnimationFile(Protocol):
+    """Encodes frames, and writes the file when all are known."""
+
+    def write(
+        self,
+        image: np.ndarray,
+        time: Fraction,
+        duration: Fraction,
+        alpha: np.ndarray | None,
+    ) -> None:
+        """Encode a frame; arguments as of `VideoWriter.write`."""
+
+    def finish(self) -> None:
+        """Write the file."""
+
+
+def open_animation(
+    path: Path, time_base: Fraction, loops: int
+) -> AnimationFile:
+    """Choose the encoder of an animation by its suffix.
+
+    Args:
+        path: the file, written at the end.
+        time_base: of an APNG, seconds; GIF counts in 1/100 s, WebP and AVIF
+            in ms.
+        loops: how often it is played, 0 for ever; an AVIF does not say.
+    """
+    if path.suffix.lower() == '.avif':
+        return PillowAnimation(path)
+    return FFmpegAnimation(path, time_base, loops)
+
+
+class PillowAnimation(AnimationFile):
+    """Writes an AVIF with Pillow, which keeps its opacity.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frames: list[bytes] = []  # PNG
+        self._times: list[int] = []  # ms
+        self._end = 0
+
+    def write(
+        self,
+        image: np.ndarray,
+        time: Fraction,
+        duration: Fraction,
+        alpha: np.ndarray | None,
+    ) -> None:
+        """Keep a frame."""
+        layers = image if alpha is None else np.dstack([image, alpha])
+        order = [2, 1, 0, 3][: layers.shape[-1]]
+        done, data = cv2.imencode('.png', set_depth(layers, 8)[..., order])
+        assert done
+        self._frames.append(data.tobytes())
+        self._times.append(round(1000 * time))
+        self._end = round(1000 * (time + duration))
+
+    def finish(self) -> None:
+        """Encode all frames and write the file."""
+        from PIL import Image
+
+        lengths = np.diff([*self._times, self._end]).tolist()
+        images = [Image.open(io.BytesIO(data)) for data in self._frames]
+        images[0].save(
+            self._path,
+            save_all=True,
+            append_images=images[1:],
+            duration=lengths,
+            quality=95,
+            subsampling='4:4:4',
+        )
+
+
+class FFmpegAnimation(AnimationFile):
+    """Encodes frames with FFmpeg, and writes the file when all are known.
 
     The last frame's duration and the number of loops stand in the file's
     first bytes, so the encoded frames stay in memory until the end.

@@ -18,10 +18,10 @@ VIDEO_SUFFIXES = _suffixes(
     'ogv 3gp 3g2 mxf ivf y4m nut 264 h264 avc 265 h265 hevc obu gif apng dv '
     'rm rmvb divx'
 )
-ANIMATED = _suffixes('gif apng webp')  # pictures that hold many frames
+ANIMATED = _suffixes('gif apng webp avif')  # pictures that hold many frames
 STILLS = _suffixes(
-    'png jpg jpeg jpe jfif tif tiff bmp ppm pgm pnm tga jp2 j2k qoi avif heic '
-    'heif hif'
+    'png jpg jpeg jpe jfif tif tiff bmp ppm pgm pnm tga jp2 j2k qoi heic heif '
+    'hif'
 )
 _NO_MUXER = _suffixes('avc rmvb divx')
 VIDEOS = VIDEO_SUFFIXES - ANIMATED - _NO_MUXER

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from star.video.animations import AnimationFile
+from star.video.animations import open_animation
 from star.video.info import VideoError, VideoInfo
 from star.video.picture_facts import PictureFacts, read_facts
 from star.video.picture_files import (
@@ -103,7 +103,7 @@ class AnimationSink(Sink):
         facts = facts_of(source)
         base = source.time_base if source else Fraction(1, 1000)
         self._path, self._facts = path, facts
-        self._file = AnimationFile(path, base, facts.loops)
+        self._file = open_animation(path, base, facts.loops)
         self._still: tuple[np.ndarray, np.ndarray | None] | None = None
         self._count = 0
 
@@ -120,9 +120,10 @@ class AnimationSink(Sink):
         self._count += 1
 
     def finish(self) -> None:
-        """Write the file; one frame of a WebP is an ordinary picture."""
-        if self._path.suffix.lower() == '.webp' and self._still is not None:
-            data = encode_picture('.webp', *self._still, self._facts)
+        """Write the file; one frame of most is an ordinary picture."""
+        suffix = self._path.suffix.lower()
+        if suffix in ('.webp', '.avif') and self._still is not None:
+            data = encode_picture(suffix, *self._still, self._facts)
             _save(self._path, data)
         else:
             self._file.finish()
@@ -171,10 +172,9 @@ def picture_losses(
 
     Raises:
         VideoError: pictures of this format cannot be written.
-        ImportError: they need an extra that is not installed.
     """
     is_folder = kind == 'folder'
-    found = picture_format(Path('x.png') if is_folder else path)
+    found = picture_format(kind, path)
     if source is None:
         return []
     facts = facts_of(source)
@@ -183,8 +183,7 @@ def picture_losses(
     notes += _pixel_losses(path.suffix, found, source)
     if facts.icc and not found.icc:
         notes.append(f'the colour profile is not kept in {path.suffix}')
-    deep_tiff = found.name == 'TIFF' and source.depth > 8
-    if facts.exif and (is_folder or deep_tiff or not found.exif):
+    if facts.exif and (is_folder or not found.exif):
         notes.append(f'EXIF data is not kept in {path.suffix or what}')
     return notes
 

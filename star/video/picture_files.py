@@ -14,7 +14,7 @@ from star.video.depth import set_depth
 from star.video.info import VideoError
 from star.video.picture_facts import PictureFacts
 
-_TIFF_TYPES = {'H': 3, 'I': 4, 'B': 7}  # short, long, bytes
+_FAILURES = (OSError, ValueError, RuntimeError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,28 @@ _OPTIONS: dict[str, dict[str, object]] = {
     'AVIF': {'quality': 95, 'subsampling': '4:4:4'},
     'HEIF': {'quality': 95, 'chroma': 444},
     'WEBP': {'lossless': True, 'exact': True},
-    'TIFF': {'compression': 'tiff_adobe_deflate'},
 }
 
 
-def picture_format(path: Path) -> PictureFormat:
+def picture_format(kind: str, path: Path) -> PictureFormat:
     """Return what the format that a path's suffix names can hold.
+
+    Args:
+        kind: 'folder', of PNGs; any other goes by the suffix.
+        path: the result.
 
     Raises:
         VideoError: no such picture can be written.
     """
-    suffix = path.suffix.lower()
+    suffix = '.png' if kind == 'folder' else path.suffix.lower()
     if suffix not in _FORMATS:
         raise VideoError(f'{suffix}: no image format that can be written')
     found = _FORMATS[suffix]
     if found is _HEIF:
-        compat.require('pillow_heif', 'heic').register_heif_opener()
+        try:
+            compat.require('pillow_heif', 'heic').register_heif_opener()
+        except ImportError as error:
+            raise VideoError(f'{suffix}: {error}') from error
     return found
 
 
@@ -101,7 +107,7 @@ def encode_picture(
     Raises:
         VideoError: it cannot be encoded.
     """
-    kind = picture_format(Path(f'x{suffix}'))
+    kind = picture_format('image', Path(f'x{suffix}'))
     facts = facts or PictureFacts()
     channels = (
         [image]
@@ -118,10 +124,10 @@ def encode_picture(
             return _add_to_png(_with_opencv('.png', pixels), facts)
         if kind.name == 'PPM':
             return _with_opencv(suffix.lower(), pixels)
-        if kind.name == 'TIFF' and pixels.dtype == np.uint16:
-            return _tiff(pixels, facts.icc)
+        if kind.name == 'TIFF':
+            return _tiff(pixels, facts)
         return _with_pillow(kind, pixels, facts)
-    except (cv2.error, OSError, ValueError) as error:
+    except (cv2.error, *_FAILURES) as error:
         reason = ' '.join(str(error).split())
         message = f'{suffix}: the image cannot be encoded ({reason})'
         raise VideoError(message) from error
@@ -174,42 +180,31 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack('>I', len(content)) + name + content + check
 
 
-def _tiff(pixels: np.ndarray, icc: bytes) -> bytes:
+def _tiff(pixels: np.ndarray, facts: PictureFacts) -> bytes:
     """Write a TIFF 6.0 of one deflated strip, with a horizontal predictor."""
+    from PIL import Image, TiffImagePlugin
+
     height, width, channels = pixels.shape
-    change = pixels.astype('<u2')
-    change[:, 1:] -= pixels[:, :-1].astype('<u2')
-    strip = zlib.compress(change.tobytes(), 6)
-    tags: list[tuple[int, str, tuple[int, ...] | bytes]] = [
-        (256, 'I', (width,)),
-        (257, 'I', (height,)),
-        (258, 'H', (16,) * channels),
-        (259, 'H', (8,)),  # deflate
-        (262, 'H', (2,)),  # RGB
-        (273, 'I', (8,)),  # the strip's place
-        (277, 'H', (channels,)),
-        (278, 'I', (height,)),
-        (279, 'I', (len(strip),)),
-        (317, 'H', (2,)),  # horizontal differences
-    ]
+    little = pixels.astype(pixels.dtype.newbyteorder('<'))
+    little[:, 1:] -= pixels[:, :-1]  # modulo the range, as the format says
+    strip = zlib.compress(little.tobytes(), 6)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b'II')
+    exif = Image.Exif()
+    exif.load(facts.exif)
+    for tag in exif:
+        inner = exif.get_ifd(tag)
+        tags[tag] = inner or exif[tag]
+    tags[256], tags[257] = width, height
+    tags[258] = (8 * pixels.itemsize,) * channels
+    tags[259], tags[262] = 8, 2  # deflate, RGB
+    # the strip's place, to which Pillow adds the directory's end, and bytes
+    tags[273], tags[279] = 0, len(strip)
+    tags[277], tags[278] = channels, height
+    tags[317] = 2  # horizontal differences
     if channels == 4:
-        tags.append((338, 'H', (2,)))  # opacity, not multiplied
-    if icc:
-        tags.append((34675, 'B', icc))
-    body = b'II*\0' + struct.pack('<I', 0) + strip + b'\0' * (len(strip) % 2)
-    entries = b''
-    for tag, letter, values in tags:
-        data = (
-            values
-            if isinstance(values, bytes)
-            else struct.pack(f'<{len(values)}{letter}', *values)
-        )
-        entries += struct.pack('<HHI', tag, _TIFF_TYPES[letter], len(values))
-        if len(data) > 4:
-            entries += struct.pack('<I', len(body))
-            body += data + b'\0' * (len(data) % 2)
-        else:
-            entries += data.ljust(4, b'\0')
-    place = struct.pack('<I', len(body))
-    directory = struct.pack('<H', len(tags)) + entries + b'\0' * 4
-    return body[:4] + place + body[8:] + directory
+        tags[338] = 2  # opacity, not multiplied
+    if facts.icc:
+        tags.tagtype[34675] = 7
+        tags[34675] = facts.icc
+    head = b'II*\0' + struct.pack('<I', 8)
+    return head + tags.tobytes(8) + strip

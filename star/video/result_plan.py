@@ -11,6 +11,7 @@ from star.video.encoding import Encoding
 from star.video.formats import result_kind
 from star.video.image_sinks import FRAME_NAME, picture_losses, picture_sink
 from star.video.info import VideoError, VideoInfo
+from star.video.picture_files import PictureFormat, picture_format
 from star.video.pieces import PictureCoder, PieceCoder, VideoCoder
 from star.video.sinks import Sink, VideoSink
 from star.video.stream_plan import StreamPlan, plan_streams
@@ -61,6 +62,25 @@ class ResultPlan:
     encoding: Encoding | None = None
     streams: StreamPlan = field(default_factory=StreamPlan)
     notes: tuple[str, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """Return the bits of frames to restore and write: 8 or 16."""
+        if self.encoding is not None:
+            return self.encoding.depth
+        deep = self.source is not None and self.source.depth > 8
+        return self._picture.depth if deep else 8
+
+    @property
+    def alpha(self) -> bool:
+        """Return whether the result holds opacity."""
+        if self.encoding is not None:
+            return self.encoding.alpha
+        return self._picture.alpha
+
+    @property
+    def _picture(self) -> PictureFormat:
+        return picture_format(self.kind, self.path)
 
     def make_sink(self, temporary: Path) -> Sink:
         """Make the sink that writes the result under a temporary name."""

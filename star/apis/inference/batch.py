@@ -16,6 +16,7 @@ from star.apis.inference.result_names import (
     result_name,
     unique,
 )
+from star.apis.inference.sidecar import SUFFIX
 from star.utils.files import check_writable, list_visible
 from star.video.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_suffix
 from star.video.frame_names import describe_gaps, is_sequence
@@ -215,7 +216,7 @@ class _Scan:
                 yield from () if clip else (path,)
             elif _is_video(path):
                 yield path
-            else:
+            elif not path.name.endswith(SUFFIX):
                 self.skipped.append(path)
 
     def _below(self, folder: Path) -> Iterator[Path]:
