@@ -58,6 +58,10 @@ class VideoSink(Sink):
         streams: what becomes of them.
         trim: end the streams with the video.
         metadata: of the file, besides the source's.
+
+    Attributes:
+        expected_end: of the picture, seconds; None if it is not known when
+            the sink begins.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class VideoSink(Sink):
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
+        self.expected_end: Fraction | None = None
         self._output = av.open(
             file_url(path),
             'w',
@@ -100,8 +105,9 @@ class VideoSink(Sink):
         """Add the source's streams and write the header."""
         source, plan = self._source, self._plan
         if source is not None and plan is not None and source.kind == 'video':
+            end = self.expected_end if self._trim else None
             self._copier = StreamCopier(
-                source.path, self._output, source.start, plan
+                source.path, self._output, source.start, plan, end
             )
         self._output.metadata.update(self._metadata)
         self._output.start_encoding()

@@ -83,7 +83,7 @@ class StreamCopier:
         length = Fraction(self._input.duration or 0, av.time_base)
         finish = max(self._now, length) if end is None else end
         for index, track in list(self._tracks.items()):
-            self._mux(index, track.finish(finish))
+            self._mux(index, track.finish(finish, end is not None))
             self.notes += track.notes
 
     def _copy_labels(self) -> None:

@@ -57,7 +57,7 @@ class SoundTrack(Track):
             self._place(frame, shift)
         return self._encode(last=False)
 
-    def finish(self, end: Fraction) -> list[av.Packet]:
+    def finish(self, end: Fraction, trim: bool) -> list[av.Packet]:
         """Return the last packets."""
         self._drain()
         packets = self._encode(last=True)

@@ -18,6 +18,16 @@ _BIT_RATES = {  # of one channel; the others need none
 _MAX_RATES = {'ac3': 640_000, 'mp2': 384_000, 'wmav2': 192_000}
 _SUFFIXES = {'mjpeg': 'jpg', 'jpeg2000': 'jp2'}
 _MIME = {'mjpeg': 'image/jpeg', 'tiff': 'image/tiff'}
+_PLAIN = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, Alignment
+Style: Default,Arial,16,&Hffffff,2
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 
 
 def add_target(
@@ -144,6 +154,8 @@ def _add_text(
     header = source.subtitle_header
     if header is None:
         raise ValueError('its text cannot be decoded')
+    if rules.canonical(stream) == 'mov_text':
+        header = _PLAIN  # its default colour is the player's
     target.codec_context.subtitle_header = header
     target.time_base = target.codec_context.time_base = Fraction(1, 1000)
     target.codec_context.open()

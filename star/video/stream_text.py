@@ -99,9 +99,15 @@ class TextTrack(Track):
             return []
         return self._emit(time, time + AHEAD)
 
-    def finish(self, end: Fraction) -> list[av.Packet]:
+    def finish(self, end: Fraction, trim: bool) -> list[av.Packet]:
         """Return all that are left."""
         self._close(end)
+        if trim:
+            self._cues = [
+                replace(c, end=min(c.end or end, end))
+                for c in self._cues
+                if c.begin < end
+            ]
         latest = max((c.end or c.begin for c in self._cues), default=end)
         return self._emit(latest, latest)
 

@@ -28,11 +28,12 @@ class Track(Protocol):
         """Return the packets that were held back and are due at a time."""
         return []
 
-    def finish(self, end: Fraction) -> list[av.Packet]:
+    def finish(self, end: Fraction, trim: bool) -> list[av.Packet]:
         """Return the packets that are left.
 
         Args:
-            end: of the result, seconds.
+            end: of the picture, seconds.
+            trim: nothing goes on behind it.
         """
         return []
 

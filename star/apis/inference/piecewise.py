@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -170,11 +170,14 @@ class PiecewiseRestoration:
         sink = self.work.plan.make_sink(temporary)
         journal = self.journal
         try:
-            sink.begin()
             if isinstance(sink, VideoSink):
                 frames = [record.frames for record in journal.records]
+                ends = [f.time + f.duration for f in chain(*frames)]
+                sink.expected_end = max(ends)
+                sink.begin()
                 join_video(sink, frames, journal.read)
             else:
+                sink.begin()
                 join_pictures(sink, len(journal.records), journal.read)
             sink.finish()
         except BaseException:
