@@ -70,17 +70,7 @@ def list_choices(
             they do not go together.
     """
     if codec is not None:
-        formats = _formats(codec)
-        if suffix and not holds(suffix, codec):
-            raise VideoError(
-                f'{suffix} cannot hold {codec}; choose '
-                f'{_first_codec(suffix)} or another suffix, such as .mkv'
-            )
-        if pix_fmt and formats and pix_fmt not in formats:
-            raise VideoError(
-                f'{codec} has no pixel format {pix_fmt!r}, only '
-                + ', '.join(formats)
-            )
+        _check(codec, pix_fmt, suffix)
         return [(codec, pix_fmt or pick_format(codec, suffix, needs))]
     found = []
     if pix_fmt is not None:
@@ -99,6 +89,21 @@ def list_choices(
             else f'there is no encoder for {suffix}; choose .mp4 or .mkv'
         )
     return found
+
+
+def _check(codec: str, pix_fmt: str | None, suffix: str) -> None:
+    """Refuse an encoder that a container cannot hold, or without a format."""
+    formats = _formats(codec)
+    if suffix and not holds(suffix, codec):
+        raise VideoError(
+            f'{suffix} cannot hold {codec}; choose {_first_codec(suffix)} or '
+            'another suffix, such as .mkv'
+        )
+    if pix_fmt and formats and pix_fmt not in formats:
+        raise VideoError(
+            f'{codec} has no pixel format {pix_fmt!r}, only '
+            + ', '.join(formats)
+        )
 
 
 def keeps_alpha(codec: str, suffix: str) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import av
 from av.packet import PacketSideData
 
-_BESIDE = 'matroska_block_additional'
+_BESIDE: Final = 'matroska_block_additional'
 _BESIDE_CODE = 15  # AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL
 
 
@@ -64,7 +64,7 @@ def packet_bytes(packet: av.Packet) -> tuple[bytes, int]:
     """
     if not packet.has_sidedata(_BESIDE):
         return bytes(packet), 0
-    extra = bytes(packet.get_sidedata(_BESIDE))  # type: ignore[call-overload]
+    extra = bytes(packet.get_sidedata(_BESIDE))  # type: ignore[arg-type]
     return bytes(packet) + extra, len(extra)
 
 
@@ -78,7 +78,7 @@ def make_packet(data: bytes, extra: int) -> av.Packet:
     if not extra:
         return av.Packet(data)
     packet = av.Packet(data[:-extra])
-    beside = PacketSideData(_BESIDE_CODE, extra)
+    beside = PacketSideData(_BESIDE_CODE, extra)  # type: ignore[call-arg]
     beside.update(data[-extra:])
     packet.set_sidedata(beside)
     return packet

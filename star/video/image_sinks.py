@@ -15,6 +15,7 @@ from star.video.picture_files import (
     encode_picture,
     picture_format,
 )
+from star.video.pixels import depth_notes
 from star.video.probing import list_images
 from star.video.sinks import Sink
 
@@ -192,7 +193,9 @@ def _pixel_losses(
     suffix: str, found: PictureFormat, source: VideoInfo
 ) -> list[str]:
     notes = []
-    if source.depth > 8 and found.depth == 8:
+    if source.hdr:
+        notes += depth_notes(source.depth, source.color_transfer)
+    elif source.depth > 8 and found.depth == 8:
         bits = source.depth
         notes.append(f'{bits} bits become 8 in {suffix}; .png keeps them')
     if source.has_alpha and not found.alpha:

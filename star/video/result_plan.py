@@ -68,8 +68,10 @@ class ResultPlan:
         """Return the bits of frames to restore and write: 8 or 16."""
         if self.encoding is not None:
             return self.encoding.depth
-        deep = self.source is not None and self.source.depth > 8
-        return self._picture.depth if deep else 8
+        source = self.source
+        if source is None or source.depth <= 8 or source.hdr:
+            return 8
+        return self._picture.depth
 
     @property
     def alpha(self) -> bool:

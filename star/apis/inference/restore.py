@@ -42,10 +42,10 @@ class FileOptions:
 
     Args:
         frames: how many frames to restore at most; None for all.
-        codec: FFmpeg's name of the encoder.
+        codec: FFmpeg's name of the encoder; None chooses by source and
+            suffix.
         crf: constant rate factor, less is better.
-        pix_fmt: FFmpeg's name of the pixel format; None takes yuv420p, or
-            the encoder's first.
+        pix_fmt: FFmpeg's name of the pixel format; None or 'auto' chooses.
         overwrite: replace an existing file.
         allow_partial: restore the frames that a damaged file still has.
         cuts: 'auto' finds hard cuts, 'none' treats the clip as one scene; any
@@ -55,7 +55,7 @@ class FileOptions:
     """
 
     frames: int | None = None
-    codec: str = 'libx264'
+    codec: str | None = None
     crf: float = 17
     pix_fmt: str | None = None
     overwrite: bool = False

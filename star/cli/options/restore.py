@@ -125,9 +125,8 @@ def _add_file_options(parser: Parser) -> None:
     )
     add(
         '--codec',
-        default='libx264',
         help="FFmpeg's name of the encoder; png: folders of images; default: "
-        'libx264',
+        'H.264, HEVC for deep or HDR sources, or what DST can hold',
     )
     add(
         '--crf',
@@ -135,7 +134,12 @@ def _add_file_options(parser: Parser) -> None:
         default=17,
         help='less is better; default: 17',
     )
-    add('--pix-fmt', help='default: yuv420p')
+    add(
+        '--pix-fmt',
+        default='auto',
+        help="FFmpeg's name of the pixel format; default: auto, which keeps "
+        'depth, HDR and opacity where the encoder can, with 4:2:0',
+    )
     add('--overwrite', action='store_true', help='replace DST')
     add(
         '--as-clip',
