@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import av
 
+from star.video.clocks import choose_clock
 from star.video.decode import open_input, pick_stream
 from star.video.info import VideoError, explain
 from star.video.io import count_frames
@@ -116,17 +117,20 @@ def _from_packets(path: Path) -> FrameIndex | None:
     with open_input(path) as container:
         stream = pick_stream(container, path)
         codec = stream.codec_context.name
-        if codec not in _SEEKABLE_CODECS:
+        # AVI's times are the numbers of its chunks
+        if codec not in _SEEKABLE_CODECS or container.format.name == 'avi':
             return None
         keyed = container.format.name.startswith(_KEYED_FORMATS)
         extradata = bytes(stream.codec_context.extradata or b'')
         prefix = _prefix_size(codec, extradata)
+        clock = choose_clock(container, stream)
+        packets = []
         try:
-            packets = [
-                _describe(packet, codec, prefix)
-                for packet in container.demux(stream)
-                if packet.size
-            ]
+            for packet in container.demux(stream):
+                if packet.size and clock.read(packet):
+                    return None  # the clock starts anew
+                if packet.size:
+                    packets.append(_describe(packet, codec, prefix))
         except av.FFmpegError as error:
             raise VideoError(
                 f'{path}: cannot be read ({explain(error)})'

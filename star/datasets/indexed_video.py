@@ -68,7 +68,7 @@ class IndexedVideo:
             )
         self._images: list[Path] = []
         if self.info.kind == 'video':
-            # AVI's times are guesses; deinterlacing needs the next frame
+            # deinterlacing needs the next frame
             seekable = self.info.timed and not self.info.interlaced
             self._index = index_frames(self.path, seekable)
         else:

@@ -2,18 +2,23 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 
+from star.video.clocks import Clock, choose_clock, timed_streams
+from star.video.file_ends import missing_bytes
 from star.video.info import VideoError, explain
+from star.video.part_start import PartStart
 from star.video.pictures import openable
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _OPEN = {'pattern_type': 'none'}  # a '%' in a name is only that
+_LAST_PACKETS = 2  # before a place where parts may have been joined
 _IMAGE_FORMATS = ('_pipe', 'image2')
 _ONE_TO_ONE = (  # codecs with one frame in each packet
     *('h264', 'hevc', 'vvc', 'mpeg1video', 'mpeg2video', 'flv', 'mjpeg'),
@@ -116,6 +121,8 @@ class Decoder:
         decoded: number of frames so far.
         damaged: number of those with concealed damage.
         error: first error; None without one.
+        clock: puts the frames' times in order; set another one to keep them.
+        part: the part of the file that is being decoded.
     """
 
     def __init__(self, path: Path, strict: bool) -> None:
@@ -128,17 +135,21 @@ class Decoder:
             raise
         # frame threads report errors late and lose good frames by them
         self.stream.thread_type = 'SLICE'
-        if strict and self.stream.codec_context.name != 'tiff':
+        codec, format_ = self.stream.codec_context, self.container.format.name
+        if strict and codec.name != 'tiff':
             flags = 'crccheck+bitstream+buffer+explode'
-            self.stream.codec_context.options = {'err_detect': flags}
+            codec.options = {'err_detect': flags}
         self.decoded = self.damaged = 0
         self.error: str | None = None
         self._packets = self._hidden = 0
-        self.is_image = self.container.format.name.endswith(_IMAGE_FORMATS)
+        self.is_image = format_.endswith(_IMAGE_FORMATS)
         facts = image_facts(path) if self.is_image else (None, 1)
         self._orientation, self.num_pages = facts
         self._interlaced = False
         self._first: tuple[int, int] | None = None
+        self.clock: Clock = choose_clock(self.container, self.stream)
+        self.part = PartStart(format_, codec.name)
+        self._cut_off: set[int | None] = set()  # times of last packets
 
     def start_at(self, time: int, place: int, size: int) -> None:
         """Decode from one packet on; none is decoded if it is not found.
@@ -150,6 +161,13 @@ class Decoder:
         """
         self._first = time, size
         self.container.seek(place, stream=self.stream)
+
+    def seek(self, seconds: Fraction) -> None:
+        """Decode from a key frame before a time of the file's clock on."""
+        base = self.stream.time_base
+        with suppress(av.FFmpegError):  # then it decodes from the beginning
+            if base:
+                self.container.seek(int(seconds / base), stream=self.stream)
 
     def close(self) -> None:
         """Close the file."""
@@ -166,11 +184,19 @@ class Decoder:
                 self.decoded += 1
                 frame.opaque = self._orientation
                 self._interlaced |= frame.interlaced_frame
-                if frame.is_corrupt or (packet and packet.is_corrupt):
+                if self._is_damaged(frame, packet):
                     self.damaged += 1
                     self._record('damaged data')
+                self._hidden -= self.part.is_leading(frame)
+                self.clock.show(frame)
                 yield frame
         self._check_end()
+
+    def _is_damaged(
+        self, frame: av.VideoFrame, packet: av.Packet | None
+    ) -> bool:
+        marked = [m for m in (frame, packet) if m and m.is_corrupt]
+        return any(m.pts not in self._cut_off for m in marked)
 
     @property
     def expected(self) -> int:
@@ -178,36 +204,96 @@ class Decoder:
         known = max(self._packets, num_stored(self.container, self.stream))
         return max(known - self._hidden, self.decoded)
 
+    @property
+    def end(self) -> int | None:
+        """Return when the last frame ends, in ticks, if the header knows.
+
+        An AVI may repeat its last frame by chunks without data.
+        """
+        length = self.stream.duration
+        if self.error or self.container.format.name != 'avi':
+            return None
+        return length
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what was changed so far, one sentence each."""
+        notes = self.clock.notes
+        if count := self.part.skipped:
+            notes.append(
+                f'a part of it begins between key frames: its first {count} '
+                'frames, which cannot be decoded, are left out'
+            )
+        return notes
+
     def _record(self, reason: str) -> None:
         self.error = self.error or reason
 
     def _demux(self) -> Iterator[av.Packet | None]:
+        """Yield packets to decode, and None where the decoder is emptied."""
+        for packet, begins in self._trusted():
+            if begins:
+                yield from self.part.rest()
+                yield None
+                self.part.begin()
+            yield from self.part.admit(packet)
+        yield from self.part.rest()
+        yield None
+
+    def _read(self) -> Iterator[av.Packet]:
         try:
-            for packet in self.container.demux(self.stream):
+            streams = timed_streams(self.container, self.stream)
+            for packet in self.container.demux(streams):
                 if not packet.size:  # the decoder reads it as the end
+                    continue
+                if packet.stream_index != self.stream.index:
+                    self.clock.hear(packet)
                     continue
                 if self._first not in (None, (packet.pts, packet.size)):
                     continue  # seeking went to a packet before it
                 self._first = None
                 if packet.has_sidedata('encryption_info'):
                     raise VideoError(f'{self.path}: the video is encrypted')
-                self._packets += 1
-                self._hidden += packet.is_discard
                 yield packet
         except VideoError:
             raise
         except _UNREADABLE as error:
             self._record(explain(error))
-        yield None
+
+    def _trusted(self) -> Iterator[tuple[av.Packet, bool]]:
+        """Yield packets with right times; True where a new part begins.
+
+        FFmpeg calls the last packets before a place corrupt where parts were
+        joined, because the numbers of the transport packets jump. If data
+        were missing before a key frame, the decoder would notice.
+        """
+        window: deque[tuple[av.Packet, bool]] = deque()
+        for packet in self._read():
+            begins = self.clock.read(packet)
+            if begins or packet.is_keyframe:
+                self._cut_off.update(p.pts for p, _ in window if p.is_corrupt)
+            window.append((packet, begins))
+            if len(window) > _LAST_PACKETS:
+                yield window.popleft()
+        yield from window
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
+        context = self.stream.codec_context
+        leads = packet is not None and self.part.is_leading(packet)
+        if packet is not None:
+            self._packets += 1
+            self._hidden += packet.is_discard or leads
         try:
-            return self.stream.codec_context.decode(packet)
+            frames = context.decode(packet)
         except EOFError:
-            return []
+            frames = []
         except _UNREADABLE as error:
-            self._record(explain(error))
-            return []
+            frames = []
+            if not leads:
+                self._record(explain(error))
+        if packet is None and context.is_open:
+            context.flush_buffers()
+        return frames
 
     def _check_end(self) -> None:
         """Record an error if frames or bytes are missing at the end."""
@@ -232,40 +318,3 @@ def image_facts(path: Path) -> tuple[int | None, int]:
             return image.getexif().get(0x0112), pages
     except (OSError, ValueError, SyntaxError):
         return None, 1
-
-
-def missing_bytes(path: Path) -> int:
-    """Count the bytes that a Matroska or RIFF (AVI) file lacks at its end.
-
-    Returns:
-        Missing bytes; 0 or less for a complete file, 0 for other formats.
-    """
-    with open(path, 'rb') as file:
-        head = file.read(8)
-        if head[:4] == b'RIFF':
-            end = 8 + int.from_bytes(head[4:], 'little')
-        elif head[:4] == b'\x1a\x45\xdf\xa3':
-            end = _matroska_end(file)
-        else:
-            return 0
-        return end - os.path.getsize(path)
-
-
-def _matroska_end(file: BinaryIO) -> int:
-    file.seek(4)
-    file.seek(_ebml_size(file), os.SEEK_CUR)
-    if file.read(4) != b'\x18\x53\x80\x67':
-        return 0
-    size = _ebml_size(file)
-    return file.tell() + size if size else 0
-
-
-def _ebml_size(file: BinaryIO) -> int:
-    """Read a variable-length size; 0 for an unknown one."""
-    first = file.read(1)
-    if not first or not first[0]:
-        return 0
-    length = 9 - first[0].bit_length()
-    value = int.from_bytes(first + file.read(length - 1), 'big')
-    mask = (1 << 7 * length) - 1
-    return 0 if value & mask == mask else value & mask

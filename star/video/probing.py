@@ -140,9 +140,8 @@ def _notes(
 
 
 def _is_timed(decoder: Decoder) -> bool:
-    """Return whether the timestamps are usable; AVI has guesses."""
-    still = decoder.is_image or decoder.stream.duration == 0
-    return not still and decoder.container.format.name != 'avi'
+    """Return whether the timestamps are usable."""
+    return not decoder.is_image and decoder.stream.duration != 0
 
 
 def _start(decoder: Decoder) -> Fraction:

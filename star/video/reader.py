@@ -42,6 +42,8 @@ class VideoReader:
     Attributes:
         depth: bits of a frame's values, 8 or 16; set it before reading.
         keep_alpha: fill in `Frame.alpha` where a frame has opacity.
+        begin: seconds; a video is read from a key frame before them on, if
+            its container can find one. For a glance, not for whole films.
 
     Raises:
         VideoError: at construction or during iteration, the file is not a
@@ -60,8 +62,10 @@ class VideoReader:
         self.num_frames, self.allow_partial = num_frames, allow_partial
         self.info = probe(path, fps)
         self.depth, self.keep_alpha = 8, False
+        self.begin = Fraction(0)
         self._notes = list(self.info.notes)
         self._open: list[Generator[Frame, None, None]] = []
+        self._end: int | None = None  # ticks; of the last frame, if known
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -117,7 +121,7 @@ class VideoReader:
 
     def _frames(self, skip: int) -> Generator[Frame, None, None]:
         with closing(self._decoded()) as decoded:
-            timed = _retime(decoded, self.info, self._note)
+            timed = self._retime(decoded)
             shown = _deinterlace(timed, self._note)
             try:
                 for frame, start, duration in islice(shown, skip, None):
@@ -143,18 +147,48 @@ class VideoReader:
             pixels.is_gray(frame),
         )
 
+    def _retime(self, frames: Iterable[av.VideoFrame]) -> Iterator[_Timed]:
+        """Pair frames with rising times; each lasts until the next one."""
+        held: _Timed | None = None
+        info, self._end = self.info, None
+        for frame in frames:
+            time = _timestamp(frame, info)
+            if time is None:
+                time = held[1] + info.frame_duration if held else Fraction(0)
+                if info.timed:
+                    self._note(missing_times_note(info.fps))
+            if held is not None:
+                if time <= held[1]:
+                    time = held[1] + info.frame_duration / 2
+                    self._note('timestamps that do not rise are moved')
+                yield held[0], held[1], time - held[1]
+            held = frame, time, _own_duration(frame, info)
+        if held is not None:
+            frame, time, duration = held
+            end = (self._end or 0) * info.time_base - info.start
+            yield frame, time, max(duration, end - time)
+
     def _note(self, text: str) -> None:
         if text not in self._notes:
             self._notes.append(text)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, rest: str = 'what decodes') -> None:
         """Raise an error, or only note it with `allow_partial`."""
         if not self.allow_partial:
             raise VideoError(
                 f'{self.info.path}: {reason}; '
-                'use --allow-partial to restore what decodes'
+                f'use --allow-partial to restore {rest}'
             )
         self._note(reason)
+
+    def _change(self, number: int, frame: av.VideoFrame) -> str:
+        """Describe a frame whose size differs from those before it."""
+        was = f'{self.info.width}x{self.info.height}'
+        now = '{}x{}'.format(*pixels.upright_size(frame))
+        time, cut = _timestamp(frame, self.info), ''
+        if time is not None and self.info.kind == 'video':
+            cut = f' ({float(time):.2f} s); cut the file there'
+        return f'the size changes from {was} to {now} at frame {number}{cut}'
 
     def _decoded(self) -> _Frames:
         """Yield decoded frames, all of one size."""
@@ -165,13 +199,14 @@ class VideoReader:
             for i, frame in enumerate(islice(source, self.num_frames)):
                 found = pixels.upright_size(frame)
                 if found != size:
-                    was, now = ('{}x{}'.format(*s) for s in (size, found))
-                    self._refuse(f'frame {i} is {now}, those before it {was}')
+                    self._refuse(self._change(i, frame), 'the frames before')
                     return
                 yield frame
 
     def _file_frames(self) -> _Frames:
         decoder = Decoder(self.info.path, strict=not self.allow_partial)
+        if self.begin:
+            decoder.seek(self.begin + self.info.start)
         frames = decoder.frames()
         try:
             for frame in frames:
@@ -181,10 +216,13 @@ class VideoReader:
             deque(frames, maxlen=0)  # after damage: count the good frames
         finally:
             decoder.close()
+            for note in decoder.notes:
+                self._note(note)
             if decoder.error and self.allow_partial:
                 self._note(_describe_damage(decoder))
         if decoder.error:
             self._refuse(_describe_damage(decoder))
+        self._end = decoder.end
 
     def _folder_frames(self) -> _Frames:
         for path in list_images(self.info.path):
@@ -226,27 +264,6 @@ def _describe_damage(decoder: Decoder) -> str:
             f'errors ({decoder.error})'
         )
     return f'the file is damaged after {total} frames ({decoder.error})'
-
-
-def _retime(
-    frames: Iterable[av.VideoFrame], info: VideoInfo, note: _Note
-) -> Iterator[_Timed]:
-    """Pair frames with rising times; each lasts until the next one."""
-    held: _Timed | None = None
-    for frame in frames:
-        time = _timestamp(frame, info)
-        if time is None:
-            time = held[1] + info.frame_duration if held else Fraction(0)
-            if info.timed:
-                note(missing_times_note(info.fps))
-        if held is not None:
-            if time <= held[1]:
-                time = held[1] + info.frame_duration / 2
-                note('timestamps that do not rise are moved')
-            yield held[0], held[1], time - held[1]
-        held = frame, time, _own_duration(frame, info)
-    if held is not None:
-        yield held
 
 
 def _timestamp(frame: av.VideoFrame, info: VideoInfo) -> Fraction | None:
