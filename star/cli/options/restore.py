@@ -26,6 +26,7 @@ def restore(parser: Parser) -> None:
     _add_sampling_options(parser)
     _add_size_options(parser)
     _add_file_options(parser)
+    _add_trust_options(parser)
 
 
 def _add_model_options(parser: Parser) -> None:
@@ -170,6 +171,42 @@ def _add_file_options(parser: Parser) -> None:
         'goes on later',
     )
     add('--json', action='store_true', help='print the report as JSON')
+
+
+def _add_trust_options(parser: Parser) -> None:
+    add = parser.add_argument_group('preview and report').add_argument
+    add(
+        '--preview',
+        type=places,
+        metavar='NxSs',
+        help='restore N places of S seconds first, such as 3x2s, beside the '
+        'input in DST.preview.mp4, and ask whether to go on',
+    )
+    add('--yes', action='store_true', help='go on after --preview')
+    add(
+        '--report',
+        action='store_true',
+        help='draw the record DST.star.json as a page, DST.star.html',
+    )
+    add(
+        '--no-mark',
+        dest='mark',
+        action='store_false',
+        help='do not name program and method in the metadata of DST',
+    )
+
+
+def places(text: str) -> tuple[int, float]:
+    """Read a number of places, and the seconds of each."""
+    count, _, rest = text.lower().partition('x')
+    try:
+        seconds = number(float, 0, above=True)(rest.removesuffix('s'))
+        return int(number(int, 1)(count)), seconds
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            'must be a number of places and the seconds of each, as in 3x2s, '
+            f'got {text!r}'
+        ) from None
 
 
 def next_time(text: str) -> datetime:
