@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from star.utils.text import one_line
+
 DONE, INCOMPLETE, WRONG_USE = 0, 1, 2
 INSTALL = 'run `pip install star-vsr`, in a checkout `pip install -e .`'
 
@@ -106,8 +108,8 @@ def fail(error: BaseException) -> int:
 
 
 def say(text: str) -> None:
-    """Print a message to the standard error stream."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a message, in one line, to the standard error stream."""
+    print(one_line(text), file=sys.stderr, flush=True)
 
 
 def number(

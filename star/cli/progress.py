@@ -13,6 +13,8 @@ from typing import NamedTuple, TextIO
 
 from tqdm import tqdm
 
+from star.utils.text import one_line
+
 _STAGES = ('encode', 'denoise', 'decode')
 _DECODE_OVER_ENCODE = 3  # time, until it is known: 10.6 to 3.8 TFLOP a frame
 _LEAST = 1.0  # seconds of work that an estimate rests on
@@ -24,7 +26,8 @@ _FORMAT = '{desc}: {percentage:.0f}%{postfix} |{bar:20}|'
 def announce(name: str) -> None:
     """Print a first line, unless what takes seconds to import is there."""
     if 'torch' not in sys.modules:
-        line = f'{Path(name).name or name}: loading the program'
+        name = one_line(Path(name).name or name)
+        line = f'{name}: loading the program'
         print(line, file=sys.stderr, flush=True)
 
 
@@ -162,7 +165,7 @@ class ProgressBar:
     def __init__(
         self, name: str, stream: TextIO | None = None, pause: float = 30
     ) -> None:
-        self.name = name
+        self.name = name = one_line(name)
         self.told: list[str] = []
         self.stream = sys.stderr if stream is None else stream
         self._pause = pause
@@ -210,7 +213,7 @@ class ProgressBar:
         """Print a note at once, above the progress."""
         self.told.append(text)
         with self._lock, tqdm.external_write_mode(self.stream):
-            line = f'note: {self.name}: {text}'
+            line = one_line(f'note: {self.name}: {text}')
             print(line, file=self.stream, flush=True)
 
     def _tick(self) -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def read_sealed(path: Path) -> tuple[dict[str, Tensor], Any]:
         FileNotFoundError: there is none.
     """
     try:
-        with safe_open(str(path), framework='pt') as file:
+        with _opened(path) as file:
             names = file.keys()
             tensors = {name: file.get_tensor(name) for name in names}
             metadata = file.metadata() or {}
@@ -61,10 +62,21 @@ def read_sealed_record(path: Path) -> Any:
         FileNotFoundError: there is none.
     """
     try:
-        with safe_open(str(path), framework='pt') as file:
+        with _opened(path) as file:
             return json.loads((file.metadata() or {}).get(_RECORD, ''))
     except SafetensorError as error:
         raise ValueError(f'{path}: damaged ({error})') from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
+    """Open a file of any name; safetensors takes names of UTF-8 only."""
+    with open(path, 'rb') as file:
+        name = str(path)
+        if any('\ud800' <= letter <= '\udfff' for letter in name):
+            name = f'/dev/fd/{file.fileno()}'
+        with safe_open(name, framework='pt') as opened:
+            yield opened
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

@@ -120,7 +120,7 @@ class VideoInfo:
 
 def explain(error: Exception) -> str:
     """Describe an error of FFmpeg or of the system in a few words."""
-    if not isinstance(error, av.FFmpegError):
-        return ' '.join(str(error).split()) or type(error).__name__
-    reason = error.strerror or type(error).__name__
+    # without a file's name, which may be temporary
+    known = isinstance(error, (av.FFmpegError, OSError)) and error.strerror
+    reason = known or ' '.join(str(error).split()) or type(error).__name__
     return reason.replace(' found when processing input', '')
