@@ -30,7 +30,7 @@ def container_options(suffix: str) -> dict[str, str]:
     """
     if suffix.lower() in _APPLE:
         return {'movflags': '+faststart'}
-    return {'fflags': 'bitexact'} if suffix.lower() in _MATROSKA else {}
+    return {'fflags': '+bitexact'} if suffix.lower() in _MATROSKA else {}
 
 
 def open_trial(suffix: str) -> av.container.OutputContainer:
