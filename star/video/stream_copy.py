@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 
 from star.video import stream_rules as rules
+from star.video.clocks import FollowingClocks, find_restarts
 from star.video.decode import open_input, pick_stream
 from star.video.info import explain
 from star.video.stream_labels import (
@@ -50,14 +51,18 @@ class StreamCopier:
         plan: StreamPlan,
         end: Fraction | None = None,
     ) -> None:
-        self._source, self._start, self._output = source, start, output
-        self._end = end
+        self._source, self._output = source, output
+        self._start, self._cut = start + plan.cut, plan.cut
+        self._end = None if end is None else end - plan.cut
         self._input = open_input(source)
         self.notes: list[str] = []
         self._tracks: dict[int, Track] = {}
         self._copy_labels()
         for route in plan.routes:
             self._add(route)
+        with open_input(source) as video:
+            restarts = find_restarts(video, pick_stream(video, source))
+        self._clocks = FollowingClocks(restarts)
         self._now = Fraction(0)
         self._queue = _Queue(self._read(), *self._kinds())
 
@@ -67,7 +72,7 @@ class StreamCopier:
 
     def copy_until(self, time: Fraction) -> None:
         """Copy the packets that begin up to a time, in output seconds."""
-        self._now = max(self._now, time)
+        time = self._now = max(self._now, time - self._cut)
         for packet, shift in self._queue.until(time):
             self._copy(packet, shift)
         for index, track in list(self._tracks.items()):
@@ -75,6 +80,7 @@ class StreamCopier:
 
     def copy_rest(self, end: Fraction | None) -> None:
         """Copy the remaining packets, or those that begin before `end` s."""
+        end = None if end is None else end - self._cut
         last = None if end is None else end + AHEAD
         for packet, shift in self._queue.until(last):
             time = _time(packet, shift)
@@ -94,7 +100,10 @@ class StreamCopier:
         chapters = copied_chapters(self._input, self._start, self._end)
         self._output.set_chapters(chapters)
         shown = pick_stream(self._input, self._source)
-        copy_labels(shown, self._output.streams[0], container)
+        picture = self._output.streams[0]
+        copy_labels(shown, picture, container)
+        if container == 'avi' and 'timecode' in picture.metadata:
+            self._output.metadata['timecode'] = picture.metadata['timecode']
 
     def _add(self, route: Route) -> None:
         stream = self._input.streams[route.index]
@@ -137,18 +146,13 @@ class StreamCopier:
             return
         try:
             for packet in self._input.demux(streams):
-                if packet.size:
-                    yield packet, self._shift(packet)
+                if not packet.size:
+                    continue
+                moved = self._clocks.shift_of(packet)
+                if moved is not None:
+                    yield packet, self._start - moved
         except _UNREADABLE as error:
             self.notes.append(f'audio ends early ({explain(error)})')
-
-    def _shift(self, packet: av.Packet) -> Fraction:
-        """Return the seconds to take from a packet's times.
-
-        Packets come in the file's order. This is the one place that maps
-        the source's clock to that of the result.
-        """
-        return self._start
 
     def _copy(self, packet: av.Packet, shift: Fraction) -> None:
         index = packet.stream.index

@@ -27,7 +27,7 @@ _ALL_KEYS = ('matroska', 'webm', 'nut', 'ogg')
 _STREAM_KEYS = {
     'mp4': ('title', 'language'),
     'mov': ('title', 'language'),
-    'ipod': ('title', 'language'),
+    'ipod': ('language',),
     '3gp': ('language',),
     'avi': ('title',),
     'mpegts': ('language',),

@@ -42,11 +42,13 @@ class StreamPlan:
         routes: of the streams that are kept.
         notes: what is changed, one sentence each.
         losses: what is not kept and what to choose instead, one each.
+        cut: seconds before the first picture, which AVI cannot hold.
     """
 
     routes: tuple[Route, ...] = ()
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+    cut: Fraction = Fraction(0)
 
 
 def plan_streams(source: VideoInfo, suffix: str) -> StreamPlan:
@@ -92,6 +94,13 @@ class _Planner:
     def plan(
         self, shown: av.stream.Stream, others: list[av.stream.Stream]
     ) -> StreamPlan:
+        lead = self._begin(shown)
+        cut = Fraction(0)
+        if self._trial.name == 'avi' and lead > _LATE and self._has_sound:
+            cut = lead
+            self._start += cut
+            what = f'{float(cut):.3g} s of sound before the first picture'
+            self._lose(what, f'choose {_BEST}')
         routes = []
         for stream in others:
             encoder = self._encoder(stream)
@@ -102,8 +111,18 @@ class _Planner:
             best = self._trial.name == 'matroska'
             self._lose(lost, _NOWHERE if best else f'choose {_BEST}')
         return StreamPlan(
-            tuple(routes), tuple(self._notes), tuple(self._losses)
+            tuple(routes), tuple(self._notes), tuple(self._losses), cut
         )
+
+    @property
+    def _has_sound(self) -> bool:
+        return bool(self._source.streams.audio)
+
+    def _begin(self, stream: av.stream.Stream) -> Fraction:
+        """Return when a stream begins, in seconds of the result."""
+        if stream.start_time is None or not stream.time_base:
+            return Fraction(0)
+        return stream.start_time * stream.time_base - self._start
 
     def _encoder(self, stream: av.stream.Stream) -> str | None:
         """Return a stream's encoder, '' to copy it, None for a loss."""
@@ -140,18 +159,13 @@ class _Planner:
         if codec is None and stream.type in ('video', 'audio', 'subtitle'):
             return None
         ways = rules.encoders(trial.name, stream)
-        same, late = self._own == trial.suffix, self._is_late(stream)
-        if rules.plays(trial.name, stream, same, late):
+        same, late = self._own == trial.suffix, abs(self._begin(stream))
+        if rules.plays(trial.name, stream, same, late > _LATE):
             ways = ('', *ways)
         for encoder in ways:
             if not trial.refusal(partial(add_target, stream, encoder)):
                 return encoder
         return None
-
-    def _is_late(self, stream: av.stream.Stream) -> bool:
-        if stream.start_time is None or not stream.time_base:
-            return False
-        return stream.start_time * stream.time_base - self._start > _LATE
 
 
 def _is_made_anew(stream: av.stream.Stream) -> bool:

@@ -29,6 +29,7 @@ _TS = {
 _PS = {
     'audio': _names('mp2 mp3 ac3 dts pcm_dvd'),
     'subtitle': _names('dvd_subtitle'),
+    'video': _names('mpeg1video mpeg2video'),
 }
 _PLAYED = {
     'mp4': _MP4,
@@ -64,7 +65,7 @@ def plays(
         stream: of the source.
         same: the source has the same suffix; what it holds in QuickTime's
             family it may keep.
-        late: the stream begins after the picture, which AVI cannot say.
+        late: the stream does not begin with the picture, as AVI asks for.
     """
     if stream.type == 'attachment' and container != 'matroska':
         return False
@@ -72,6 +73,8 @@ def plays(
         return container == 'mp4'
     if container in _MOV and same:
         return True
+    if stream.type == 'data' and container != 'mpegts':
+        return False
     if container in _MOV and stream.type == 'subtitle' and is_bitmap(stream):
         return False
     if container == 'avi' and stream.type == 'audio' and late:

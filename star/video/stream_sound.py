@@ -77,7 +77,7 @@ class SoundTrack(Track):
             self._samples.go_to(time)
             self._kind = kind
             self._resampler = av.AudioResampler(
-                self._encoder.format,
+                self._samples.format,
                 self._encoder.layout,
                 self._encoder.sample_rate,
             )
@@ -111,6 +111,9 @@ class SoundTrack(Track):
 class _Samples:
     """Samples that wait for the encoder, without gaps.
 
+    They are held channel by channel within a sample: PyAV reads beyond the
+    planes of a frame with eight channels.
+
     Args:
         encoder: not necessarily open.
         end: seconds; what is behind it is cut off. None for no end.
@@ -120,11 +123,13 @@ class _Samples:
         self, encoder: av.AudioCodecContext, end: Fraction | None
     ) -> None:
         self._encoder, self._rate = encoder, encoder.sample_rate
-        planar = encoder.format.is_planar
-        channels = encoder.layout.nb_channels
-        self._width = 1 if planar else channels  # values of one sample
-        self._rows = channels if planar else 1
-        self._held: list[np.ndarray] = []
+        self.format = encoder.format.packed
+        self._width = encoder.layout.nb_channels  # values of one sample
+        self._to_encoder = av.AudioResampler(
+            encoder.format, encoder.layout, self._rate
+        )
+        silence = av.AudioFrame(self.format, encoder.layout, 1)
+        self._held = [silence.to_ndarray()[:, :0]]
         self._count = 0  # held samples
         self._position: int | None = None  # of the first held sample
         self._skip = 0  # samples to leave out
@@ -139,20 +144,18 @@ class _Samples:
         self._skip = max(-gap, 0)
         while gap > 0:
             part = min(gap, _FRAME)
-            kind = self._held[-1].dtype if self._held else self._dtype()
-            shape = self._rows, part * self._width
-            self._append(np.zeros(shape, kind))
+            shape = 1, part * self._width
+            self._append(np.zeros(shape, self._held[0].dtype))
             gap -= part
 
     def add(self, frame: av.AudioFrame) -> None:
-        """Append the samples of a frame that has the encoder's format."""
-        data = frame.to_ndarray()
+        """Append the samples of a frame of the right format."""
         skipped = min(self._skip, frame.samples)
         self._skip -= skipped
-        self._append(data[:, skipped * self._width :])
+        self._append(frame.to_ndarray()[:, skipped * self._width :])
 
     def take(self, last: bool) -> list[av.AudioFrame]:
-        """Return full frames, or the rest as well."""
+        """Return full frames for the encoder, or the rest as well."""
         size = self._encoder.frame_size or _FRAME
         if self._count < size and not (last and self._count):
             return []
@@ -161,7 +164,7 @@ class _Samples:
         while self._count >= size or (last and self._count):
             part = data[:, : size * self._width]
             data = data[:, size * self._width :]
-            frames.append(self._frame(part))
+            frames += self._to_encoder.resample(self._frame(part))
         self._held = [data]
         return frames
 
@@ -175,17 +178,12 @@ class _Samples:
         self._count += count
 
     def _frame(self, data: np.ndarray) -> av.AudioFrame:
+        assert self._position is not None
         frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(data),
-            self._encoder.format.name,
-            self._encoder.layout,
+            np.ascontiguousarray(data), self.format.name, self._encoder.layout
         )
         frame.sample_rate = self._rate
         frame.pts, frame.time_base = self._position, Fraction(1, self._rate)
         self._position += frame.samples
         self._count -= frame.samples
         return frame
-
-    def _dtype(self) -> np.dtype:
-        frame = av.AudioFrame(self._encoder.format, self._encoder.layout, 1)
-        return frame.to_ndarray().dtype
