@@ -29,8 +29,10 @@ from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.files import move, write_json
 from star.utils.memory import peak_memory, reset_peak_memory
+from star.video.alpha import enlarge
 from star.video.info import Frame, VideoInfo
 from star.video.io import VideoError, VideoReader
+from star.video.pixels import remove_colour
 from star.video.result_plan import ResultPlan, ResultRequest, plan_result
 
 _RESULT = 'result'  # in the journal, until it is complete
@@ -184,6 +186,7 @@ class _Task:
     ) -> None:
         self.reader, self.files = reader, files
         self.plan = _plan(dst, reader.info, options.scale, files)
+        reader.depth, reader.keep_alpha = self.plan.depth, self.plan.alpha
         if files.strict_streams and self.plan.losses:
             raise VideoError(f'{reader.info.path}: {self.plan.losses[0]}')
         self.work = Work(restorer, options, self.plan, files.cuts, files.until)
@@ -289,8 +292,13 @@ def _make_key(work: Work, src: Path, files: FileOptions) -> dict[str, Any]:
 def _finish(
     image: np.ndarray, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return a restored frame's pixels and opacity."""
-    return image, None
+    """Return a restored frame's pixels and opacity, as the input's are."""
+    if frame.gray:
+        image = remove_colour(image)
+    if frame.alpha is None:
+        return image, None
+    height, width = image.shape[:2]
+    return image, enlarge(frame.alpha, (width, height))
 
 
 @contextmanager
