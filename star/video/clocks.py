@@ -163,27 +163,53 @@ class JoinedClock(PlainClock):
         return not (start <= last + 1 and end >= (last + time) / 2)
 
 
-class FollowingClock:
-    """Moves a stream's times by the restarts of the video beside it.
+class FollowingClocks:
+    """Shifts the streams beside the video of a joined file as it was.
 
     Args:
         restarts: of the video.
     """
 
     def __init__(self, restarts: Sequence[Restart]) -> None:
+        self._restarts = restarts
+        self._clocks: dict[int, _FollowingClock] = {}
+
+    def shift_of(self, packet: av.Packet) -> Fraction | None:
+        """Return the seconds to add to the times of the next packet.
+
+        It is None for sound that would be heard together with the end of the
+        part before, and has to be left out.
+        """
+        if not self._restarts:
+            return Fraction(0)
+        clock = self._clocks.setdefault(
+            packet.stream_index, _FollowingClock(self._restarts)
+        )
+        return clock.shift_of(packet)
+
+
+class _FollowingClock:
+    """Shifts one stream; see `FollowingClocks`."""
+
+    def __init__(self, restarts: Sequence[Restart]) -> None:
         self._coming, self._shift = list(restarts), Fraction(0)
         self._place = 0
+        self._end: Fraction | None = None  # of the sound
 
-    def shift_of(self, packet: av.Packet) -> Fraction:
-        """Return the seconds to add to the times of the next packet."""
+    def shift_of(self, packet: av.Packet) -> Fraction | None:
         time = _decoding_time(packet)
         self._place = packet.pos if packet.pos is not None else self._place
-        while (
-            time is not None
-            and self._coming
-            and self._has_begun(self._coming[0], time)
-        ):
+        if time is None:
+            return self._shift
+        while self._coming and self._has_begun(self._coming[0], time):
             self._shift = self._coming.pop(0).shift
+        if packet.stream.type != 'audio' or packet.time_base is None:
+            return self._shift
+        start = time + self._shift
+        length = (packet.duration or 0) * packet.time_base
+        if self._end is not None and start + length / 2 < self._end:
+            return None
+        self._end = start + length
         return self._shift
 
     def _has_begun(self, restart: Restart, time: Fraction) -> bool:
