@@ -186,20 +186,30 @@ def _pictures(comparison: Comparison, made: ClipPictures) -> list[str]:
     return [
         *(f'<p class="missing">{escape(note)}.</p>' for note in made.problems),
         f'<h4>Frame {made.frame}, {width}x{height}{scaled}</h4>',
-        _viewer(made.whole, f'{clip}, frame {made.frame}', pair),
+        html_viewer(made.whole, f'{clip}, frame {made.frame}', pair),
         *([] if made.played is None else _player(made.played, clip, pair)),
         f'<h4>Crop of {crop.width}x{crop.height} at column {crop.left}, row '
         f'{crop.top}</h4>',
-        _grid(made.crops, f'{clip}, crop', 'crops'),
+        html_grid(made.crops, f'{clip}, crop', 'crops'),
         f'<h4>Row {made.row} over time, columns {start} to '
         f'{start + count - 1}; time runs downwards</h4>',
-        _grid(made.profiles, f'{clip}, row {made.row} over time', 'profiles'),
+        html_grid(
+            made.profiles, f'{clip}, row {made.row} over time', 'profiles'
+        ),
     ]
 
 
-def _viewer(pictures: list[Picture], title: str, pair: tuple[str, str]) -> str:
-    """Return the pictures side by side; page.js adds the slider."""
-    grid = _grid(pictures, title, 'panes')
+def html_viewer(
+    pictures: list[Picture], title: str, pair: tuple[str, str]
+) -> str:
+    """Return the pictures side by side; page.js adds the slider.
+
+    Args:
+        pictures: of one size.
+        title: of the group, plain text.
+        pair: names of the two pictures that are compared first.
+    """
+    grid = html_grid(pictures, title, 'panes')
     return f'<div class="viewer" {_data(title, pair)}>{grid}</div>'
 
 
@@ -235,7 +245,14 @@ def _data(title: str, pair: tuple[str, str]) -> str:
     )
 
 
-def _grid(pictures: list[Picture], title: str, kind: str) -> str:
+def html_grid(pictures: list[Picture], title: str, kind: str) -> str:
+    """Return pictures with their names, as a grid.
+
+    Args:
+        pictures: shown in this order.
+        title: of the group, plain text.
+        kind: class of page.css: 'panes', 'crops' or 'profiles'.
+    """
     figures = ''.join(
         f'<figure data-name="{escape(picture.name)}"><div class="frame">'
         f'<img src="{picture.url}" width="{picture.width}" '

@@ -211,9 +211,9 @@ def _add(
     if whole.size != (width, height):
         whole = whole.resize((width, height), Image.Resampling.LANCZOS)
     name = version.name
-    pictures.whole.append(_picture(name, whole, options.quality))
-    pictures.crops.append(_picture(name, small, 95))
-    pictures.profiles.append(_picture(name, _profile(rows), 95))
+    pictures.whole.append(to_picture(name, whole, options.quality))
+    pictures.crops.append(to_picture(name, small, 95))
+    pictures.profiles.append(to_picture(name, _profile(rows), 95))
 
 
 def _profile(rows: list[np.ndarray]) -> Image.Image:
@@ -222,7 +222,7 @@ def _profile(rows: list[np.ndarray]) -> Image.Image:
     return Image.fromarray(np.repeat(np.concatenate(rows), high, axis=0))
 
 
-def _picture(name: str, image: Image.Image, quality: int) -> Picture:
+def to_picture(name: str, image: Image.Image, quality: int) -> Picture:
     """Encode as JPEG without subsampling: readers compare colours too."""
     file = io.BytesIO()
     image.save(file, 'JPEG', quality=quality, subsampling=0, optimize=True)
