@@ -1,7 +1,8 @@
 # All parts of STAR, small enough to train on a CPU. The autoencoder is a
 # fixed cosine transform: a TemporalVAE of random numbers would be frozen in a
 # latent space that means nothing, and a trained one is not shipped. The text
-# is a constant, so that no text encoder has to be downloaded.
+# is a constant, so that no text encoder has to be downloaded. A clip's ends
+# stand for the frames beyond, where the official network sees zeros.
 model = dict(
     type='STARModel',
     data_preprocessor=dict(type='VideoDataPreprocessor', scale=4),
@@ -19,6 +20,7 @@ model = dict(
             num_heads=2,
             context_dim=32,
             norm_groups=8,
+            time_padding='replicate',
         ),
         dropout=0.0,
     ),
@@ -33,6 +35,7 @@ model = dict(
             num_heads=2,
             context_dim=32,
             norm_groups=8,
+            time_padding='replicate',
         ),
         dropout=0.0,
     ),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from star.models.backbones.i2vgen.blocks import (
     per_frame,
+    set_time_padding,
     zero_init,
 )
 from star.models.backbones.i2vgen.encoder import (
@@ -65,6 +66,7 @@ class UNetControlNet(nn.Module):
         middle_dim = every.dims[-1]
         self.middle_out = zero_init(nn.Linear(middle_dim, middle_dim))
         set_norm_groups(self, every.norm_groups)
+        set_time_padding(self, every.time_padding)
 
     def project_text(self, text: Tensor) -> ProjectedText:
         """Compute all keys and values of the text, once per clip.

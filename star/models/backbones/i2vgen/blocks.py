@@ -156,6 +156,25 @@ class TemporalConvLayer(nn.Module):
         return self.conv(self.dropout(F.silu(self.norm(x))))
 
 
+def set_time_padding(module: nn.Module, mode: str) -> None:
+    """Choose what every temporal convolution sees beyond a clip's ends.
+
+    Args:
+        module: changed in place; its parameters are not.
+        mode: 'zeros', or 'replicate' for the first and the last frame.
+
+    Raises:
+        ValueError: `mode` is neither.
+    """
+    if mode not in ('zeros', 'replicate'):
+        raise ValueError(
+            f"`time_padding` must be 'zeros' or 'replicate', got {mode!r}"
+        )
+    for layer in module.modules():
+        if isinstance(layer, TemporalConvLayer):
+            layer.conv.padding_mode = mode
+
+
 class UNetDownsample(nn.Module):
     """Halve a frame: H to H / 2 + 1 (padding 2 rows), W to W / 2."""
 

@@ -42,6 +42,9 @@ class UNetSizes:
         norm_groups: groups of every GroupNorm; a narrow network needs fewer
             than the official 32, for a group of one or two channels forgets
             how bright a clip is.
+        time_padding: of temporal convolutions at a clip's ends, 'zeros' or
+            'replicate'. The published networks were trained with zeros; with
+            'replicate' all frames of a still clip are treated alike.
         in_dim: as for `I2VGenUNet`, like the three that follow.
         dropout: see `in_dim`.
         liem: see `in_dim`.
@@ -59,6 +62,7 @@ class UNetSizes:
     context_dim: int = 1024
     attn_levels: int = 3
     norm_groups: int = NUM_GROUPS
+    time_padding: str = 'zeros'
     in_dim: int = 4
     dropout: float = 0.1
     liem: Mapping | None = None

@@ -12,6 +12,7 @@ from star.models.backbones.i2vgen.blocks import (
     NUM_GROUPS,
     TextKeysValues,
     per_frame,
+    set_time_padding,
     zero_init,
 )
 from star.models.backbones.i2vgen.encoder import (
@@ -72,6 +73,7 @@ class I2VGenUNet(nn.Module):
         self.norm_out = nn.GroupNorm(NUM_GROUPS, every.dim)
         self.conv_out = zero_init(nn.Conv2d(every.dim, out_dim, 3, padding=1))
         set_norm_groups(self, every.norm_groups)
+        set_time_padding(self, every.time_padding)
 
     @property
     def size_multiple(self) -> tuple[int, int]:

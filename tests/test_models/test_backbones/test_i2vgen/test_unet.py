@@ -247,3 +247,19 @@ def test_attention_of_short_sequences(length, dtype, tolerance, learning):
         expected.square().sum().backward()
         close = {'rtol': tolerance, 'atol': 10 * tolerance}
         torch.testing.assert_close(ours.grad, theirs.grad, **close)
+
+
+@torch.no_grad()
+def test_ends_of_a_clip_may_stand_for_the_frames_beyond():
+    z_t, t, text, z_lq = small_inputs(1, 6)
+    z_t, z_lq = (z[:, :, :1].expand(-1, -1, 6, -1, -1) for z in (z_t, z_lq))
+    steps = {}
+    for mode in ('zeros', 'replicate'):
+        backbone = small_backbone(time_padding=mode)
+        controlnet = small_controlnet(time_padding=mode)
+        v = backbone(z_t, t, text, controlnet(z_t, t, text, z_lq))
+        steps[mode] = v.diff(dim=2).abs().amax((0, 1, 3, 4))
+    assert steps['zeros'][[0, -1]].min() > 1e-3
+    assert steps['replicate'].max() < 1e-5
+    with pytest.raises(ValueError, match="'replicate', got 'reflect'"):
+        small_backbone(time_padding='reflect')
