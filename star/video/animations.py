@@ -162,13 +162,17 @@ class FFmpegAnimation(AnimationFile):
         depth = 16 if self._kind == '.apng' and image.itemsize == 2 else 8
         layers = image if alpha is None else np.dstack([image, alpha])
         pixels = np.ascontiguousarray(set_depth(layers, depth))
-        name = {8: ('rgb24', 'rgba'), 16: ('rgb48be', 'rgba64be')}[depth]
+        clear = alpha is not None
         if depth == 16:
-            pixels = pixels.astype('>u2')
-        frame = av.VideoFrame.from_ndarray(pixels, name[alpha is not None])
-        if self._kind == '.webp':
-            frame = frame.reformat(format='bgra')
-        return frame
+            name = 'rgba64' if clear else 'rgb48'
+            little = av.VideoFrame.from_ndarray(pixels, f'{name}le')
+            return little.reformat(format=f'{name}be')
+        frame = av.VideoFrame.from_ndarray(
+            pixels, 'rgba' if clear else 'rgb24'
+        )
+        return (
+            frame.reformat(format='bgra') if self._kind == '.webp' else frame
+        )
 
     def _palettes(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
         """Give a GIF's frame a palette of its own."""

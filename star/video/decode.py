@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 
+from star.video.alpha import alpha_decoder
 from star.video.clocks import Clock, choose_clock, timed_streams
 from star.video.file_ends import missing_bytes
 from star.video.info import VideoError, explain
@@ -20,6 +21,7 @@ _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _OPEN = {'pattern_type': 'none'}  # a '%' in a name is only that
 _LAST_PACKETS = 2  # before a place where parts may have been joined
 _IMAGE_FORMATS = ('_pipe', 'image2')
+_PICTURES = ('png', 'apng', 'mjpeg', 'webp')  # may hold an ICC profile
 _ONE_TO_ONE = (  # codecs with one frame in each packet
     *('h264', 'hevc', 'vvc', 'mpeg1video', 'mpeg2video', 'flv', 'mjpeg'),
     *('wmv1', 'wmv2', 'prores', 'dnxhd', 'ffv1', 'huffyuv', 'ffvhuff'),
@@ -134,8 +136,8 @@ class Decoder:
             self.container.close()
             raise
         # frame threads report errors late and lose good frames by them
-        self.stream.thread_type = 'SLICE'
-        codec, format_ = self.stream.codec_context, self.container.format.name
+        self._context = codec = alpha_decoder(self.stream)
+        codec.thread_type, format_ = 'SLICE', self.container.format.name
         if strict and codec.name != 'tiff':
             flags = 'crccheck+bitstream+buffer+explode'
             codec.options = {'err_detect': flags}
@@ -145,6 +147,8 @@ class Decoder:
         self.is_image = format_.endswith(_IMAGE_FORMATS)
         facts = image_facts(path) if self.is_image else (None, 1)
         self._orientation, self.num_pages = facts
+        if self.is_image or codec.name in _PICTURES:
+            self._orientation = self._orientation or 0
         self._interlaced = False
         self._first: tuple[int, int] | None = None
         self.clock: Clock = choose_clock(self.container, self.stream)
@@ -278,7 +282,7 @@ class Decoder:
         yield from window
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
-        context = self.stream.codec_context
+        context = self._context
         leads = packet is not None and self.part.is_leading(packet)
         if packet is not None:
             self._packets += 1

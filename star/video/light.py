@@ -70,7 +70,9 @@ class Light:
 
 
 def read_light(frame: av.VideoFrame) -> Light:
-    """Read the facts of a decoded frame."""
+    """Read the facts of a decoded frame, none of a picture's."""
+    if frame.opaque is not None:  # see `pixels.display_matrix`
+        return Light()
     try:
         data: list[SideData] = list(frame.side_data)  # type: ignore[arg-type]
     except ValueError:  # a kind that PyAV does not know

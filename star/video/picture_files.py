@@ -27,7 +27,6 @@ class PictureFormat:
         alpha: whether it holds opacity.
         icc: whether it holds a colour profile.
         exif: whether it holds EXIF data.
-        lossless: whether the pixels are stored exactly.
     """
 
     name: str
@@ -35,21 +34,19 @@ class PictureFormat:
     alpha: bool = True
     icc: bool = True
     exif: bool = True
-    lossless: bool = True
 
 
-_PLAIN = {'alpha': False, 'icc': False, 'exif': False}
-_JPEG = PictureFormat('JPEG', alpha=False, lossless=False)
-_HEIF = PictureFormat('HEIF', lossless=False)
+_JPEG = PictureFormat('JPEG', alpha=False)
+_HEIF = PictureFormat('HEIF')
 _TIFF = PictureFormat('TIFF', depth=16)
 _PPM = PictureFormat('PPM', depth=16, alpha=False, icc=False, exif=False)
 _JP2 = PictureFormat('JPEG2000', icc=False, exif=False)
 _FORMATS = {
     '.png': PictureFormat('PNG', depth=16),
     '.apng': PictureFormat('PNG', depth=16, icc=False, exif=False),
-    '.gif': PictureFormat('GIF', icc=False, exif=False, lossless=False),
+    '.gif': PictureFormat('GIF', icc=False, exif=False),
     '.webp': PictureFormat('WEBP'),
-    '.avif': PictureFormat('AVIF', lossless=False),
+    '.avif': PictureFormat('AVIF'),
     '.bmp': PictureFormat('BMP', alpha=False, icc=False, exif=False),
     '.tga': PictureFormat('TGA', icc=False, exif=False),
     '.qoi': PictureFormat('QOI', icc=False, exif=False),

@@ -302,6 +302,9 @@ def display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
     Row i holds the displayed (x, y) of one step along stored axis i; axis 0
     is x and axis 1 is y.
     """
+    # a picture; PyAV frees the data of its ICC profile, which FFmpeg then uses
+    if frame.opaque is not None:
+        return _exif_matrix(frame)
     try:
         # PyAV's stubs call it a mapping
         kept = cast(list[SideData], list(frame.side_data))
