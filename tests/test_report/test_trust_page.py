@@ -76,7 +76,7 @@ def test_the_page_shows_warnings_facts_and_the_worst_frames(
     for side in ('input', 'output'):
         assert record[side]['sha256'] in text
     assert 'options: seed' in text and '>7<' in text
-    assert 'Frame 5, 25.0 dB, at 0.38 s' in text
+    assert 'Frame 5, 25.0 dB, at 0.40 s' in text
     assert text.count('<svg viewBox="0 0 360 170"') == 3
     before, after = pictures(reader)[:2]
     assert before.size == after.size == (64, 48)

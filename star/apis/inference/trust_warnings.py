@@ -5,14 +5,14 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
-# Measured on twelve frames of six real clips. PSNR: bicubic 37 to 53 dB, the
-# shipped model and Real-ESRGAN above FAR, random weights below it. Flicker of
-# the shrunk result: 0.8 to 1.05 times the input's for all methods.
-FAR = 20.0  # dB
+# Measured on six real clips with four methods that work, and with random
+# weights: PSNR 25 to 50 dB, random 19 to 23; changes 0.78 to 1.21 times the
+# input's, those of fine detail 0.88 to 1.44; drift at most 3.3, random 17.
+FAR = 24.0  # dB
 FARTHER = 8.0  # dB below the clip's median
 FLICKER = 1.25  # times the input's
 FINE_FLICKER = 1.6
-DRIFT = 2.0  # levels of 8 bit, mean of the clip
+DRIFT = 5.0  # levels of 8 bit, mean of the clip
 SEAM_IN_TIME = 1.5  # times the changes around it
 SEAM_IN_SPACE = 1.5  # times the steps around it
 _OFFSET = 0.02  # seconds of sound against picture
