@@ -13,6 +13,7 @@ SIZES = {
     'num_heads': 3,
     'context_dim': 12,
     'attn_levels': 1,
+    'time_padding': 'zeros',
 }
 
 
