@@ -90,8 +90,6 @@ def _kind(path: Path) -> str:
 
 
 def _convert(path: Path, kind: str) -> BinaryIO:
-    from PIL import ImageOps
-
     file = tempfile.TemporaryFile()  # noqa: SIM115 - its reader closes it
     if kind == 'heic':
         _write_png(file, _read_heic(path))
@@ -100,8 +98,7 @@ def _convert(path: Path, kind: str) -> BinaryIO:
             if getattr(image, 'n_frames', 1) > 1:
                 _write_video(file, image)
             else:
-                upright = ImageOps.exif_transpose(image)
-                _write_png(file, _pixels(upright))
+                _write_png(file, _pixels(image))
     file.seek(0)
     return file
 
