@@ -1,7 +1,29 @@
-"""Opacity of frames, beside their restored colours."""
+"""Opacity of frames: how it is decoded, and its size."""
 
+import av
 import cv2
 import numpy as np
+
+_DECODERS = {'vp9': 'libvpx-vp9', 'vp8': 'libvpx'}  # FFmpeg's own drop it
+_TAGS = ('color_range', 'colorspace', 'color_primaries', 'color_trc')
+
+
+def alpha_decoder(stream: av.VideoStream) -> av.VideoCodecContext:
+    """Return the decoder of a stream that gives its opacity as well.
+
+    That of VP8 and VP9 lies beside their frames, where only Google's decoder
+    looks for it.
+    """
+    own = stream.codec_context
+    name = _DECODERS.get(own.name)
+    if name is None or stream.metadata.get('alpha_mode') != '1':
+        return own
+    context = av.CodecContext.create(name, 'r')
+    assert isinstance(context, av.VideoCodecContext)
+    context.extradata = own.extradata
+    for tag in _TAGS:
+        setattr(context, tag, getattr(own, tag))
+    return context
 
 
 def enlarge(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:

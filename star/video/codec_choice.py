@@ -96,8 +96,8 @@ def _check(codec: str, pix_fmt: str | None, suffix: str) -> None:
     formats = _formats(codec)
     if suffix and not holds(suffix, codec):
         raise VideoError(
-            f'{suffix} cannot hold {codec}; choose {_first_codec(suffix)} or '
-            'another suffix, such as .mkv'
+            f'{suffix} cannot hold {codec}; choose {_first_codec(suffix)}, or '
+            f'a suffix such as {".mov" if suffix == ".mkv" else ".mkv"}'
         )
     if pix_fmt and formats and pix_fmt not in formats:
         raise VideoError(
@@ -130,6 +130,7 @@ def pick_format(codec: str, suffix: str, needs: Needs) -> str:
         wanted += [first, *_ALPHA_FORMATS]
     if needs.deep and codec not in _EIGHT_BIT:
         wanted += [f'yuv420p{bits}le', 'yuv420p10le', 'p010le']
+    wanted += ['yuvj420p'] if codec == 'mjpeg' else []  # its only range
     wanted.append('yuv420p')
     wanted += ['yuv444p10le'] if needs.full_chroma else []
     for name in wanted:

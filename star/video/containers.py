@@ -15,6 +15,8 @@ _NAMED = {  # containers of which FFmpeg says that they hold everything
     ),
     '.y4m': frozenset({'rawvideo'}),
 }
+# containers with a place for primaries, transfer and matrix
+TAGGED = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.3gp', '.3g2', '.f4v')
 _APPLE = ('.mp4', '.m4v', '.mov', '.3gp', '.3g2', '.f4v')
 
 

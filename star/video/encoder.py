@@ -8,14 +8,19 @@ import av
 
 from star.video import hdr, pixels
 from star.video.codec_choice import list_choices, needs_of
-from star.video.containers import open_trial
+from star.video.containers import TAGGED, open_trial
 from star.video.encoding import Encoding, open_stream
 from star.video.encoding_notes import change_notes, loss_notes, remedies
 from star.video.info import VideoError, VideoInfo, explain
 from star.video.light import Light
 
 _UNKNOWN = (0, 2, 3)  # reserved or unspecified H.273 codes
-_BT709, _BT2020 = 1, 9
+_BT709, _BT601, _BT2020 = 1, 6, 9
+_ALWAYS_BT601 = ('libvpx', 'mjpeg')
+_UNTAGGED = (  # codecs that leave the matrix to the container
+    *('mpeg4', 'msmpeg4', 'flv', 'wmv2', 'rawvideo', 'ffv1', 'huffyuv'),
+    *('ffvhuff', 'utvideo'),
+)
 _EVEN = ('prores_ks', 'prores', 'prores_aw')  # they spoil an odd last column
 
 
@@ -60,6 +65,9 @@ def plan_encoding(
     reason = ''
     for name, form in choices:
         first = _request(name, form, size, crf, source)
+        matrix = _implied_matrix(name, suffix, size[1])
+        if matrix is not None:
+            first = replace(first, matrix=matrix)
         encoding, refusal = _fit(first, suffix)
         if encoding is not None:
             notes = change_notes(first, encoding)
@@ -134,6 +142,15 @@ def _colours(source: VideoInfo | None, deep: bool) -> tuple[int, int, int]:
     wide = deep and primaries == _BT2020
     matrix = _BT2020 if wide else _BT709
     return _known(primaries, _BT709), _known(transfer, _BT709), matrix
+
+
+def _implied_matrix(codec: str, suffix: str, height: int) -> int | None:
+    """Return the matrix that players assume; None where a tag names it."""
+    if codec in _ALWAYS_BT601:
+        return _BT601
+    if suffix in ('', *TAGGED) or codec not in _UNTAGGED:
+        return None
+    return _BT601 if height < 720 else _BT709
 
 
 def _known(code: int, default: int) -> int:

@@ -43,14 +43,9 @@ def remedies(
     """
     found, place = [], f'{encoding.codec} in {suffix or "this file"}'
     if needs.deep and encoding.bits <= 8:
-        found.append(
-            f'{encoding.codec} is written with 8 bits: '
-            + (
-                'leave out --codec, or choose libx265, to keep the depth'
-                if chosen
-                else 'choose .mp4, .mov or .mkv to keep the depth'
-            )
-        )
+        other = '.mov or .mkv' if needs.alpha else '.mp4, .mov or .mkv'
+        remedy = 'leave out --codec' if chosen else f'choose {other}'
+        found.append(f'{place} has 8 bits: {remedy} to keep the depth')
     if needs.alpha and not encoding.alpha:
         found.append(
             f'{place} holds no transparency: choose .mov, .webm or .mkv '
