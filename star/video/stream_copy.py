@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 
 import av
+from av.subtitles.stream import SubtitleStream
 
 from star.video import stream_rules as rules
 from star.video.clocks import FollowingClocks, find_restarts
@@ -115,10 +116,14 @@ class StreamCopier:
         if stream.type == 'attachment':
             return
         track: Track = CopiedTrack(target)
-        if stream.type == 'audio' and route.encoder:
+        if isinstance(target, av.AudioStream) and route.encoder:
+            assert isinstance(stream, av.AudioStream)
             track = SoundTrack(stream, target, self._end)
-        elif stream.type == 'subtitle' and not rules.is_bitmap(stream):
-            track = TextTrack(stream, target, bool(route.encoder), self._end)
+        elif isinstance(target, SubtitleStream):
+            assert isinstance(stream, SubtitleStream)
+            if not rules.is_bitmap(stream):
+                encoded = bool(route.encoder)
+                track = TextTrack(stream, target, encoded, self._end)
         self._tracks[route.index] = track
 
     def _picture(self, index: int) -> bytes:

@@ -1,10 +1,14 @@
 """Metadata, languages, titles, marks and chapters, and where they fit."""
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 
 from star.video.stream_trial import Trial
+
+if TYPE_CHECKING:  # it is in PyAV's type stubs alone
+    from av.container.core import Chapter
 
 _OF_THE_FILE = frozenset(  # FFmpeg writes its own, or they would be wrong
     {
@@ -167,7 +171,7 @@ def copied_chapters(
     source: av.container.InputContainer,
     start: Fraction,
     end: Fraction | None,
-) -> list[dict]:
+) -> 'list[Chapter]':
     """Return a file's chapters on the clock of the result.
 
     Args:
@@ -175,7 +179,7 @@ def copied_chapters(
         start: seconds on its clock that are zero in the result.
         end: of the result, seconds; None for the source's end.
     """
-    chapters = []
+    chapters: list[Chapter] = []
     for chapter in source.chapters():
         base = chapter['time_base'] or Fraction(1, 1000)
         first = max(chapter['start'] * base - start, Fraction(0))
@@ -183,6 +187,7 @@ def copied_chapters(
         if end is not None:
             last = min(last, end)
         if last > first or (end is None and last == first):
-            ticks = round(first / base), round(last / base)
-            chapters.append({**chapter, 'start': ticks[0], 'end': ticks[1]})
+            chapter['start'] = round(first / base)
+            chapter['end'] = round(last / base)
+            chapters.append(chapter)
     return chapters

@@ -185,7 +185,7 @@ def _describe(stream: av.stream.Stream) -> str:
 
 
 def _sound_changes(stream: av.stream.Stream, encoder: str) -> str:
-    if stream.type != 'audio':
+    if not isinstance(stream, av.AudioStream):
         return ''
     rate, layout = sound_shape(stream, encoder)
     before, after = stream.codec_context, av.AudioLayout(layout)

@@ -83,6 +83,11 @@ def plays(
     return known is None or canonical(stream) in known
 
 
+def is_quicktime(target: av.stream.Stream) -> bool:
+    """Return whether a stream belongs to a MOV or one of its family."""
+    return target.container.format.name in _MOV
+
+
 def canonical(stream: av.stream.Stream) -> str:
     """Return the name of a stream's codec, '' if FFmpeg has none."""
     if stream.codec_context is None:
@@ -104,7 +109,7 @@ def is_lossless(stream: av.stream.Stream) -> bool:
 
 def is_wide(stream: av.stream.Stream) -> bool:
     """Return whether a stream of sound has more than 16 bits."""
-    form = stream.codec_context.format
+    form = getattr(stream.codec_context, 'format', None)
     return form is not None and form.bytes > _WIDE
 
 

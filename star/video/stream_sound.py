@@ -66,7 +66,7 @@ class SoundTrack(Track):
     def _place(self, frame: av.AudioFrame, shift: Fraction) -> None:
         """Append a frame at its time."""
         time = self._end or Fraction(0)
-        if frame.pts is not None:
+        if frame.pts is not None and frame.time_base:
             time = frame.pts * frame.time_base - shift
         jumps = self._end is None or abs(time - self._end) > _JUMP
         kind = frame.format.name, frame.layout.name, frame.sample_rate
@@ -129,7 +129,7 @@ class _Samples:
             encoder.format, encoder.layout, self._rate
         )
         silence = av.AudioFrame(self.format, encoder.layout, 1)
-        self._held = [silence.to_ndarray()[:, :0]]
+        self._held: list[np.ndarray] = [silence.to_ndarray()[:, :0]]
         self._count = 0  # held samples
         self._position: int | None = None  # of the first held sample
         self._skip = 0  # samples to leave out

@@ -48,8 +48,9 @@ def add_target(
     """
     if not encoder:
         return output.add_stream_from_template(stream, opaque=True)
-    if stream.type == 'audio':
+    if isinstance(stream, av.AudioStream):
         return _add_sound(output, stream, encoder)
+    assert isinstance(stream, SubtitleStream)
     return _add_text(output, stream, encoder)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import av
 from av.subtitles.stream import SubtitleStream
-from av.subtitles.subtitle import SubtitleSet
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from star.video.stream_tracks import AHEAD, Track
 
@@ -118,7 +118,8 @@ class TextTrack(Track):
         except _UNREADABLE:
             self._faults += 1
             return b''
-        events = [r.ass for r in subtitles or () if getattr(r, 'ass', b'')]
+        found = [r for r in subtitles or () if isinstance(r, AssSubtitle)]
+        events = [r.ass for r in found if r.ass]
         return _join(events)
 
     def _close(self, end: Fraction | None) -> None:
