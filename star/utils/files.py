@@ -51,14 +51,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
-    temporary.touch(exist_ok=False)
-    mode = temporary.stat().st_mode
     try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
         yield temporary
         temporary.chmod(mode)
         move(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _name_target(error, temporary, path)
         raise
 
 
@@ -85,14 +86,15 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     _refuse_existing(path, replace)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
         _permit_as(temporary)
         _refuse_existing(path, replace)
         move(temporary, path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        _name_target(error, temporary, path)
         raise
 
 
@@ -269,6 +271,12 @@ def verify_sha256(path: str | Path, expected: str) -> None:
             f'{path}: SHA-256 is {actual}, expected {expected}: the file is '
             'damaged or another version'
         )
+
+
+def _name_target(error: BaseException, temporary: Path, path: Path) -> None:
+    """Let an error name the file that was to be written."""
+    if isinstance(error, OSError) and error.filename == os.fspath(temporary):
+        error.filename, error.filename2 = os.fspath(path), None
 
 
 def _fitting(path: Path, stem: str, rest: str) -> str:

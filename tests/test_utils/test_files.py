@@ -230,6 +230,15 @@ def test_names_beside_a_long_name_fit(tmp_path, letter, ending):
     assert path.read_text() == 'new'
 
 
+@pytest.mark.parametrize('write', [atomic_path, atomic_folder])
+def test_errors_name_the_target(tmp_path, write):
+    path = tmp_path / ('a' * 300)
+    with pytest.raises(OSError, match='name too long') as caught, write(path):
+        pass
+    assert str(caught.value).endswith(f"'{path}'")
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_beside_differ_as_the_names_do(tmp_path):
     assert beside(tmp_path / 'a.mp4', '.', '.star').name == '.a.mp4.star'
     first, second = (
