@@ -7,6 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from star.apis.inference.borders import Borders
+from star.apis.inference.trust_seams import EVERY, tile_seams
+
 WIDEST = 640  # pixels; both frames are compared at this width at most
 EQUAL = 100.0  # dB, of frames that do not differ
 _FINE = 8  # green of every 8th row stands for the result's fine detail
@@ -19,9 +22,14 @@ class TrustMeter:
     Both frames are shrunk to the input's size, at most `WIDEST` wide: each
     pixel becomes the mean of the area that it covers. So a result that adds
     detail, and changes nothing else, equals its input.
+
+    Args:
+        borders: of the tiles, which are looked at in some of the frames; None
+            for none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, borders: Borders | None = None) -> None:
+        self._borders = borders or Borders()
         self._count = 0
         self._last: dict[str, np.ndarray] = {}
         self._rows: list[dict[str, Any]] = []
@@ -58,6 +66,9 @@ class TrustMeter:
         row['drift'] = _drift(seen['lq'], seen['pred'], level)
         for name, image in seen.items():
             row[f'change_{name}'] = _change(self._last.get(name), image, level)
+        tiled = self._borders.rows or self._borders.columns
+        if tiled and self._count % EVERY == 0:
+            row['seams'] = tile_seams(lq, pred, self._borders)
         self._rows.append(row)
         self._last = seen
         self._count += 1
@@ -71,7 +82,8 @@ class TrustMeter:
         those of the input; `change_lq`, `change_pred` and `change_fine`, the
         mean absolute change to the frame before of the input, of the shrunk
         result and of the result as it is, None for the first frame. Drift and
-        changes are in levels of 8 bit, for deeper frames as well.
+        changes are in levels of 8 bit, for deeper frames as well. One frame
+        of `EVERY` has `seams`, if there are tiles, see `tile_seams`.
         """
         rows, self._rows = self._rows, []
         return rows

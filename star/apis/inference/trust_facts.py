@@ -8,6 +8,7 @@ from typing import Any
 
 from star.apis.inference.borders import Borders
 from star.apis.inference.fingerprint import digest_of_content
+from star.apis.inference.trust_seams import worst_seams
 from star.apis.inference.trust_warnings import find_warnings
 from star.models.restoration.options import RestoreOptions
 from star.utils.files import list_visible, write_json
@@ -154,6 +155,7 @@ def summarise(rows: Sequence[Row], facts: TrustFacts) -> dict[str, Any]:
         'scenes': list(facts.scenes),
         'borders': {k: list(v) for k, v in asdict(facts.borders).items()},
         'summary': summary,
+        'seams': worst_seams(rows, facts.borders, facts.scenes),
         'notes': list(facts.notes),
         'key': dict(facts.key),
         'frames': _columns(rows),
