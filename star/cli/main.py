@@ -1,6 +1,7 @@
 """The command `star`: finds the subcommand, reads its options, runs it."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -49,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     name, rest = ' '.join(words[:count]), words[count:]
     args = make_parser(name).parse(rest)
     args.words = rest
-    if name == 'restore' and args.src.exists():
+    if name == 'restore' and os.path.exists(args.src):
         announce(str(args.src))
     module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
     return execute(lambda args: import_module(module).run(args), args)
