@@ -3,7 +3,7 @@
 import csv
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -32,40 +32,37 @@ class CutList:
     numbers: tuple[int, ...] = ()
     times: tuple[Fraction, ...] = ()
 
-    def check(self, num_frames: int, seconds: Fraction) -> None:
-        """Refuse cuts that lie outside a clip.
+    def check(self, num_frames: int) -> None:
+        """Refuse frames that a clip does not have.
 
         Args:
             num_frames: of the clip.
-            seconds: duration of the clip.
 
         Raises:
-            VideoError: naming the first cut that the clip does not have.
+            VideoError: naming the first cut that lies outside.
         """
         for number in self.numbers:
             if number >= num_frames:
                 raise VideoError(
                     f'{self.path}: there is no frame {number}: the clip has '
-                    f'{num_frames}, the first is 0; remove this cut'
-                )
-        for time in self.times:
-            if time >= seconds:
-                raise VideoError(
-                    f'{self.path}: there is no frame at {float(time):g} s: '
-                    f'the clip lasts {float(seconds):g} s; remove this cut '
-                    '(a whole number is a frame, 12.0 is a time)'
+                    f'{num_frames}, and the first is 0; remove this line (a '
+                    'whole number is a frame, and 12.0 is a time in seconds)'
                 )
 
     def split(
-        self, frames: Iterable[Frame], start: int = 0
+        self,
+        frames: Iterable[Frame],
+        start: int = 0,
+        note: Callable[[str], None] | None = None,
     ) -> Iterator[tuple[Frame, bool]]:
         """Pair frames with True where a scene begins; the first is True.
 
         Args:
             frames: in order.
             start: number of the first one within the clip.
+            note: called once if cuts lie behind the last frame.
         """
-        numbers, passed = frozenset(self.numbers), 0
+        numbers, passed, number = frozenset(self.numbers), 0, start - 1
         for number, frame in enumerate(frames, start):
             before = passed
             # the frame that is nearest to a time, of this one and the next
@@ -73,6 +70,12 @@ class CutList:
             passed = bisect_right(self.times, nearer)
             is_cut = number in numbers or passed > before or number == start
             yield frame, is_cut
+        late = sum(n > number for n in self.numbers)
+        late += len(self.times) - passed
+        if note and late:
+            note(
+                f'{late} of the cuts in {self.path} lie behind the last frame'
+            )
 
 
 def load_cuts(path: str | PathLike) -> CutList:

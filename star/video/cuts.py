@@ -4,7 +4,7 @@ PySceneDetect proposes frames; a closer look at those few decides.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from os import PathLike
 
@@ -30,6 +30,7 @@ def split_scenes(
     frames: Iterable[Frame],
     cuts: str | PathLike = 'auto',
     start: int = 0,
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[Frame, bool]]:
     """Pair frames with True where a scene begins; the first is True.
 
@@ -42,6 +43,7 @@ def split_scenes(
         cuts: 'auto' finds hard cuts; 'none' makes one scene; any other is a
             file for `load_cuts`.
         start: number of the first frame within the clip.
+        note: called with a sentence on cuts of a file that are not used.
 
     Raises:
         VideoError: the file of cuts cannot be read.
@@ -50,7 +52,7 @@ def split_scenes(
         return _find(frames)
     if cuts == 'none':
         return ((frame, i == 0) for i, frame in enumerate(frames))
-    return load_cuts(cuts).split(frames, start)
+    return load_cuts(cuts).split(frames, start, note)
 
 
 def _find(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:

@@ -190,7 +190,8 @@ class PiecewiseRestoration:
         before = min(LOOK_BACK, here.frame)
         start = here.frame - before
         frames = self.reader.frames(start)
-        found = split_scenes(frames, self.work.cuts, start)
+        cuts, note = self.work.cuts, self._relay.note
+        found = split_scenes(frames, cuts, start, note)
         return islice(found, before, None)
 
     def _restore_scene(

@@ -30,6 +30,7 @@ from star.models.restoration.options import RestoreOptions
 from star.utils.files import move, write_json
 from star.utils.memory import peak_memory, reset_peak_memory
 from star.video.alpha import enlarge
+from star.video.cut_files import load_cuts
 from star.video.info import Frame, VideoInfo
 from star.video.io import VideoError, VideoReader
 from star.video.pixels import remove_colour
@@ -246,6 +247,9 @@ class _Task:
             tell(0)
             journal.set_total(self.reader.count(tell))
         assert journal.total is not None
+        cuts = self.files.cuts
+        if cuts not in ('auto', 'none') and self.files.frames is None:
+            load_cuts(cuts).check(journal.total)
         if journal.total > 1 and self.plan.kind == 'image':
             raise VideoError(
                 f'{self.plan.path}: an image cannot hold {journal.total} '
@@ -276,6 +280,7 @@ def _make_key(work: Work, src: Path, files: FileOptions) -> dict[str, Any]:
     """Collect what the result depends on."""
     cuts = str(work.cuts)
     if cuts not in ('auto', 'none'):
+        load_cuts(cuts)  # a wrong line is named before anything is read
         cuts = digest_of_content(Path(cuts))
     return {
         'input': digest_of_content(src),
