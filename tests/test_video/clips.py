@@ -147,3 +147,13 @@ def ramp(count: int):
 def images(path, **options):
     with VideoReader(path, **options) as reader:
         return np.stack([frame.image for frame in reader])
+
+
+def yuv_planes(frame):
+    """Return the stored planes of a frame with 8 or up to 16 bits."""
+    planes = []
+    for plane, part in zip(frame.planes, frame.format.components, strict=True):
+        dtype = np.uint8 if part.bits == 8 else np.uint16
+        rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+        planes.append(rows[:, : plane.width].copy())
+    return planes
