@@ -61,7 +61,10 @@ class SoundTrack(Track):
         """Return the last packets."""
         self._drain()
         packets = self._encode(last=True)
-        return packets + self._own(self._encoder.encode(None))
+        packets += self._own(self._encoder.encode(None))
+        if trim:  # an encoder pads its last frame
+            packets = [p for p in packets if p.pts * p.time_base < end]
+        return packets
 
     def _place(self, frame: av.AudioFrame, shift: Fraction) -> None:
         """Append a frame at its time."""
