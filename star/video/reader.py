@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from time import monotonic
@@ -13,17 +14,19 @@ import av
 
 from star.video import pixels
 from star.video.decode import Decoder
-from star.video.info import Frame, VideoError, VideoInfo, explain
-from star.video.probing import (
+from star.video.fields import (
+    FILM_NOTE,
     INTERLACED_NOTE,
-    list_images,
-    missing_times_note,
-    probe,
+    Timed,
+    deinterlace,
+    film_frames,
 )
+from star.video.gray import is_gray
+from star.video.info import Frame, VideoError, VideoInfo, explain
+from star.video.probing import list_images, missing_times_note, probe
+from star.video.telecine import CYCLE, FILM, is_telecined
 
-_Timed = tuple[av.VideoFrame, Fraction, Fraction]  # frame, time, duration
 _Frames = Generator[av.VideoFrame, None, None]
-_Note = Callable[[str], None]
 _PROGRESS_INTERVAL = 0.2  # seconds
 
 
@@ -61,6 +64,10 @@ class VideoReader:
             raise ValueError(f'`num_frames` must be >= 1, got {num_frames}')
         self.num_frames, self.allow_partial = num_frames, allow_partial
         self.info = probe(path, fps)
+        self._tick = self.info.time_base  # seconds
+        self._is_film = is_telecined(self.info.path, self.info)
+        if self._is_film:
+            self.info = _as_film(self.info)
         self.depth, self.keep_alpha = 8, False
         self.begin = Fraction(0)
         self._notes = list(self.info.notes)
@@ -111,7 +118,9 @@ class VideoReader:
                 0.2 s.
         """
         done, told = 0, monotonic()
-        with closing(self._decoded()) as frames:
+        # only inverse telecine changes the number of frames
+        frames = self._shown() if self._is_film else self._decoded()
+        with closing(frames):
             for done, _ in enumerate(frames, 1):
                 now = monotonic()
                 if progress is not None and now - told >= _PROGRESS_INTERVAL:
@@ -120,9 +129,7 @@ class VideoReader:
         return done
 
     def _frames(self, skip: int) -> Generator[Frame, None, None]:
-        with closing(self._decoded()) as decoded:
-            timed = self._retime(decoded)
-            shown = _deinterlace(timed, self._note)
+        with closing(self._shown()) as shown:
             try:
                 for frame, start, duration in islice(shown, skip, None):
                     yield self._convert(frame, start, duration)
@@ -132,6 +139,15 @@ class VideoReader:
                     f'{self.info.path}: its {self.info.pix_fmt} frames '
                     f'cannot be converted to RGB ({reason})'
                 ) from error
+
+    def _shown(self) -> Generator[Timed, None, None]:
+        """Yield the frames that are restored, with their times."""
+        with closing(self._decoded()) as decoded:
+            timed = self._retime(decoded)
+            if self._is_film:
+                yield from islice(film_frames(timed), self.num_frames)
+            else:
+                yield from deinterlace(timed, self._note)
 
     def _convert(
         self, frame: av.VideoFrame, start: Fraction, duration: Fraction
@@ -144,15 +160,15 @@ class VideoReader:
             start,
             duration,
             pixels.alpha_of(frame, depth) if keep else None,
-            pixels.is_gray(frame),
+            is_gray(frame),
         )
 
-    def _retime(self, frames: Iterable[av.VideoFrame]) -> Iterator[_Timed]:
+    def _retime(self, frames: Iterable[av.VideoFrame]) -> Iterator[Timed]:
         """Pair frames with rising times; each lasts until the next one."""
-        held: _Timed | None = None
+        held: Timed | None = None
         info, self._end = self.info, None
         for frame in frames:
-            time = _timestamp(frame, info)
+            time = self._time_of(frame)
             if time is None:
                 time = held[1] + info.frame_duration if held else Fraction(0)
                 if info.timed:
@@ -162,11 +178,24 @@ class VideoReader:
                     time = held[1] + info.frame_duration / 2
                     self._note('timestamps that do not rise are moved')
                 yield held[0], held[1], time - held[1]
-            held = frame, time, _own_duration(frame, info)
+            held = frame, time, self._own_duration(frame)
         if held is not None:
             frame, time, duration = held
-            end = (self._end or 0) * info.time_base - info.start
+            end = (self._end or 0) * self._tick - info.start
             yield frame, time, max(duration, end - time)
+
+    def _time_of(self, frame: av.VideoFrame) -> Fraction | None:
+        if not self.info.timed or frame.pts is None:
+            return None
+        return max(frame.pts * self._tick - self.info.start, Fraction(0))
+
+    def _own_duration(self, frame: av.VideoFrame) -> Fraction:
+        info = self.info
+        stored = (frame.duration or 0) * self._tick if info.timed else 0
+        usual = info.frame_duration * (
+            Fraction(FILM, CYCLE) if self._is_film else 1
+        )
+        return Fraction(stored) if stored > 0 else usual
 
     def _note(self, text: str) -> None:
         if text not in self._notes:
@@ -185,7 +214,7 @@ class VideoReader:
         """Describe a frame whose size differs from those before it."""
         was = f'{self.info.width}x{self.info.height}'
         now = '{}x{}'.format(*pixels.upright_size(frame))
-        time, cut = _timestamp(frame, self.info), ''
+        time, cut = self._time_of(frame), ''
         if time is not None and self.info.kind == 'video':
             cut = f' ({float(time):.2f} s); cut the file there'
         return f'the size changes from {was} to {now} at frame {number}{cut}'
@@ -196,7 +225,8 @@ class VideoReader:
         source = self._folder_frames() if is_folder else self._file_frames()
         size = self.info.width, self.info.height
         with closing(source):
-            for i, frame in enumerate(islice(source, self.num_frames)):
+            limit = None if self._is_film else self.num_frames
+            for i, frame in enumerate(islice(source, limit)):
                 found = pixels.upright_size(frame)
                 if found != size:
                     self._refuse(self._change(i, frame), 'the frames before')
@@ -266,56 +296,15 @@ def _describe_damage(decoder: Decoder) -> str:
     return f'the file is damaged after {total} frames ({decoder.error})'
 
 
-def _timestamp(frame: av.VideoFrame, info: VideoInfo) -> Fraction | None:
-    if not info.timed or frame.pts is None:
-        return None
-    return max(frame.pts * info.time_base - info.start, Fraction(0))
-
-
-def _own_duration(frame: av.VideoFrame, info: VideoInfo) -> Fraction:
-    stored = (frame.duration or 0) * info.time_base if info.timed else 0
-    return Fraction(stored) if stored > 0 else info.frame_duration
-
-
-def _deinterlace(timed: Iterable[_Timed], note: _Note) -> Iterator[_Timed]:
-    """Filter frames with bwdif from the first interlaced one on."""
-    graph: av.filter.Graph | None = None
-    waiting: deque[tuple[Fraction, Fraction]] = deque()
-    for i, (frame, time, duration) in enumerate(timed):
-        if graph is None and not frame.interlaced_frame:
-            yield frame, time, duration
-            continue
-        if graph is None:
-            note(INTERLACED_NOTE)
-            graph = _bwdif(frame)
-        waiting.append((time, duration))
-        frame.pts = i
-        graph.vpush(frame)
-        yield from _pull(graph, waiting)
-    if graph is not None:
-        graph.vpush(None)
-        yield from _pull(graph, waiting)
-
-
-def _bwdif(frame: av.VideoFrame) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width,
-        height=frame.height,
-        format=frame.format,
-        time_base=Fraction(1, 1000),
+def _as_film(info: VideoInfo) -> VideoInfo:
+    """Describe a telecined video by its frames of film."""
+    frames = info.num_frames
+    notes = (n for n in info.notes if n != INTERLACED_NOTE)
+    return replace(
+        info,
+        fps=info.fps and info.fps * FILM / CYCLE,
+        num_frames=frames and max(1, round(frames * FILM / CYCLE)),
+        time_base=info.time_base / FILM,  # four frames share five times
+        interlaced=False,
+        notes=(*notes, FILM_NOTE),
     )
-    filter_ = graph.add('bwdif', 'mode=send_frame:deint=interlaced')
-    graph.link_nodes(source, filter_, graph.add('buffersink')).configure()
-    return graph
-
-
-def _pull(
-    graph: av.filter.Graph, waiting: deque[tuple[Fraction, Fraction]]
-) -> Iterator[_Timed]:
-    while waiting:
-        try:
-            frame = graph.vpull()
-        except (BlockingIOError, EOFError):
-            return
-        yield frame, *waiting.popleft()
