@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange
 
 from star.video import hdr
 from star.video.depth import PEAKS
+from star.video.planes import has_alpha_plane, plane_values
 
 _UNKNOWN = 2  # H.273 matrix coefficients
 # swscale's BICUBIC, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND; PyAV 17,
@@ -47,11 +48,11 @@ _EXIF_ORIENTATIONS = {  # displayed (x, y) of a step along x, and along y
     7: ((0, -1), (-1, 0)),
     8: ((0, -1), (1, 0)),
 }
-_NEUTRAL = 2  # of 255: what noise may add to chroma without colour, and
-_TINT = 1  # how far its average may lie off; a tint is further
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709
+# swscale's white of 16-bit RGB is 65535, but 255 * 256 next to YUV
+_CODES = np.arange(65536, dtype=np.uint32)
+_FROM_YUV = np.minimum((_CODES * 257 + 128) // 256, 65535).astype(np.uint16)
+_TO_YUV = ((_CODES * 256 + 128) // 257).astype(np.uint16)
 _RGB = {8: 'rgb24', 16: 'rgb48le'}
-_RGBA = {8: 'rgba', 16: 'rgba64le'}
 ALPHA_NOTE = 'transparency (alpha) is dropped'
 
 
@@ -85,10 +86,23 @@ def alpha_of(frame: av.VideoFrame, depth: int = 8) -> np.ndarray | None:
     """
     if not has_alpha(frame.format):
         return None
-    alpha = _reformat(frame, _RGBA[depth])[..., 3]
-    if alpha.min() == PEAKS[depth]:
+    alpha, peak = _stored_alpha(frame)
+    if alpha.min() == peak:
         return None
+    if peak != PEAKS[depth]:
+        scaled = np.rint(alpha * (PEAKS[depth] / peak))
+        alpha = scaled.astype(np.uint8 if depth == 8 else np.uint16)
     return np.ascontiguousarray(orient(alpha, display_matrix(frame)))
+
+
+def _stored_alpha(frame: av.VideoFrame) -> tuple[np.ndarray, int]:
+    """Return a frame's opacity as it is stored, and its value of opaque."""
+    bits = max(c.bits for c in frame.format.components if c.is_alpha)
+    if has_alpha_plane(frame.format) and bits <= 16:
+        return plane_values(frame.planes[3], bits), (1 << bits) - 1
+    if bits == 8:
+        return frame.reformat(format='rgba').to_ndarray()[..., 3], 255
+    return frame.reformat(format='rgba64le').to_ndarray()[..., 3], 65535
 
 
 def has_alpha(pixel_format: av.VideoFormat) -> bool:
@@ -120,13 +134,16 @@ def to_yuv(
         matrix: of YUV, H.273 code: 1 for BT.709, 9 for BT.2020.
         alpha: opacity, (H, W) of the type of `image`; None for opaque.
     """
-    depth = 8 * image.itemsize
-    name = _RGB[depth]
-    if alpha is not None:
-        image, name = np.dstack([image, alpha]), _RGBA[depth]
+    wanted, name = av.VideoFormat(pix_fmt), _RGB[8 * image.itemsize]
+    if image.itemsize == 2 and not wanted.is_rgb:
+        image = _TO_YUV[image]
+    packed = not has_alpha_plane(wanted)
+    if alpha is not None and packed:
+        name = {'rgb24': 'rgba', 'rgb48le': 'rgba64le'}[name]
+        image = np.dstack([image, alpha])
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), name)
     frame.color_range = ColorRange.JPEG
-    return frame.reformat(
+    out = frame.reformat(
         format=pix_fmt,
         src_color_range=ColorRange.JPEG,
         dst_colorspace=_MATRICES[matrix],
@@ -134,62 +151,11 @@ def to_yuv(
         interpolation=_FLAGS,
         threads=1,
     )
-
-
-def is_gray(frame: av.VideoFrame) -> bool:
-    """Return whether a frame has no colour, apart from noise in its chroma.
-
-    A tint, such as that of a sepia picture, is a colour.
-    """
-    pixel_format = frame.format
-    colours = sum(not c.is_alpha for c in pixel_format.components)
-    if colours == 1 and not pixel_format.has_palette:
-        return True
-    if pixel_format.is_rgb or pixel_format.has_palette:
-        red, green, blue = np.moveaxis(_reformat(frame, 'rgb24'), -1, 0)
-        planes = [np.subtract(c, green, dtype=np.int16) for c in (red, blue)]
-        return all(_is_neutral(plane) for plane in planes)
-    planes, unit = _chroma(frame)
-    return all(_is_neutral(plane, 128 * unit, unit) for plane in planes)
-
-
-def _is_neutral(chroma: np.ndarray, neutral: int = 0, unit: int = 1) -> bool:
-    """Return whether chroma is nothing but noise.
-
-    Args:
-        chroma: whole numbers, (h, w).
-        neutral: the value of no colour.
-        unit: 1 / 255 of the range.
-    """
-    low, high = int(chroma.min()) - neutral, int(chroma.max()) - neutral
-    if max(-low, high) > _NEUTRAL * unit:
-        return False
-    return bool(abs(chroma.mean() - neutral) <= _TINT * unit)
-
-
-def _chroma(frame: av.VideoFrame) -> tuple[list[np.ndarray], int]:
-    """Return both planes of chroma, and 1 / 255 of their range."""
-    name, bits = frame.format.name, bit_depth(frame)
-    planar = name.startswith(('yuv4', 'yuvj4', 'yuva4'))
-    if not planar or frame.format.is_big_endian or not 8 <= bits <= 16:
-        frame, bits = frame.reformat(format='yuv444p16le'), 16
-    found = []
-    for plane in frame.planes[1:3]:
-        data = memoryview(plane)  # type: ignore[arg-type]
-        rows = np.frombuffer(data, 'u1' if bits == 8 else '<u2')
-        rows = rows.reshape(plane.height, -1)
-        found.append(rows[:, : plane.width])
-    return found, 1 << bits - 8
-
-
-def remove_colour(image: np.ndarray) -> np.ndarray:
-    """Replace the colours of an image by their luma (BT.709).
-
-    Args:
-        image: pixels, (H, W, 3) uint8 or uint16 RGB.
-    """
-    luma = np.rint(image @ _LUMA).clip(0, PEAKS[8 * image.itemsize])
-    return np.repeat(luma.astype(image.dtype)[..., None], 3, axis=2)
+    if alpha is not None and not packed:
+        bits = format_bits(pix_fmt)
+        scale = ((1 << bits) - 1) / np.iinfo(alpha.dtype).max
+        plane_values(out.planes[3], bits)[:] = np.rint(alpha * scale)
+    return out
 
 
 def output_range(pix_fmt: str) -> ColorRange:
@@ -219,7 +185,10 @@ def _reformat(frame: av.VideoFrame, pix_fmt: str) -> np.ndarray:
         interpolation=_FLAGS,
         threads=1,
     )
-    return rgb.to_ndarray()
+    image = rgb.to_ndarray()
+    if image.itemsize == 2 and not frame.format.is_rgb:
+        image = _FROM_YUV[image]
+    return image
 
 
 def source_matrix(frame: av.VideoFrame) -> YuvMatrix:

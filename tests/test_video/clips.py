@@ -157,3 +157,19 @@ def yuv_planes(frame):
         rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
         planes.append(rows[:, : plane.width].copy())
     return planes
+
+
+def flat_frame(pix_fmt, luma=100, cb=None, cr=None, noise=0):
+    """Make a frame of constant planes, the chroma with noise."""
+    frame = av.VideoFrame(32, 16, pix_fmt)
+    rng = np.random.default_rng(0)
+    for plane, value in zip(frame.planes, (luma, cb, cr), strict=False):
+        deep = pix_fmt.endswith('le')
+        rows = np.frombuffer(plane, '<u2' if deep else 'u1')
+        rows = rows.reshape(plane.height, -1)
+        rows[:] = value
+        if value is not luma and noise:
+            rows[:] += rng.integers(-noise, noise + 1, rows.shape).astype(
+                rows.dtype
+            )
+    return frame
