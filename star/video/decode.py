@@ -212,12 +212,17 @@ class Decoder:
     def end(self) -> int | None:
         """Return when the last frame ends, in ticks, if the header knows.
 
-        An AVI may repeat its last frame by chunks without data.
+        An AVI may repeat its last frame by chunks without data. In a MOV
+        with B-frames, the frame that is decoded last is the one that lasts
+        until the end, though another is shown last.
         """
         length = self.stream.duration
-        if self.error or self.container.format.name != 'avi':
+        known = self.container.format.name == 'avi' or is_indexed(
+            self.container
+        )
+        if self.error or not known or length is None:
             return None
-        return length
+        return (self.stream.start_time or 0) + length
 
     @property
     def notes(self) -> list[str]:

@@ -167,7 +167,9 @@ def join_video(
     Raises:
         VideoError: the pieces were not coded alike.
     """
-    decoding = iter(decoding_times([f.time for f in chain(*frames)]))
+    every = list(chain(*frames))
+    decoding = iter(decoding_times([frame.time for frame in every]))
+    end = max(frame.time + frame.duration for frame in every)
     for i in range(len(frames)):
         piece = read(i)
         if piece.header != sink.header:
@@ -176,7 +178,8 @@ def join_video(
                 '--overwrite to begin anew'
             )
         for frame, data in zip(piece.frames, piece.split(), strict=True):
-            sink.mux(frame, data, next(decoding))
+            last = frame is every[-1]
+            sink.mux(frame, data, next(decoding), end if last else None)
 
 
 def decoding_times(times: Sequence[Fraction]) -> list[Fraction]:

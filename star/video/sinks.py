@@ -1,6 +1,5 @@
 """Sinks of a `VideoWriter`: their protocol, and that of a video."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +18,7 @@ from star.video.stream_plan import StreamPlan
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _MAX_DELAY = 60  # seconds; no encoder reorders by that much
+_TEXTS = ('comment', 'description', 'synopsis')  # of metadata
 _APPLE = ('mp4', 'mov', 'ipod')
 
 
@@ -57,7 +57,7 @@ class VideoSink(Sink):
         source: video whose streams are copied; None for no streams.
         streams: what becomes of them.
         trim: end the streams with the video.
-        metadata: of the file, besides the source's.
+        mark: sentence for the metadata; '' for none.
 
     Attributes:
         expected_end: of the picture, seconds; None if it is not known when
@@ -71,12 +71,12 @@ class VideoSink(Sink):
         source: VideoInfo | None = None,
         streams: StreamPlan | None = None,
         trim: bool = False,
-        metadata: Mapping[str, str] | None = None,
+        mark: str = '',
     ) -> None:
         self.notes: list[str] = []
         self._path, self._encoding, self._trim = path, encoding, trim
         self._source, self._plan = source, streams
-        self._metadata = dict(metadata or {})
+        self._mark = mark
         self._copier: StreamCopier | None = None
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames being encoded
@@ -109,8 +109,15 @@ class VideoSink(Sink):
             self._copier = StreamCopier(
                 source.path, self._output, source.start, plan, end
             )
-        self._output.metadata.update(self._metadata)
+        self._add_mark()
         self._output.start_encoding()
+
+    def _add_mark(self) -> None:
+        """Write the mark where the source has no text of its own."""
+        metadata = self._output.metadata
+        free = [key for key in _TEXTS if key not in metadata]
+        if self._mark and free:
+            metadata[free[0]] = self._mark
 
     def write(
         self,
@@ -132,13 +139,20 @@ class VideoSink(Sink):
         if self._copier is not None:
             self._copier.copy_until(time)
 
-    def mux(self, frame: CodedFrame, data: bytes, decoded: Fraction) -> None:
+    def mux(
+        self,
+        frame: CodedFrame,
+        data: bytes,
+        decoded: Fraction,
+        end: Fraction | None = None,
+    ) -> None:
         """Add a coded frame, and copy the packets up to its time.
 
         Args:
             frame: its time, duration and kind.
             data: the frame.
             decoded: seconds, rising from frame to frame.
+            end: of the picture, seconds, with the frame decoded last.
         """
         base = self._encoding.time_base
         packet = make_packet(data, frame.extra)
@@ -147,7 +161,10 @@ class VideoSink(Sink):
             round(frame.time / base),
             round(decoded / base),
         )
-        packet.duration = round(frame.duration / base)
+        lasts = frame.duration
+        if end is not None and self._output.format.name in _APPLE:
+            lasts = end - decoded  # a track ends with what is decoded last
+        packet.duration = round(lasts / base)
         packet.is_keyframe = frame.is_key
         self._end = max(self._end, frame.time + frame.duration)
         self._output.mux(packet)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from star.video.io import VideoReader
 from tests.test_apis.clips import read_clip, write_clip
 from tests.test_cli.conftest import Star
 from tests.test_video.clips import pictures
@@ -81,6 +83,22 @@ def test_gif_stays_a_gif(restore, tmp_path):
             got.seek(i)
             lengths.append(got.info['duration'])
     assert lengths == [100, 200, 450]
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'mov', 'mkv', 'webp'])
+def test_last_frame_lasts(restore, tmp_path, suffix):
+    colours = [(40 * i, 100, 50) for i in range(5)]
+    images = [Image.new('RGB', (64, 48), colour) for colour in colours]
+    lengths = [100, 40, 100, 60, 700]
+    options = {'save_all': True, 'append_images': images[1:]}
+    images[0].save(tmp_path / 'a.gif', duration=lengths, **options)
+    path = tmp_path / f'b.{suffix}'
+    assert restore(tmp_path / 'a.gif', path).code == 0
+    with VideoReader(path) as reader:
+        found = [(frame.time, frame.duration) for frame in reader]
+    expected = [Fraction(sum(lengths[:i]), 1000) for i in range(5)]
+    assert [time for time, _ in found] == expected
+    assert found[-1][1] == Fraction(7, 10)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif'])

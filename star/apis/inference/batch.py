@@ -24,6 +24,7 @@ from star.video.info import VideoError
 from star.video.probing import list_images
 
 _MOST_NAMES = 10  # that a note lists
+_EMPTY = 'the folder holds no videos and no images'
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,8 @@ def _plan_clip(src: Path, text: str, rules: Rules) -> Plan:
     """Plan a folder of images that becomes one file."""
     dst = Path(text)
     images = list_images(src)
+    if not any(_Scan(dst, rules).walk(src)):
+        raise VideoError(f'{src}: {_EMPTY}')
     if not images or rules.as_clip is False or _videos(src):
         raise VideoError(
             f'{dst}: must be a folder, as {src} is one; name '
@@ -173,7 +176,7 @@ def _plan_folder(src: Path, dst: Path, rules: Rules) -> Plan:
     scan = _Scan(dst, rules)
     found = list(scan.walk(src))
     if not found:
-        raise VideoError(f'{src}: the folder holds no videos and no images')
+        raise VideoError(f'{src}: {_EMPTY}')
     notes = [*scan.notes, *_describe_skipped(src, scan.skipped)]
     if found == [src]:
         inside = dst.is_dir() and any(dst.iterdir()) and not holds_frames(dst)
