@@ -170,6 +170,7 @@ def join_video(
     every = list(chain(*frames))
     decoding = iter(decoding_times([frame.time for frame in every]))
     end = max(frame.time + frame.duration for frame in every)
+    left = len(every)
     for i in range(len(frames)):
         piece = read(i)
         if piece.header != sink.header:
@@ -178,8 +179,8 @@ def join_video(
                 '--overwrite to begin anew'
             )
         for frame, data in zip(piece.frames, piece.split(), strict=True):
-            last = frame is every[-1]
-            sink.mux(frame, data, next(decoding), end if last else None)
+            left -= 1
+            sink.mux(frame, data, next(decoding), None if left else end)
 
 
 def decoding_times(times: Sequence[Fraction]) -> list[Fraction]:
