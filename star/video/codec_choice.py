@@ -72,15 +72,15 @@ def list_choices(
     if codec is not None:
         _check(codec, pix_fmt, suffix)
         return [(codec, pix_fmt or pick_format(codec, suffix, needs))]
-    found = []
     if pix_fmt is not None:
         needs = _needs_for(pix_fmt)
-    for name in _suitable(suffix, needs):
-        formats = _formats(name)
-        if pix_fmt is None:
-            found.append((name, pick_format(name, suffix, needs)))
-        elif pix_fmt in formats:
-            found.append((name, pix_fmt))
+    names = _suitable(suffix, needs)
+    if pix_fmt is None:
+        found = [(name, pick_format(name, suffix, needs)) for name in names]
+    else:
+        found = [(n, pix_fmt) for n in names if pix_fmt in _formats(n)]
+    if needs.alpha and pix_fmt is not None:
+        found = [(n, form) for n, form in found if keeps_alpha(n, suffix)]
     if not found:
         where = f' for {suffix}' if suffix else ''
         raise VideoError(
