@@ -1,7 +1,6 @@
 """`plan_result`: decides how frames become a result, before any is there."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +27,7 @@ class ResultRequest:
         overwrite: replace an existing result.
         trim_streams: end audio and subtitles with the video; for the first
             frames of a longer source.
-        metadata: of the file, besides the source's.
+        mark: sentence for the metadata; '' for none.
     """
 
     codec: str | None = None
@@ -36,7 +35,7 @@ class ResultRequest:
     pix_fmt: str | None = None
     overwrite: bool = False
     trim_streams: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    mark: str = ''
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class ResultPlan:
             self.source,
             self.streams,
             self.request.trim_streams,
-            self.request.metadata,
+            self.request.mark,
         )
 
     def make_coder(self, last: Fraction | None = None) -> PieceCoder:

@@ -118,14 +118,16 @@ class Journal:
 
     Attributes:
         folder: of its files.
-        records: of the pieces that are complete.
+        count: number of pieces that are complete.
+        last: when the last frame of the last piece is shown.
         position: where to go on.
         total: frames of the clip, once an earlier run has counted them.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.records: list[PieceRecord] = []
+        self.count = 0
+        self.last: Fraction | None = None
         self.position = Position()
         self.total: int | None = None
         self._key: Any = None
@@ -172,12 +174,12 @@ class Journal:
             record: of the piece.
             position: after it.
         """
-        number = len(self.records)
+        number = self.count
         _write_point(self._path(number, _POINT), position)
         data = torch.frombuffer(bytearray(piece.data), dtype=torch.uint8)
         path = self._path(number, _PIECE)
         write_sealed(path, {'data': data}, record.to_json())
-        self.records.append(record)
+        self.count, self.last = number + 1, piece.last
         self.position = position
         with suppress(FileNotFoundError):
             self._path(number - _KEPT, _POINT).unlink()
@@ -188,15 +190,16 @@ class Journal:
         Raises:
             ValueError: it is damaged.
         """
-        record = self.records[number]
-        tensors, _ = read_sealed(self._path(number, _PIECE))
+        tensors, value = read_sealed(self._path(number, _PIECE))
+        record = PieceRecord.from_json(value)
         data = tensors['data'].numpy().tobytes()
         return CodedPiece(record.frames, data, record.header)
 
-    @property
-    def num_frames(self) -> int:
-        """Return how many frames are kept."""
-        return sum(len(record.frames) for record in self.records)
+    def list_records(self) -> Iterator[PieceRecord]:
+        """Read the records of all pieces."""
+        for number in range(self.count):
+            path = self._path(number, _PIECE)
+            yield PieceRecord.from_json(read_sealed_record(path))
 
     def remove(self) -> None:
         """Remove the journal: the result is complete, or nothing is kept."""
@@ -215,21 +218,22 @@ class Journal:
 
     def _load_pieces(self) -> None:
         """Take the whole pieces up to the last one with a point."""
-        records: list[PieceRecord] = []
+        lasts: list[Fraction] = []
         with suppress(ValueError, FileNotFoundError):
             while True:
-                _, value = read_sealed(self._path(len(records), _PIECE))
-                records.append(PieceRecord.from_json(value))
-        while records:
+                _, value = read_sealed(self._path(len(lasts), _PIECE))
+                frames = PieceRecord.from_json(value).frames
+                lasts.append(max(frame.time for frame in frames))
+        while lasts:
             with suppress(ValueError, FileNotFoundError):
-                path = self._path(len(records) - 1, _POINT)
+                path = self._path(len(lasts) - 1, _POINT)
                 self.position = _read_point(path)
                 break
-            records.pop()
-        self.records = records
+            lasts.pop()
+        self.count, self.last = len(lasts), lasts[-1] if lasts else None
         for suffix in (_PIECE, _POINT):
             for path in self._paths(suffix):
-                if int(path.stem) >= len(records):
+                if int(path.stem) >= self.count:
                     path.unlink()
 
     def _clear(self) -> None:
@@ -258,6 +262,13 @@ def count_kept(dst: Path) -> int:
         with suppress(ValueError, OSError):
             count += len(read_sealed_record(path)['frames'])
     return count
+
+
+def discard_journal(dst: Path) -> None:
+    """Remove what is left of the journal of a complete result."""
+    if journal_folder(dst).exists():
+        with open_journal(dst) as journal:
+            journal.remove()
 
 
 @contextmanager

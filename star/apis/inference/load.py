@@ -118,9 +118,9 @@ def init_model(
         ImportError: a baseline needs an extra that is not installed.
     """
     target = find_device(device)
-    model: Any = load_model(
-        read_config(config, weights), Source(None, weights)
-    )
+    settings = read_config(config, weights)
+    model: Any = load_model(settings, Source(None, weights))
+    model.config_name = Path(settings.filename or '').stem
     merge_lora(model)
     model.place(target, find_model_dtype(model, dtype, target))
     return model.eval()

@@ -7,9 +7,8 @@ goes on after the last one.
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from fractions import Fraction
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from star.apis.inference.borders import Borders
 from star.apis.inference.journal import Journal, PieceRecord, Position
 from star.apis.inference.trust import TrustMeter
 from star.models.contracts import Restorer
@@ -70,6 +70,7 @@ class Work:
         plan: of the result.
         cuts: as for `split_scenes`.
         until: when to stop; None for never.
+        borders: of the tiles.
     """
 
     restorer: Restorer
@@ -77,6 +78,7 @@ class Work:
     plan: ResultPlan
     cuts: str | Path = 'auto'
     until: datetime | None = None
+    borders: Borders = field(default_factory=Borders)
 
 
 class SceneStream:
@@ -134,7 +136,7 @@ class PiecewiseRestoration:
     ) -> None:
         self.work, self.reader, self.journal = work, reader, journal
         self._relay, self._finish = relay, finish
-        self._meter = TrustMeter()
+        self._meter = TrustMeter(work.borders)
         self._waiting: deque[Frame] = deque()  # read, and not yet restored
         self._coder: PieceCoder | None = None
         self._length = self._since = 0  # frames of the piece; after a place
@@ -171,14 +173,14 @@ class PiecewiseRestoration:
         journal = self.journal
         try:
             if isinstance(sink, VideoSink):
-                frames = [record.frames for record in journal.records]
+                frames = [record.frames for record in journal.list_records()]
                 ends = [f.time + f.duration for f in chain(*frames)]
                 sink.expected_end = max(ends)
                 sink.begin()
                 join_video(sink, frames, journal.read)
             else:
                 sink.begin()
-                join_pictures(sink, len(journal.records), journal.read)
+                join_pictures(sink, journal.count, journal.read)
             sink.finish()
         except BaseException:
             sink.discard()
@@ -239,17 +241,11 @@ class PiecewiseRestoration:
             image = set_depth(pixels.contiguous().numpy(), self.reader.depth)
             image, alpha = self._finish(image, frame)
             if self._coder is None:
-                self._coder = self.work.plan.make_coder(self._last_time())
+                self._coder = self.work.plan.make_coder(self.journal.last)
             self._coder.write(image, frame.time, frame.duration, alpha)
             self._meter.add(frame.image, image, float(frame.time))
             self._length += 1
             self._since += 1
-
-    def _last_time(self) -> Fraction | None:
-        records = self.journal.records
-        if not records:
-            return None
-        return max(frame.time for frame in records[-1].frames)
 
     def _pause(
         self, place: Callable[[], Position], at_end: bool = False

