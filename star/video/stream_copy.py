@@ -221,8 +221,9 @@ class _Queue:
         begin = self._reached.get(index, self._latest)
         if stamp is not None:
             begin = stamp * packet.time_base - shift
-        if index in self._reached:
-            self._reached[index] = max(self._reached[index], begin)
+        if index in self._reached:  # its packets keep their order
+            begin = max(self._reached[index], begin)
+            self._reached[index] = begin
         self._latest = max(self._latest, begin)
         self._count += 1
         self._bytes += packet.size

@@ -12,7 +12,7 @@ from star.video.decode import open_input, pick_stream
 from star.video.info import VideoInfo
 from star.video.stream_labels import label_losses
 from star.video.stream_targets import add_cover, add_target, sound_shape
-from star.video.stream_trial import Trial
+from star.video.stream_trial import Trial, first_packets
 
 ATTACHED = 'attachment'  # a cover that Matroska holds as a file
 _BEST = '.mkv'
@@ -88,6 +88,7 @@ class _Planner:
         self._source, self._start, self._suffix = source, start, suffix
         self._own = f'.{source.name.rpartition(".")[2].lower()}'
         self._trial = Trial(suffix)
+        self._first = first_packets(source)
         self._notes: list[str] = []
         self._losses: list[str] = []
 
@@ -163,7 +164,10 @@ class _Planner:
         if rules.plays(trial.name, stream, same, late > _LATE):
             ways = ('', *ways)
         for encoder in ways:
-            if not trial.refusal(partial(add_target, stream, encoder)):
+            packets = () if encoder else self._first.get(stream.index, ())
+            if not trial.refusal(
+                partial(add_target, stream, encoder), packets
+            ):
                 return encoder
         return None
 

@@ -19,6 +19,10 @@ _MP4 = {'audio': _names('aac mp3 mp2 ac3 eac3 alac flac opus dts')}
 _AVI = {
     'audio': _names('pcm_s16le pcm_s24le pcm_s32le pcm_u8 mp3 mp2 ac3'),
     'subtitle': _names(''),
+    'video': _names(
+        'mpeg4 msmpeg4v2 msmpeg4v3 mjpeg dvvideo ffv1 huffyuv ffvhuff '
+        'utvideo rawvideo'
+    ),
 }
 _TS = {
     'audio': _names('aac aac_latm mp2 mp3 ac3 eac3 dts truehd opus'),

@@ -38,6 +38,7 @@ class SoundTrack(Track):
         self._kind: tuple[str, str, int] | None = None
         self._end: Fraction | None = None  # of the last frame, seconds
         self._damaged = 0
+        self._shift = Fraction(0)
 
     @property
     def notes(self) -> list[str]:
@@ -48,23 +49,29 @@ class SoundTrack(Track):
 
     def feed(self, packet: av.Packet, shift: Fraction) -> list[av.Packet]:
         """Decode a packet and return what the encoder has ready."""
-        try:
-            frames = self._decoder.decode(packet)
-        except _UNREADABLE:
-            self._damaged += 1
-            return []
-        for frame in frames:
-            self._place(frame, shift)
+        self._shift = shift
+        self._decode(packet)
         return self._encode(last=False)
 
     def finish(self, end: Fraction, trim: bool) -> list[av.Packet]:
         """Return the last packets."""
+        self._decode(None)
         self._drain()
         packets = self._encode(last=True)
         packets += self._own(self._encoder.encode(None))
         if trim:  # an encoder pads its last frame
-            packets = [p for p in packets if p.pts * p.time_base < end]
+            packets = [p for p in packets if (p.pts or 0) * p.time_base < end]
         return packets
+
+    def _decode(self, packet: av.Packet | None) -> None:
+        """Append a packet's frames; None for those that are held back."""
+        try:
+            frames = self._decoder.decode(packet)
+        except _UNREADABLE:
+            self._damaged += packet is not None
+            return
+        for frame in frames:
+            self._place(frame, self._shift)
 
     def _place(self, frame: av.AudioFrame, shift: Fraction) -> None:
         """Append a frame at its time."""

@@ -1,8 +1,9 @@
 """`Trial`: asks FFmpeg what a container holds, without writing a file."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 
 import av
 
@@ -11,6 +12,7 @@ from star.video.info import explain
 REFUSALS = (av.FFmpegError, OSError, ValueError)
 _WHOLE = ('matroska', 'webm', 'nut', 'ogg', 'flv')  # metadata of any name
 _PICTURES = ('mpeg4', 'flv', 'libvpx', 'mpeg2video', 'libx264')
+_SEARCHED, _TRIED = 500, 3  # packets of a file, and of each stream
 _Add = Callable[[av.container.OutputContainer], object]
 
 
@@ -33,19 +35,26 @@ class Trial:
             self.name = self._open(io.BytesIO()).format.name
         self._picture = next(filter(self._takes, _PICTURES), '')
 
-    def refusal(self, add: _Add) -> str:
+    def refusal(self, add: _Add, packets: Sequence[av.Packet] = ()) -> str:
         """Return why a stream does not fit beside the others, or ''.
 
         A stream that fits is there when the next one is tried.
+
+        Args:
+            add: adds the stream and returns it.
+            packets: the first ones of the stream, if they are copied.
         """
         if not self.name:
             return 'there is no such container'
         output = self._open(io.BytesIO())
         try:
             self._add_picture(output)
-            for each in (*self._accepted, add):
+            for each in self._accepted:
                 each(output)
+            target = add(output)
             output.start_encoding()
+            for packet in packets:
+                output.mux(_copy(packet, target))
         except REFUSALS as error:
             return explain(error)
         finally:
@@ -92,3 +101,29 @@ class Trial:
     def _open(self, file: io.BytesIO) -> av.container.OutputContainer:
         file.name = f'x{self.suffix}'
         return av.open(file, 'w')
+
+
+def _copy(packet: av.Packet, target: object) -> av.Packet:
+    """Return a packet for a stream of the trial."""
+    assert isinstance(target, av.stream.Stream)
+    copy = av.Packet(bytes(packet))
+    copy.time_base, copy.duration = packet.time_base, packet.duration
+    copy.pts, copy.dts = packet.pts, packet.dts
+    copy.is_keyframe, copy.stream = packet.is_keyframe, target
+    return copy
+
+
+def first_packets(
+    container: av.container.InputContainer,
+) -> dict[int, list[av.Packet]]:
+    """Read the first packets of each stream of sound or pictures."""
+    streams = [*container.streams.video, *container.streams.audio]
+    found: dict[int, list[av.Packet]] = {s.index: [] for s in streams}
+    with suppress(*REFUSALS):  # the reader of the picture says so
+        for packet in islice(container.demux(streams), _SEARCHED):
+            known = found[packet.stream.index]
+            if packet.size and len(known) < _TRIED:
+                known.append(packet)
+            if all(len(each) == _TRIED for each in found.values()):
+                break
+    return found
