@@ -5,6 +5,7 @@ that its bytes do not depend on where it was.
 """
 
 import io
+from collections import deque
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import chain
@@ -13,12 +14,14 @@ from typing import Protocol
 import av
 import cv2
 import numpy as np
+from av.video.frame import PictureType
 
 from star.video.coded import CodedFrame, CodedPiece, packet_bytes
 from star.video.encoding import Encoding, open_stream
 from star.video.info import VideoError
 from star.video.sinks import Sink, VideoSink
 
+_WITH_B_FRAMES = ('libx264', 'libx264rgb', 'libx265')
 _FASTEST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -34,8 +37,12 @@ class PieceCoder(Protocol):
     ) -> None:
         """Append a frame; see `VideoWriter.write`."""
 
-    def finish(self) -> CodedPiece:
-        """Return the piece; nothing is written afterwards."""
+    def finish(self, is_end: bool = False) -> CodedPiece:
+        """Return the piece; nothing is written afterwards.
+
+        Args:
+            is_end: it is the last one of the result.
+        """
 
 
 class VideoCoder:
@@ -60,6 +67,8 @@ class VideoCoder:
         self._last = None if last is None else round(last / base)
         self._durations: dict[int, int] = {}  # in ticks, by time
         self._packets: list[av.Packet] = []
+        self._held: deque[av.VideoFrame] = deque()
+        self._count = 0  # frames that went to the encoder
 
     def write(
         self,
@@ -77,10 +86,18 @@ class VideoCoder:
         frame.pts, frame.time_base = pts, base
         self._durations[pts] = max(1, round(duration / base))
         self._last = pts
-        self._packets += self._stream.encode(frame)
+        self._held.append(frame)
+        if len(self._held) > 2:
+            self._encode(self._held.popleft())
 
-    def finish(self) -> CodedPiece:
+    def finish(self, is_end: bool = False) -> CodedPiece:
         """Encode delayed frames and return the piece."""
+        typed = is_end and self._encoding.codec in _WITH_B_FRAMES
+        if typed and len(self._held) == 2 and self._count:
+            # so that what is shown last is decoded last: a MOV ends with it
+            self._held[0].pict_type = PictureType.P
+        while self._held:
+            self._encode(self._held.popleft())
         self._packets += self._stream.encode(None)
         base = self._encoding.time_base
         frames, data = [], []
@@ -100,6 +117,10 @@ class VideoCoder:
             )
         header = self._stream.codec_context.extradata or b''
         return CodedPiece(frames, b''.join(data), header)
+
+    def _encode(self, frame: av.VideoFrame) -> None:
+        self._packets += self._stream.encode(frame)
+        self._count += 1
 
 
 class PictureCoder:
@@ -125,7 +146,7 @@ class PictureCoder:
         self._data.append(data.tobytes())
         self._frames.append(CodedFrame(data.size, time, duration))
 
-    def finish(self) -> CodedPiece:
+    def finish(self, is_end: bool = False) -> CodedPiece:
         """Return the piece."""
         return CodedPiece(self._frames, b''.join(self._data))
 
@@ -167,10 +188,8 @@ def join_video(
     Raises:
         VideoError: the pieces were not coded alike.
     """
-    every = list(chain(*frames))
-    decoding = iter(decoding_times([frame.time for frame in every]))
-    end = max(frame.time + frame.duration for frame in every)
-    left = len(every)
+    times = [frame.time for frame in chain(*frames)]
+    decoding = iter(decoding_times(times))
     for i in range(len(frames)):
         piece = read(i)
         if piece.header != sink.header:
@@ -179,8 +198,7 @@ def join_video(
                 '--overwrite to begin anew'
             )
         for frame, data in zip(piece.frames, piece.split(), strict=True):
-            left -= 1
-            sink.mux(frame, data, next(decoding), None if left else end)
+            sink.mux(frame, data, next(decoding))
 
 
 def decoding_times(times: Sequence[Fraction]) -> list[Fraction]:

@@ -139,32 +139,20 @@ class VideoSink(Sink):
         if self._copier is not None:
             self._copier.copy_until(time)
 
-    def mux(
-        self,
-        frame: CodedFrame,
-        data: bytes,
-        decoded: Fraction,
-        end: Fraction | None = None,
-    ) -> None:
+    def mux(self, frame: CodedFrame, data: bytes, decoded: Fraction) -> None:
         """Add a coded frame, and copy the packets up to its time.
 
         Args:
             frame: its time, duration and kind.
             data: the frame.
             decoded: seconds, rising from frame to frame.
-            end: of the picture, seconds, with the frame decoded last.
         """
         base = self._encoding.time_base
         packet = make_packet(data, frame.extra)
         packet.time_base, packet.stream = base, self._stream
-        packet.pts, packet.dts = (
-            round(frame.time / base),
-            round(decoded / base),
-        )
-        lasts = frame.duration
-        if end is not None and self._output.format.name in _APPLE:
-            lasts = end - decoded  # a track ends with what is decoded last
-        packet.duration = round(lasts / base)
+        packet.pts = round(frame.time / base)
+        packet.dts = round(decoded / base)
+        packet.duration = round(frame.duration / base)
         packet.is_keyframe = frame.is_key
         self._end = max(self._end, frame.time + frame.duration)
         self._output.mux(packet)

@@ -257,7 +257,7 @@ class PiecewiseRestoration:
             return
         here = place()
         meter = {k: _tensor(v) for k, v in self._meter.carry().items()}
-        piece = self._coder.finish()
+        piece = self._coder.finish(at_end)
         record = PieceRecord(
             tuple(piece.frames),
             piece.header,
