@@ -75,9 +75,12 @@ def upright_size(path: Path) -> tuple[int, int]:
     """
     try:
         with open_picture(path) as image:
+            # Pillow turns a TIFF's size, and decodes a PNG to find EXIF
+            # data behind its pixels
+            late = image.format == 'PNG' and 'exif' not in image.info
+            if late or image.format == 'TIFF':
+                return image.size
             turned = image.getexif().get(_ORIENTATION, 1) >= 5
-            if image.format == 'TIFF':  # Pillow has turned its size
-                turned = False
             return image.size[::-1] if turned else image.size
     except _UNREADABLE:
         info = probe(path)

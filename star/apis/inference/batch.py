@@ -209,13 +209,13 @@ class _Scan:
         """Yield clips and pictures by name; a folder stands for its clip."""
         self._left_out.add(folder.resolve())  # a link may lead back
         images = list_images(folder)
-        clip = self._is_clip(folder, images)
+        clip, known = self._is_clip(folder, images), set(images)
         if clip:
             yield folder
         for path in list_visible(folder):
             if path.is_dir():
                 yield from self._below(path)
-            elif path in images:
+            elif path in known:
                 yield from () if clip else (path,)
             elif _is_video(path):
                 yield path
