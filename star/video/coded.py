@@ -7,10 +7,12 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 import av
-from av.packet import PacketSideData
+from av.packet import (
+    PacketSideData,
+    packet_sidedata_type_from_literal,
+)
 
 _BESIDE: Final = 'matroska_block_additional'
-_BESIDE_CODE = 15  # AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL
 
 
 class CodedFrame(NamedTuple):
@@ -78,7 +80,8 @@ def make_packet(data: bytes, extra: int) -> av.Packet:
     if not extra:
         return av.Packet(data)
     packet = av.Packet(data[:-extra])
-    beside = PacketSideData(_BESIDE_CODE, extra)  # type: ignore[call-arg]
+    kind = packet_sidedata_type_from_literal(_BESIDE)
+    beside = PacketSideData(kind, extra)  # type: ignore[call-arg]
     beside.update(data[-extra:])
     packet.set_sidedata(beside)
     return packet
