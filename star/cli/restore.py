@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import sys
 import traceback
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -12,15 +14,17 @@ from star.apis import FileOptions, RestoreReport, init_model, restore_video
 from star.apis.inference.batch import Job, Plan, Rules, plan_jobs
 from star.apis.inference.journal import count_kept
 from star.apis.inference.piecewise import StoppedError
+from star.apis.inference.preview import PreviewRequest, make_preview
+from star.apis.inference.sidecar import sidecar_path
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
 from star.models.contracts import Restorer
 from star.models.restoration.choose import choose_options
 from star.models.restoration.options import RestoreOptions
-from star.utils.origins import is_random
+from star.utils.files import beside, read_json
 from star.utils.signals import raise_on_signals
+from star.video.formats import IMAGE_SUFFIXES
 
-_RANDOM = 'the weights are random numbers: nothing was restored'
 _ADVICE = (
     'out of memory: smaller pieces need less; give --tile (such as 512) or a '
     'smaller --window'
@@ -33,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     model = init_model(args.config, args.weights, args.device, args.dtype)
     options = choose_options(model, given(args, RestoreOptions))
     results: list[dict[str, Any]] = []
+    if args.preview and not preview(model, planned.jobs, options, args):
+        return DONE
     try:
         with raise_on_signals():
             for job in planned.jobs:
@@ -123,13 +129,55 @@ def restore(
         raise
     except Exception as error:  # it ends this clip, not the batch
         return failure(job, error)
-    if is_random(model):
-        done = replace(done, notes=(*done.notes, _RANDOM))
     for note in done.notes:
         if note not in bar.told:
             say(f'note: {job.src.name}: {note}')
+    for warning in done.warnings:
+        say(f'warning: {job.src.name}: {warning}')
     say(describe(done))
+    if args.report:
+        write_page(job)
     return asdict(done)
+
+
+def write_page(job: Job) -> None:
+    """Draw the record of a result as a page beside it."""
+    from star.report.trust_page import write_trust_page  # needs matplotlib
+
+    page = beside(job.dst, suffix='.star.html')
+    record = read_json(sidecar_path(job.dst))
+    write_trust_page(page, record, job.src, job.dst)
+    say(f'report: {page}')
+
+
+def preview(
+    model: Restorer,
+    jobs: list[Job],
+    options: RestoreOptions,
+    args: argparse.Namespace,
+) -> bool:
+    """Show some places of each clip; return whether to go on."""
+    files = FileOptions(**given(args, FileOptions))
+    count, seconds = args.preview
+    for job in jobs:
+        if job.src.suffix.lower() in IMAGE_SUFFIXES:
+            continue  # a photograph is its own preview
+        request = PreviewRequest(job.src, job.dst, count, seconds)
+        try:
+            with ProgressBar(f'preview of {job.src.name}') as bar:
+                made = make_preview(model, request, options, files, bar)
+        except (ValueError, OSError) as error:  # it is named again later
+            say(f'error: {error}')
+            continue
+        whole = timedelta(seconds=round(made.whole))
+        say(f'preview: {made.path}; the whole will take about {whole}')
+    if args.yes:
+        return True
+    if not sys.stdin.isatty():
+        say('nothing else was done; the same command with --yes goes on')
+        return False
+    say('go on? [y/N]')
+    return sys.stdin.readline().strip().lower() in ('y', 'yes')
 
 
 def failure(job: Job, error: Exception) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class RestoreReport:
         notes: changes and losses, a sentence each.
         kept: frames that an earlier run had restored.
         skipped: whether the result was complete already.
+        warnings: what a person should look at, a sentence each.
     """
 
     src: str
@@ -46,6 +47,7 @@ class RestoreReport:
     notes: tuple[str, ...] = ()
     kept: int = 0
     skipped: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def restore_video(
@@ -107,6 +109,7 @@ def restore_video(
         notes=done.notes,
         kept=kept,
         skipped=skipped,
+        warnings=done.warnings,
     )
 
 

@@ -1,7 +1,7 @@
 """`RestoreTask`: one clip, from its checks to its result and record."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,13 @@ class Done:
         frames: of the clip.
         kept: frames that an earlier run had restored.
         notes: changes and losses, a sentence each.
+        warnings: what a person should look at, a sentence each.
     """
 
     frames: int
     kept: int
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class RestoreTask:
@@ -119,7 +121,8 @@ class RestoreTask:
             return None
         discard_journal(self.plan.path)  # of a run that was killed at the end
         frames = record['output']['frames']
-        return Done(frames, frames, tuple(record['notes']))
+        notes, warnings = record['notes'], record['warnings']
+        return Done(frames, frames, tuple(notes), tuple(warnings))
 
     def restore(self, events: Any) -> Done:
         """Restore what is not done, and write result and record.
@@ -130,6 +133,10 @@ class RestoreTask:
         path, relay = self.plan.path, EventRelay(events)
         for note in self.plan.notes:
             relay.note(note)
+        deep = getattr(self.restorer, 'takes_16_bit', False)
+        if self.plan.depth > 8 and not deep:
+            name = type(self.restorer).__name__
+            relay.note(f'{name} restores with 8 bits, the result has more')
         with open_journal(path) as journal, writing(path):
             changes = journal.load(self.key)
             if changes:
@@ -163,10 +170,10 @@ class RestoreTask:
             ]
             done = Done(total, kept, tuple(dict.fromkeys(notes)))
             # in this order: a result without its record is made again
-            self._record(journal, temporary, done)
+            record = self._record(journal, temporary, done)
             move(temporary, path)
             journal.remove()
-        return done
+        return replace(done, warnings=tuple(record['warnings']))
 
     def _count(self, journal: Journal, relay: EventRelay) -> int:
         """Count the frames that can be read; an image has room for one."""
@@ -190,7 +197,9 @@ class RestoreTask:
             )
         return journal.total
 
-    def _record(self, journal: Journal, result: Path, done: Done) -> None:
+    def _record(
+        self, journal: Journal, result: Path, done: Done
+    ) -> dict[str, Any]:
         """Write the record of a result that has still another name."""
         info, path = self.reader.info, self.plan.path
         records = list(journal.list_records())
@@ -209,7 +218,9 @@ class RestoreTask:
             done.notes,
         )
         rows = list(chain(*(record.rows for record in records)))
-        write_trust(sidecar_path(path), summarise(rows, facts))
+        record = summarise(rows, facts)
+        write_trust(sidecar_path(path), record)
+        return record
 
     def _borders(self, scenes: tuple[int, ...], frames: int) -> Borders:
         info = self.reader.info
