@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from star.utils.text import one_line
@@ -110,6 +111,12 @@ def fail(error: BaseException) -> int:
 def say(text: str) -> None:
     """Print a message, in one line, to the standard error stream."""
     print(one_line(text), file=sys.stderr, flush=True)
+
+
+def announce(name: str) -> None:
+    """Print a first line, unless what takes seconds to import is there."""
+    if 'torch' not in sys.modules:
+        say(f'{Path(name).name or name}: loading the program')
 
 
 def number(

@@ -8,8 +8,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from star import __version__
-from star.cli.common import Parser, execute
-from star.cli.progress import announce
+from star.cli.common import Parser, announce, execute
 
 # Of two words, a group and its command. The function of the last word in
 # star/cli/options/GROUP.py adds the options; its docstring is the help.

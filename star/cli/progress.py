@@ -7,7 +7,6 @@ import time
 from bisect import bisect_right
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TextIO
 
@@ -17,18 +16,10 @@ from star.utils.text import one_line
 
 _STAGES = ('encode', 'denoise', 'decode')
 _DECODE_OVER_ENCODE = 3  # time, until it is known: 10.6 to 3.8 TFLOP a frame
-_LEAST = 1.0  # seconds of work that an estimate rests on
+_LEAST = 2.0  # seconds of work that an estimate rests on
 _EARLY = 2.0  # seconds until the first line
 _TICK = 0.5  # seconds between two looks at the clock
 _FORMAT = '{desc}: {percentage:.0f}%{postfix} |{bar:20}|'
-
-
-def announce(name: str) -> None:
-    """Print a first line, unless what takes seconds to import is there."""
-    if 'torch' not in sys.modules:
-        name = one_line(Path(name).name or name)
-        line = f'{name}: loading the program'
-        print(line, file=sys.stderr, flush=True)
 
 
 class _End(NamedTuple):

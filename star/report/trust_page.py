@@ -291,8 +291,8 @@ def _space_seam(seam: Record, frames: Record, dst: Path) -> str:
         return f'<h4>{escape(title)}</h4>'
     middle = [image.width // 2, image.height // 2]
     middle[axis == 'row'] = at
-    box = [max(0, m - _CROP // 2) for m in middle]
-    part = image.crop((*box, *(start + _CROP for start in box)))
+    left, top = (max(0, m - _CROP // 2) for m in middle)
+    part = image.crop((left, top, left + _CROP, top + _CROP))
     pictures = [to_picture(f'{axis} {at} in the middle', part, 95)]
     return f'<h4>{escape(title)}</h4>{html_grid(pictures, title, "crops")}'
 

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from star.cli.progress import (
-    ItemProgress,
-    ProgressBar,
-    TimeLeft,
-    announce,
-)
+from star.cli.common import announce
+from star.cli.progress import ItemProgress, ProgressBar, TimeLeft
 
 Event = tuple[str, int, float]  # stage, frames done, seconds
 
