@@ -115,7 +115,8 @@ class VideoSink(Sink):
     def _add_mark(self) -> None:
         """Write the mark where the source has no text of its own."""
         metadata = self._output.metadata
-        free = [key for key in _TEXTS if key not in metadata]
+        taken = {key.lower() for key in metadata}  # Matroska's are capitals
+        free = [key for key in _TEXTS if key not in taken]
         if self._mark and free:
             metadata[free[0]] = self._mark
 
