@@ -42,7 +42,9 @@ def open_input(path: Path) -> av.container.InputContainer:
         if os.path.getsize(path) == 0:
             raise VideoError(f'{path}: the file is empty')
         source = openable(path, file_url(path))
-        container = av.open(source, options=_OPEN, metadata_errors='ignore')
+        container = av.open(
+            source, 'r', options=_OPEN, metadata_errors='ignore'
+        )
     except VideoError:
         raise
     except FileNotFoundError:

@@ -153,12 +153,11 @@ def picture_sink(kind: str, path: Path, source: VideoInfo | None) -> Sink:
         path: temporary file or folder.
         source: video that the frames come from; None for none.
     """
-    sinks = {
-        'folder': FolderSink,
-        'image': ImageSink,
-        'animation': AnimationSink,
-    }
-    return sinks[kind](path, source)
+    if kind == 'folder':
+        return FolderSink(path, source)
+    if kind == 'image':
+        return ImageSink(path, source)
+    return AnimationSink(path, source)
 
 
 def picture_losses(

@@ -141,7 +141,7 @@ def _write_video(file: BinaryIO, image: 'Picture') -> None:
         stream.pix_fmt = 'bgra'
         stream.time_base = stream.codec_context.time_base = _MILLISECOND
         time = 0
-        for i in range(image.n_frames):
+        for i in range(getattr(image, 'n_frames', 1)):
             image.seek(i)
             image.load()
             pixels = np.asarray(image.convert('RGBA'))
