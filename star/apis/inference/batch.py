@@ -24,6 +24,7 @@ from star.video.info import VideoError
 from star.video.probing import list_images
 
 _MOST_NAMES = 10  # that a note lists
+_KINDS = ('file', 'folder')
 _EMPTY = 'the folder holds no videos and no images'
 
 
@@ -94,7 +95,7 @@ def plan_jobs(src: Path, dst: str, rules: Rules | None = None) -> Plan:
     rules = rules or Rules()
     if not dst:
         raise VideoError('the result has no name; name a file or a folder')
-    if not src.exists():
+    if not os.path.exists(src):  # of a name too long, too
         broken = 'a link to nothing' if src.is_symlink() else ''
         raise VideoError(f'{src}: {broken or "no such file or folder"}')
     _check_target(dst)
@@ -104,6 +105,13 @@ def plan_jobs(src: Path, dst: str, rules: Rules | None = None) -> Plan:
         plan = _plan_clip(src, dst, rules)
     else:
         plan = _plan_folder(src, Path(dst), rules)
+    for job in plan.jobs:
+        if job.dst.exists() and job.dst.is_dir() != job.folder:
+            found, wanted = _KINDS[not job.folder], _KINDS[job.folder]
+            raise VideoError(
+                f'{job.dst}: is a {found}, but the result is a {wanted}; '
+                'choose another name'
+            )
     for folder in {job.dst.parent for job in plan.jobs}:
         check_writable(folder)
     return plan
@@ -160,7 +168,8 @@ def _plan_clip(src: Path, text: str, rules: Rules) -> Plan:
     images = list_images(src)
     if not any(_Scan(dst, rules).walk(src)):
         raise VideoError(f'{src}: {_EMPTY}')
-    if not images or rules.as_clip is False or _videos(src):
+    others = [path for path in _videos(src) if path != dst]
+    if not images or rules.as_clip is False or others:
         raise VideoError(
             f'{dst}: must be a folder, as {src} is one; name '
             f'{dst.with_suffix("")}/'

@@ -87,6 +87,22 @@ def test_target_that_cannot_be(tmp_path, monkeypatch, target, words):
     assert sorted(os.listdir()) == before
 
 
+def test_a_folder_is_no_file(tmp_path):
+    src = touch(tmp_path, 'a.mp4', 'out/a.mp4/x', 'b')
+    with pytest.raises(VideoError, match=r'is a folder, .* is a file'):
+        plan_jobs(src / 'a.mp4', f'{tmp_path}/out')
+    with pytest.raises(VideoError, match=r'b: is a file, .* is a folder'):
+        plan_jobs(src / 'a.mp4', f'{tmp_path}/b', Rules(images=True))
+
+
+def test_result_beside_its_frames(tmp_path):
+    src = draw(tmp_path, '1.png', '2.png')
+    expected = [Job(src, src / 'out.mp4')]
+    for _ in range(2):  # the second time it is there
+        assert plan_jobs(src, str(src / 'out.mp4')).jobs == expected
+        touch(src, 'out.mp4', 'out.mp4.star.json')
+
+
 def test_source_that_cannot_be(tmp_path):
     (tmp_path / 'dead.mp4').symlink_to('nothing')
     touch(tmp_path / 'text', 'readme.txt')
