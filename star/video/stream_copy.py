@@ -11,6 +11,7 @@ from av.subtitles.stream import SubtitleStream
 from star.video import stream_rules as rules
 from star.video.clocks import FollowingClocks, find_restarts
 from star.video.decode import open_input, pick_stream
+from star.video.edits import HiddenSound
 from star.video.info import explain
 from star.video.stream_labels import (
     allow_all,
@@ -64,6 +65,8 @@ class StreamCopier:
         with open_input(source) as video:
             restarts = find_restarts(video, pick_stream(video, source))
         self._clocks = FollowingClocks(restarts)
+        shown = rules.is_quicktime(output.streams[0])
+        self._hidden = HiddenSound(can_hide=shown)
         self._now = Fraction(0)
         self._queue = _Queue(self._read(), *self._kinds())
 
@@ -150,14 +153,20 @@ class StreamCopier:
         if not streams:
             return
         try:
-            for packet in self._input.demux(streams):
-                if not packet.size:
-                    continue
-                moved = self._clocks.shift_of(packet)
-                if moved is not None:
-                    yield packet, self._start - moved
+            for read in self._input.demux(streams):
+                for packet in self._heard(read):
+                    moved = self._clocks.shift_of(packet)
+                    if moved is not None:
+                        yield packet, self._start - moved
         except _UNREADABLE as error:
             self.notes.append(f'audio ends early ({explain(error)})')
+
+    def _heard(self, packet: av.Packet) -> list[av.Packet]:
+        if not packet.size:
+            return []
+        track = self._tracks.get(packet.stream_index)
+        copied = isinstance(track, CopiedTrack)
+        return self._hidden.admit(packet) if copied else [packet]
 
     def _copy(self, packet: av.Packet, shift: Fraction) -> None:
         index = packet.stream.index
