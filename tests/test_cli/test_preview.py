@@ -1,17 +1,16 @@
-"""The question after a preview, and the options of it."""
+"""Preview, report and mark of `star restore`."""
 
-import argparse
+import hashlib
 import io
+import json
 from pathlib import Path
 
+import av
 import pytest
 
-from star.apis.inference.preview import PreviewRequest
-from star.apis.inference.restore import FileOptions
 from star.cli.main import make_parser
-from star.cli.preview import goes_on, preview
-from star.models.restoration.options import RestoreOptions
-from tests.test_apis.clips import Enlarger, write_clip
+from tests.test_apis.clips import write_clip
+from tests.test_cli.conftest import Star
 
 
 class Keyboard(io.StringIO):
@@ -20,46 +19,80 @@ class Keyboard(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ('typed', 'goes'),
+    ('stdin', 'words', 'goes'),
     [
-        ('y\n', True),
-        ('Yes\n', True),
-        ('n\n', False),
-        ('\n', False),
-        ('', False),
+        (Keyboard('y\n'), (), True),
+        (Keyboard('\n'), (), False),
+        (Keyboard(''), (), False),
+        (io.StringIO('y\n'), (), False),
+        (io.StringIO(''), ('--yes',), True),
     ],
 )
-def test_a_person_is_asked(
-    typed: str,
-    goes: bool,
+def test_a_preview_comes_before_the_whole(
+    tmp_path: Path,
+    star: Star,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
+    stdin: io.StringIO,
+    words: tuple[str, ...],
+    goes: bool,
 ) -> None:
-    monkeypatch.setattr('sys.stdin', Keyboard(typed))
-    assert goes_on(argparse.Namespace(yes=False)) is goes
-    assert capsys.readouterr().err == 'go on? [y/N] '
+    src, dst = write_clip(tmp_path / 'in.mkv', 10), tmp_path / 'out.mp4'
+    monkeypatch.setattr('sys.stdin', stdin)
+    result = star(
+        *('restore', src, dst, '--config', 'bicubic'),
+        *('--preview', '2x0.1s', *words),
+    )
+    assert result.code == 0, result.err
+    made = tmp_path / 'out.mp4.preview.mp4'
+    assert f'{made}; the whole will take about 0:00:0' in result.err
+    with av.open(made) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (256, 96)
+        assert stream.frames == 2  # of about 14 a second
+    assert dst.exists() == goes
+    asked = 'go on? [y/N]' in result.err
+    assert asked == stdin.isatty()
+    assert ('--yes goes on' in result.err) == (not asked and not words)
 
 
-def test_nobody_is_asked_without_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_the_record_and_its_page_lie_beside_the_result(
+    tmp_path: Path, star: Star
 ) -> None:
-    monkeypatch.setattr('sys.stdin', io.StringIO('y\n'))
-    assert not goes_on(argparse.Namespace(yes=False))
-    assert '--yes goes on' in capsys.readouterr().err
-    assert goes_on(argparse.Namespace(yes=True))
-    assert capsys.readouterr().err == ''
+    src, dst = write_clip(tmp_path / 'in.mkv', 10), tmp_path / 'out.mp4'
+    words = ('restore', src, dst, '--config', 'bicubic', '--report')
+    result = star(*words)
+    assert result.code == 0, result.err
+    record = json.loads((tmp_path / 'out.mp4.star.json').read_text())
+    for side, path in (('input', src), ('output', dst)):
+        data = path.read_bytes()
+        assert record[side]['sha256'] == hashlib.sha256(data).hexdigest()
+        assert record[side]['bytes'] == len(data)
+        assert (record[side]['name'], record[side]['frames']) == (
+            path.name,
+            10,
+        )
+    assert (record['input']['size'], record['output']['size']) == (
+        [32, 24],
+        [128, 96],
+    )
+    assert record['method']['options']['scale'] == 4
+    assert record['method']['versions']['star']
+    assert len(record['frames']['psnr']) == 10
+    assert record['summary']['psnr'] > 40
+    page = (tmp_path / 'out.mp4.star.html').read_text()
+    assert record['output']['sha256'] in page and page.count('<img') == 4
 
 
-def test_a_preview_says_where_it_lies(
-    tmp_path: Path, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize('words', [(), ('--no-mark',)])
+def test_the_mark_can_be_left_out(
+    tmp_path: Path, star: Star, words: tuple[str, ...]
 ) -> None:
-    src = write_clip(tmp_path / 'in.mkv', 20)
-    request = PreviewRequest(src, tmp_path / 'out.mkv', 1, 0.1)
-    made = preview(Enlarger(), request, RestoreOptions(), FileOptions())
-    assert made.path.exists()
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith(f'{made.path}: {made.frames} frames in ')
-    assert ' the whole will take about 0:00:0' in line
+    src, dst = write_clip(tmp_path / 'in.mkv', 2), tmp_path / 'out.mp4'
+    result = star('restore', src, dst, '--config', 'bicubic', *words)
+    assert result.code == 0, result.err
+    with av.open(dst) as container:
+        marked = 'Restored by star' in ' '.join(container.metadata.values())
+    assert marked == (not words)
 
 
 @pytest.mark.parametrize(
@@ -67,16 +100,12 @@ def test_a_preview_says_where_it_lies(
     [('3x2s', (3, 2)), ('5x1', (5, 1)), ('2X1.5s', (2, 1.5))],
 )
 def test_places_are_read(text: str, value: tuple) -> None:
-    parser = make_parser('restore')
-    args = parser.parse(['a', 'b', '--preview', text])
+    args = make_parser('restore').parse(['a', 'b', '--preview', text])
     assert args.preview == value
     assert (args.yes, args.report, args.mark) == (False, False, True)
 
 
 @pytest.mark.parametrize('text', ['3', 'x2s', '0x2s', '3x0s', '3x', '2x2x2'])
-def test_wrong_places_are_refused(
-    text: str, capsys: pytest.CaptureFixture
-) -> None:
-    with pytest.raises(SystemExit):
-        make_parser('restore').parse(['a', 'b', '--preview', text])
-    assert f'as in 3x2s, got {text!r}' in capsys.readouterr().err
+def test_wrong_places_are_refused(star: Star, text: str) -> None:
+    result = star('restore', 'a', 'b', '--preview', text)
+    assert f'as in 3x2s, got {text!r}' in result.error

@@ -180,6 +180,8 @@ class RestoreTask:
         if journal.total is None:
             # decoded once without converting, to fail before the long work
             expected = self.reader.info.num_frames
+            if expected is not None and self.files.frames is not None:
+                expected = min(expected, self.files.frames)
 
             def tell(done: int) -> None:
                 relay.progress('read', done, expected)

@@ -8,14 +8,15 @@ from typing import Any
 # Measured on six real clips with four methods that work, and with random
 # weights: PSNR 25 to 50 dB, random 19 to 23; changes 0.78 to 1.21 times the
 # input's, those of fine detail 0.88 to 1.44; drift at most 3.3, random 17.
-# Scores at places of 19 clips that are no seams: 1.0 to 1.32.
+# Scores at places of 19 clips that are no seams: at most 1.32 in time and
+# 2.43 in space.
 FAR = 24.0  # dB
 FARTHER = 8.0  # dB below the clip's median
 FLICKER = 1.25  # times the input's
 FINE_FLICKER = 1.6
 DRIFT = 5.0  # levels of 8 bit, mean of the clip
 SEAM_IN_TIME = 1.6  # times the changes around it
-SEAM_IN_SPACE = 1.6  # times the steps around it
+SEAM_IN_SPACE = 3.0  # times the steps around it
 _OFFSET = 0.02  # seconds of sound against picture
 _END = 0.1  # seconds by which sound may end earlier; codecs have packets
 _LISTED = 5  # frames that a warning names
