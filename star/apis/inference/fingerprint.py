@@ -13,29 +13,26 @@ from torch import Tensor, nn
 import star
 from star.models.contracts import Restorer
 from star.models.restoration.options import RestoreOptions
-from star.utils.files import list_visible, sha256_of
+from star.utils.files import sha256_of
 from star.utils.sealed_files import update_digest
+from star.video.probing import list_images
 
 _PACKAGES = ('torch', 'av', 'numpy', 'opencv-python')
 _KNOWN: WeakKeyDictionary[Any, tuple[Any, str]] = WeakKeyDictionary()
 
 
 def digest_of_content(path: Path) -> str:
-    """Compute the SHA-256 of a file, or of a folder's visible files.
+    """Compute the SHA-256 of a file, or of a folder's images.
 
     Args:
-        path: of a folder, its files' names and contents count.
+        path: of a folder, its images' names and contents count.
     """
     if not path.is_dir():
         return sha256_of(path)
     digest = hashlib.sha256()
-    for file in list_visible(path):
-        if file.is_file():
-            digest.update(
-                f'{file.name}\0{sha256_of(file)}\n'.encode(
-                    errors='surrogateescape'
-                )
-            )
+    for file in list_images(path):
+        line = f'{file.name}\0{sha256_of(file)}\n'
+        digest.update(line.encode(errors='surrogateescape'))
     return digest.hexdigest()
 
 
