@@ -15,7 +15,7 @@ from star.video.clocks import Clock, choose_clock, timed_streams
 from star.video.file_ends import missing_bytes
 from star.video.info import VideoError, explain
 from star.video.part_start import PartStart
-from star.video.pictures import openable
+from star.video.pictures import open_picture, openable
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _OPEN = {'pattern_type': 'none'}  # a '%' in a name is only that
@@ -321,10 +321,8 @@ class Decoder:
 
 def image_facts(path: Path) -> tuple[int | None, int]:
     """Read an image's EXIF orientation, None without one, and page count."""
-    from PIL import Image  # videos need no Pillow
-
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             pages = getattr(image, 'n_frames', 1)
             return image.getexif().get(0x0112), pages
     except (OSError, ValueError, SyntaxError):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -161,7 +162,10 @@ def picture_sink(kind: str, path: Path, source: VideoInfo | None) -> Sink:
 
 
 def picture_losses(
-    kind: str, path: Path, source: VideoInfo | None
+    kind: str,
+    path: Path,
+    source: VideoInfo | None,
+    size: tuple[int, int] = (1, 1),
 ) -> list[str]:
     """List what of a source a result that is no video does not hold.
 
@@ -169,15 +173,23 @@ def picture_losses(
         kind: 'folder', 'image' or 'animation'.
         path: the result; its suffix chooses the format.
         source: video that the frames come from; None for none.
+        size: width and height of the result, pixels.
 
     Raises:
-        VideoError: pictures of this format cannot be written.
+        VideoError: pictures of this format and size cannot be written.
     """
     is_folder = kind == 'folder'
     found = picture_format(kind, path)
+    if max(size) > found.side:
+        raise VideoError(
+            f'{path}: {path.suffix} holds at most {found.side} pixels a side, '
+            'but the result is {}x{}; .png holds it'.format(*size)
+        )
     if source is None:
         return []
     facts = facts_of(source)
+    if kind == 'animation' and source.kind != 'image':
+        found = replace(found, icc=False, exif=False)
     what = 'a folder of images' if is_folder else 'an image'
     notes = [*_video_losses(source, what), *facts.notes]
     notes += _pixel_losses(path.suffix, found, source)

@@ -14,6 +14,7 @@ from star.video.depth import set_depth
 from star.video.info import VideoError
 from star.video.picture_facts import PictureFacts
 
+_LARGEST = 2**31 - 1
 _FAILURES = (OSError, ValueError, RuntimeError, TypeError)
 
 
@@ -27,6 +28,7 @@ class PictureFormat:
         alpha: whether it holds opacity.
         icc: whether it holds a colour profile.
         exif: whether it holds EXIF data.
+        side: largest width and height, pixels.
     """
 
     name: str
@@ -34,18 +36,19 @@ class PictureFormat:
     alpha: bool = True
     icc: bool = True
     exif: bool = True
+    side: int = 65535
 
 
 _JPEG = PictureFormat('JPEG', alpha=False)
 _HEIF = PictureFormat('HEIF')
-_TIFF = PictureFormat('TIFF', depth=16)
+_TIFF = PictureFormat('TIFF', depth=16, side=_LARGEST)
 _PPM = PictureFormat('PPM', depth=16, alpha=False, icc=False, exif=False)
 _JP2 = PictureFormat('JPEG2000', icc=False, exif=False)
 _FORMATS = {
-    '.png': PictureFormat('PNG', depth=16),
-    '.apng': PictureFormat('PNG', depth=16, icc=False, exif=False),
+    '.png': PictureFormat('PNG', depth=16, side=_LARGEST),
+    '.apng': PictureFormat('PNG', 16, True, False, False, _LARGEST),
     '.gif': PictureFormat('GIF', icc=False, exif=False),
-    '.webp': PictureFormat('WEBP'),
+    '.webp': PictureFormat('WEBP', side=16383),
     '.avif': PictureFormat('AVIF'),
     '.bmp': PictureFormat('BMP', alpha=False, icc=False, exif=False),
     '.tga': PictureFormat('TGA', icc=False, exif=False),

@@ -64,7 +64,7 @@ def openable(path: Path, url: str) -> str | BinaryIO:
 
 @contextmanager
 def open_picture(path: Path) -> Iterator['Picture']:
-    """Open a picture with Pillow, a HEIC with its plugin.
+    """Open a picture of any size with Pillow, a HEIC with its plugin.
 
     Raises:
         ImportError: it is a HEIC, and the extra is not installed.
@@ -73,7 +73,12 @@ def open_picture(path: Path) -> Iterator['Picture']:
 
     if _kind(path) == 'heic':
         compat.require('pillow_heif', 'heic').register_heif_opener()
-    with Image.open(path) as image:
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        image = Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    with image:
         yield image
 
 

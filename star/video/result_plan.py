@@ -152,7 +152,7 @@ def plan_result(
     kind = _kind(path, source)
     place = Path(path)
     if kind != 'video':
-        lost = tuple(picture_losses(kind, place, source))
+        lost = tuple(picture_losses(kind, place, source, size))
         return ResultPlan(place, kind, size, source, request, notes=lost)
     encoding, notes = plan_encoding(
         request.codec,

@@ -236,6 +236,13 @@ def test_folder_of_deep_pictures_with_opacity(tmp_path):
     np.testing.assert_array_equal(stored[..., 3], alpha)
 
 
+def test_largest_sides(tmp_path):
+    path = tmp_path / 'a.webp'
+    assert picture_losses('animation', path, None, (16383, 9)) == []
+    with pytest.raises(VideoError, match=r'at most 16383 pixels.* 9x16384'):
+        picture_losses('animation', path, None, (9, 16384))
+
+
 def test_unknown_pictures_are_refused(tmp_path):
     with pytest.raises(VideoError, match=r'\.exr: no image format'):
         picture_losses('image', tmp_path / 'a.exr', None)

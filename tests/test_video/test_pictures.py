@@ -124,6 +124,18 @@ def test_names_are_no_patterns(tmp_path, name):
     assert np.abs(frame.image.astype(int) - image).mean() < 3
 
 
+@pytest.mark.filterwarnings('error')
+def test_pictures_of_any_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / 'a.png'
+    Image.new('RGB', (64, 48)).save(path, exif=exif)
+    assert upright_size(path) == (48, 64)
+    assert (probe(path).width, probe(path).height) == (48, 64)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
 def test_facts_of_what_is_no_picture(tmp_path):
     path = tmp_path / 'a.mp4'
     path.write_bytes(b'nothing')
