@@ -1,6 +1,6 @@
 """`VideoInfo`, `Frame` and `VideoError`, which reading and writing share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -96,6 +96,22 @@ class VideoInfo:
     def hdr(self) -> bool:
         """Return whether the stored transfer is PQ or HLG."""
         return self.color_transfer in hdr.NAMES
+
+    def as_8_bit(self) -> 'VideoInfo':
+        """Describe the video as `VideoReader` gives it unless told otherwise.
+
+        Frames have 8 bits and are opaque, and HDR is tone mapped to BT.709.
+        """
+        tags = (self.color_primaries, self.color_transfer)
+        primaries, transfer = (1, 1) if self.hdr else tags
+        return replace(
+            self,
+            depth=8,
+            has_alpha=False,
+            light=Light(),
+            color_primaries=primaries,
+            color_transfer=transfer,
+        )
 
     @property
     def frame_duration(self) -> Fraction:

@@ -21,7 +21,8 @@ class VideoWriter:
     A path that ends in `/`, has no suffix or is a folder becomes a folder of
     PNGs; with an image's suffix it takes one frame; any other is a video. Use
     the writer as a context manager: after an exception, or without a frame,
-    no file is left. All arguments are checked at construction.
+    no file is left. All arguments are checked at construction. Frames have 8
+    bits; a restoration, which keeps depth and HDR, works with `plan_result`.
 
     Args:
         path: the result.
@@ -57,7 +58,8 @@ class VideoWriter:
         self.size = width, height
         self.num_frames = 0
         request = ResultRequest(codec, crf, pix_fmt, overwrite, trim_streams)
-        self._plan = plan_result(path, self.size, source, request)
+        plain = None if source is None else source.as_8_bit()
+        self._plan = plan_result(path, self.size, plain, request)
         self._plan.check()
         self._temporary = temporary_path(self.path, keep_suffix=True)
         self._sink = self._plan.make_sink(self._temporary)

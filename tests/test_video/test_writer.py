@@ -391,3 +391,23 @@ def test_encoders_with_a_rate_factor_are_those_of_ffmpeg():
         if any(o.name == 'crf' for o in context.supported_options.private):
             found.add(context.codec.name)
     assert found and found <= BY_RATE_FACTOR
+
+
+def test_frames_of_8_bits_of_a_deep_source_are_plain(tmp_path):
+    deep = write_clip(
+        tmp_path / 'a.mp4',
+        [
+            av.VideoFrame.from_ndarray(frame, 'rgb24').reformat(
+                format='yuv420p10le'
+            )
+            for frame in ramp(4)
+        ],
+        codec='libx265',
+        pix_fmt='yuv420p10le',
+        tags=(1, 9, 9, 16),
+        options={'x265-params': 'log-level=none'},
+    )
+    assert rewrite(deep, tmp_path / 'b.mp4') == ()
+    info = probe(tmp_path / 'b.mp4')
+    assert (info.codec, info.pix_fmt) == ('h264', 'yuv420p')
+    assert (info.color_primaries, info.color_transfer) == (1, 1)
