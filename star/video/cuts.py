@@ -18,11 +18,14 @@ from star.video.info import Frame
 LOOK_BACK = 5  # frames before one that say whether it begins a scene
 LOOK_AHEAD = 3  # frames after it; what returns within them was a flash
 
-_WIDTH = 160  # pixels, of the frames that are compared
+# pixels, of the frames that are compared; the small ones leave out noise and
+# grain that hide a cut
+_WIDTHS = 160, 12
 _LEAST_SCORE = 2.0  # of PySceneDetect, [0, 255]
 _LEAST_DIFFERENCE = 2.0  # mean of pixels, [0, 255]
 _SPIKE = 1.4  # times the changes around a cut that the cut must be
-_SAME_SCENE = 0.4  # correlation from which two frames show one scene
+_SAME_SCENE = 0.3  # correlation from which two frames show one scene
+_AROUND = 2  # frames on either side that a change is compared with
 _RATE = 25.0  # any: PySceneDetect counts frames here
 
 
@@ -69,21 +72,24 @@ def _find(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
 class CutFinder:
     """Finds the frames of one clip that begin a scene.
 
-    PySceneDetect's AdaptiveDetector proposes frames that differ from the one
-    before by more than the frames around them. One of them is a cut if this
-    also holds for its pixels, as it does not in fades and dissolves, and if
-    no frame shortly before shows what a frame shortly after shows: moved,
-    brighter or darker, or after a flash.
+    PySceneDetect's AdaptiveDetector, at two sizes, proposes frames that
+    differ from the one before by more than the frames around them. One of
+    them is a cut if this also holds for its pixels, as it does not in fades
+    and dissolves, and if no frame shortly before shows what a frame shortly
+    after shows: moved, brighter or darker, or after a flash.
     """
 
     def __init__(self) -> None:
-        self._detector = AdaptiveDetector(
-            adaptive_threshold=_SPIKE,
-            min_scene_len=0,
-            min_content_val=_LEAST_SCORE,
-        )
-        self._width = self._detector.window_width
-        self._views: dict[int, np.ndarray] = {}  # the last frames, small
+        self._detectors = [
+            AdaptiveDetector(
+                adaptive_threshold=_SPIKE,
+                min_scene_len=0,
+                min_content_val=_LEAST_SCORE,
+                window_width=_AROUND,
+            )
+            for _ in _WIDTHS
+        ]
+        self._views: dict[int, list[np.ndarray]] = {}  # of the last frames
         self._proposed: set[int] = set()
         self._read = self._decided = self._fed = 0
 
@@ -97,11 +103,12 @@ class CutFinder:
             Whether the next undecided frames begin a scene; one value for
             each call but the first `LOOK_AHEAD`.
         """
-        view = _shrink(image)
-        self._views[self._read] = view
+        large = cv2.cvtColor(_shrink(image, _WIDTHS[0]), cv2.COLOR_RGB2BGR)
+        small = _shrink(large, _WIDTHS[1])
+        self._views[self._read] = [large, small]
         # the ends are repeated, so that frames near them are proposed, too
-        for _ in range(1 if self._read else 1 + self._width):
-            self._feed(view)
+        for _ in range(1 if self._read else 1 + _AROUND):
+            self._feed(self._read)
         self._read += 1
         if self._read <= LOOK_AHEAD:
             return []
@@ -111,14 +118,17 @@ class CutFinder:
         """Return the values of the frames that are still undecided."""
         if not self._read:
             return []
-        for _ in range(self._width):
-            self._feed(self._views[self._read - 1])
+        for _ in range(_AROUND):
+            self._feed(self._read - 1)
         return [self._decide() for _ in range(self._decided, self._read)]
 
-    def _feed(self, view: np.ndarray) -> None:
+    def _feed(self, i: int) -> None:
         now = FrameTimecode(self._fed, _RATE)
-        found = self._detector.process_frame(now, view)
-        self._proposed.update(t.frame_num - self._width for t in found)
+        for detector, view in zip(
+            self._detectors, self._views[i], strict=True
+        ):
+            found = detector.process_frame(now, view)
+            self._proposed.update(t.frame_num - _AROUND for t in found)
         self._fed += 1
 
     def _decide(self) -> bool:
@@ -131,62 +141,67 @@ class CutFinder:
 
     def _confirm(self, i: int) -> bool:
         """Look closer at a proposed frame."""
-        if not self._is_spike(i):
+        if not any(self._is_spike(i, size) for size in range(len(_WIDTHS))):
             return False
         before = range(max(0, i - LOOK_AHEAD - 1), i)
         after = range(i, min(self._read, i + LOOK_AHEAD + 1))
         pairs = sorted(product(before, after), key=lambda p: p[1] - p[0])
         return all(
-            match_scenes(self._views[a], self._views[b]) < _SAME_SCENE
+            match_scenes(self._views[a][0], self._views[b][0]) < _SAME_SCENE
             for a, b in pairs
         )
 
-    def _is_spike(self, i: int) -> bool:
+    def _is_spike(self, i: int, size: int) -> bool:
         """Compare a frame's change with those of the frames around it.
 
         With the second largest: one may be a flash or another cut, and on
         either side every other frame may be a repetition.
         """
-        around = self._changes(i - 2, i - 1, i + 1, i + 2)
+        near = range(i - _AROUND, i + _AROUND + 1)
+        around = self._changes([n for n in near if n != i], size)
         usual = sorted(around)[-2:][0] if around else 0.0
         least = max(_SPIKE * usual, _LEAST_DIFFERENCE)
-        return self._changes(i)[0] > least
+        return self._changes([i], size)[0] > least
 
-    def _changes(self, *numbers: int) -> list[float]:
+    def _changes(self, numbers: Iterable[int], size: int) -> list[float]:
         """List how much frames differ from the ones before, if there are."""
         views = self._views
         return [
-            float(cv2.absdiff(views[i - 1], views[i]).mean())
+            float(cv2.absdiff(views[i - 1][size], views[i][size]).mean())
             for i in numbers
             if i - 1 in views and i in views
         ]
 
 
 def match_scenes(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlate two frames where they show structure, after aligning them.
+    """Correlate two frames after aligning them.
 
     Args:
-        a: (h, w, 3) uint8 BGR, small.
+        a: (h, w, 3) uint8, small.
         b: of the shape of `a`.
 
     Returns:
         About 1 for one scene, even if it moved or became brighter, and about
-        0 for two.
+        0 for two. The lower of two correlations: of the frames as a whole,
+        and of the structure that they show.
     """
-    grays = [cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) for x in (a, b)]
     size = (128, 96)
-    x, y = (cv2.resize(g, size, interpolation=cv2.INTER_AREA) for g in grays)
-    moved = _correlate(x, _align(y, x))
-    return max(moved, _correlate(x, y))
+    x, y = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (a, b))
+    pairs = [(x, z) for z in (_align(y, x), y)]
+    whole = max(_correlate(*pair) for pair in pairs)
+    return min(whole, max(_correlate_locally(*pair) for pair in pairs))
 
 
 def _align(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Move the pixels of an image to where another has them."""
+    gray, wanted = (
+        cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) for x in (image, target)
+    )
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # it depends on the number of threads
     flow.setUseSpatialPropagation(False)
-    motion = flow.calc(target, image, None)
-    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    motion = flow.calc(wanted, gray, None)
+    rows, columns = np.mgrid[: gray.shape[0], : gray.shape[1]]
     grid = np.stack([columns, rows], -1).astype(np.float32) + motion
     return cv2.remap(
         image, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -194,12 +209,19 @@ def _align(image: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _correlate(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlate all pixels of two images."""
+    x, y = (z - z.mean((0, 1)) for z in (a.astype(float), b.astype(float)))
+    power = ((x * x).sum() + 1) * ((y * y).sum() + 1)
+    return float((x * y).sum() / np.sqrt(power))
+
+
+def _correlate_locally(a: np.ndarray, b: np.ndarray) -> float:
     """Average local correlations, weighted with the structure there is."""
     x, y = a.astype(np.float32), b.astype(np.float32)
     mean_x, mean_y = _blur(x), _blur(y)
-    var_x = np.maximum(_blur(x * x) - mean_x**2, 0)
-    var_y = np.maximum(_blur(y * y) - mean_y**2, 0)
-    covariance = _blur(x * y) - mean_x * mean_y
+    var_x = np.maximum(_blur(x * x) - mean_x**2, 0).sum(-1)
+    var_y = np.maximum(_blur(y * y) - mean_y**2, 0).sum(-1)
+    covariance = (_blur(x * y) - mean_x * mean_y).sum(-1)
     local = covariance / np.sqrt((var_x + 1) * (var_y + 1))
     weight = np.minimum(np.sqrt(var_x * var_y), 100) + 1e-3
     return float((local * weight).sum() / weight.sum())
@@ -209,11 +231,13 @@ def _blur(x: np.ndarray) -> np.ndarray:
     return cv2.blur(x, (15, 15))
 
 
-def _shrink(image: np.ndarray) -> np.ndarray:
-    """Return a small frame, (h, w, 3) uint8 BGR."""
-    height, width = image.shape[:2]
-    size = (min(width, _WIDTH), max(1, height * min(width, _WIDTH) // width))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    if small.dtype == np.uint16:
-        small = (small >> 8).astype(np.uint8)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
+def _shrink(image: np.ndarray, width: int) -> np.ndarray:
+    """Return a frame of at most some width, (h, w, 3) uint8."""
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    if width < image.shape[1]:
+        image = cv2.resize(
+            image, (width, height), interpolation=cv2.INTER_AREA
+        )
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    return image

@@ -54,6 +54,14 @@ def test_films_without_colour_have_cuts():
     assert find(gray.round().astype(np.uint8)) == expected
 
 
+@pytest.mark.parametrize('other', [[5, 5, 5], [90, 90, 90], [200, 40, 40]])
+def test_cuts_from_and_to_grain_are_found(other):
+    grain = np.random.default_rng(0).integers(0, 256, (10, 48, 64, 3))
+    plain = np.tile(other, (10, 48, 64, 1))
+    images = np.concatenate([grain, plain]).astype(np.uint8)
+    assert find(images) == find(images[::-1]) == [10]
+
+
 def test_cuts_between_plain_colours_are_found():
     colours = np.array([(255, 0, 0), (0, 0, 255), (30, 30, 30)], np.uint8)
     images = np.tile(colours.repeat(6, 0)[:, None, None], (1, 48, 64, 1))
@@ -120,7 +128,7 @@ def test_no_cuts_are_found_when_none_are_wanted():
 def test_a_later_start_finds_the_same_cuts():
     images, expected = join(7, 4, 5, 9, 6, 5)
     whole = [is_cut for _, is_cut in split_scenes(as_frames(images))]
-    for start in range(0, len(images) - 1, 3):
+    for start in (1, 6, 7, 8, 13, 20, 24, 30):
         first = max(0, start - LOOK_BACK)
         rest = split_scenes(as_frames(images[first:], first), 'auto', first)
         found = [is_cut for _, is_cut in rest][start - first :]
@@ -143,9 +151,8 @@ def test_frames_are_held_no_longer_than_promised():
 
 def test_memory_does_not_grow_with_the_clip():
     finder = CutFinder()
-    for _ in range(5):
-        for image in join(10, 10)[0]:
-            finder.add(image)
+    for image in join(10, 10, 10)[0]:
+        finder.add(image)
     assert len(finder._views) <= LOOK_BACK + LOOK_AHEAD + 1
     assert len(finder._proposed) <= LOOK_AHEAD + 1
 
@@ -170,11 +177,11 @@ def test_joined_films_are_cut_where_they_were_joined():
     films = []
     for name in names:
         with VideoReader(CLIPS / name, 24) as reader:
-            films.append([cuts._shrink(f.image)[..., ::-1] for f in reader])
+            films.append([cuts._shrink(f.image, 160) for f in reader])
     for film in films:
         assert find(film) == []
     rng = random.Random(0)
-    for _ in range(6):
+    for _ in range(4):
         a, b = rng.sample(films, 2)
         length = rng.choice((4, 9, 24))
         size = a[0].shape[1::-1]
