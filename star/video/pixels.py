@@ -97,7 +97,8 @@ def alpha_of(frame: av.VideoFrame, depth: int = 8) -> np.ndarray | None:
 
 def _stored_alpha(frame: av.VideoFrame) -> tuple[np.ndarray, int]:
     """Return a frame's opacity as it is stored, and its value of opaque."""
-    bits = max(c.bits for c in frame.format.components if c.is_alpha)
+    components = frame.format.components
+    bits = max((c.bits for c in components if c.is_alpha), default=8)
     if has_alpha_plane(frame.format) and bits <= 16:
         return plane_values(frame.planes[3], bits), (1 << bits) - 1
     if bits == 8:
@@ -107,16 +108,19 @@ def _stored_alpha(frame: av.VideoFrame) -> tuple[np.ndarray, int]:
 
 def has_alpha(pixel_format: av.VideoFormat) -> bool:
     """Return whether a pixel format has room for opacity."""
-    return any(c.is_alpha for c in pixel_format.components)
+    # FFmpeg does not say so of a palette, whose colours may be transparent
+    components = pixel_format.components
+    return pixel_format.name == 'pal8' or any(c.is_alpha for c in components)
 
 
 def shows_alpha(frame: av.VideoFrame) -> bool:
     """Return whether a frame, or one after it, may be transparent.
 
-    Formats of RGBA often hold nothing but opaque pixels, so that the frame
-    decides; YUV with alpha is chosen on purpose.
+    Formats of RGBA and palettes often hold nothing but opaque pixels, so that
+    the frame decides; YUV with alpha is chosen on purpose.
     """
-    chosen = has_alpha(frame.format) and not frame.format.is_rgb
+    layout = frame.format
+    chosen = has_alpha(layout) and not (layout.is_rgb or layout.name == 'pal8')
     return chosen or alpha_of(frame) is not None
 
 

@@ -55,6 +55,19 @@ def test_still_with_opacity(tmp_path):
     assert probe(path).kind == 'image'
 
 
+def test_palette_with_opacity(tmp_path):
+    path, alpha = tmp_path / 'a.png', np.zeros((48, 64), np.uint8)
+    alpha[:, 32:] = 255
+    image = np.full((48, 64, 3), (200, 10, 0), np.uint8)
+    Image.fromarray(np.dstack([image, alpha])).quantize(16).save(path)
+    (frame,) = read(path)
+    np.testing.assert_array_equal(frame.alpha, alpha)
+    np.testing.assert_array_equal(frame.image[:, 32:], image[:, 32:])
+    assert probe(path).has_alpha
+    Image.fromarray(image).quantize(16).save(path)
+    assert not probe(path).has_alpha
+
+
 @pytest.mark.parametrize('suffix', ['png', 'jpg', 'tif', 'webp', 'avif'])
 @pytest.mark.parametrize('orientation', [1, 2, 5, 6, 8])
 def test_orientation(tmp_path, suffix, orientation):
