@@ -164,7 +164,7 @@ class VideoSink(Sink):
         """Encode delayed frames, copy the rest of the streams, close."""
         self._mux(self._stream.encode(None))
         if self._copier is not None:
-            self._copier.copy_rest(self._end if self._trim else None)
+            self._copier.copy_rest(self._end, self._trim)
             self.notes += [
                 n for n in self._copier.notes if n not in self.notes
             ]

@@ -67,7 +67,6 @@ class StreamCopier:
         self._clocks = FollowingClocks(restarts)
         shown = rules.is_quicktime(output.streams[0])
         self._hidden = HiddenSound(can_hide=shown)
-        self._now = Fraction(0)
         self._queue = _Queue(self._read(), *self._kinds())
 
     def close(self) -> None:
@@ -76,24 +75,26 @@ class StreamCopier:
 
     def copy_until(self, time: Fraction) -> None:
         """Copy the packets that begin up to a time, in output seconds."""
-        time = self._now = max(self._now, time - self._cut)
+        time -= self._cut
         for packet, shift in self._queue.until(time):
             self._copy(packet, shift)
         for index, track in list(self._tracks.items()):
             self._mux(index, track.due(time))
 
-    def copy_rest(self, end: Fraction | None) -> None:
-        """Copy the remaining packets, or those that begin before `end` s."""
-        end = None if end is None else end - self._cut
-        last = None if end is None else end + AHEAD
-        for packet, shift in self._queue.until(last):
+    def copy_rest(self, end: Fraction, trim: bool) -> None:
+        """Copy the remaining packets.
+
+        Args:
+            end: of the picture, in output seconds.
+            trim: leave out what begins behind it.
+        """
+        end -= self._cut
+        for packet, shift in self._queue.until(end + AHEAD if trim else None):
             time = _time(packet, shift)
-            if end is None or time is None or time < end:
+            if not trim or time is None or time < end:
                 self._copy(packet, shift)
-        length = Fraction(self._input.duration or 0, av.time_base)
-        finish = max(self._now, length) if end is None else end
         for index, track in list(self._tracks.items()):
-            self._mux(index, track.finish(finish, end is not None))
+            self._mux(index, track.finish(end, trim))
             self.notes += track.notes
 
     def _copy_labels(self) -> None:

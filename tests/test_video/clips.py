@@ -96,35 +96,6 @@ def write_sine(output, stream, seconds, start=0):
     output.mux(stream.encode(None))
 
 
-def write_srt(path: Path, lines):
-    """Write (start, end, text) lines, in whole seconds, as SubRip."""
-    clock = '00:00:{:02d},000'.format
-    path.write_text(
-        ''.join(
-            f'{i}\n{clock(a)} --> {clock(b)}\n{text}\n\n'
-            for i, (a, b, text) in enumerate(lines, 1)
-        )
-    )
-    return path
-
-
-def add_srt(clip: Path, srt: Path, path: Path):
-    """Join a clip's streams and a SubRip file in a Matroska file."""
-    with (
-        av.open(str(clip)) as video,
-        av.open(str(srt)) as text,
-        av.open(str(path), 'w') as output,
-    ):
-        inputs = [*video.streams, *text.streams]
-        targets = [output.add_stream_from_template(s, True) for s in inputs]
-        for source, kept in ((video, targets[:-1]), (text, targets[-1:])):
-            for packet in source.demux():
-                if packet.size:
-                    packet.stream = kept[packet.stream.index]
-                    output.mux(packet)
-    return path
-
-
 def packets(path: Path, kind: str):
     """List (time, bytes) of each packet of a file's streams of a kind."""
     with av.open(str(path)) as container:

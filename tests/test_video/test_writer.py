@@ -18,12 +18,10 @@ from star.video.io import VideoError, VideoReader, VideoWriter, probe
 from tests.paths import ROOT
 from tests.test_video.clips import (
     RATE,
-    add_srt,
     packets,
     pictures,
     ramp,
     write_clip,
-    write_srt,
 )
 
 
@@ -195,22 +193,6 @@ def test_audio_ends_with_the_first_frames(sound, tmp_path):
     assert 0.17 < audio[-1][0] < 0.2
     old = [data for _, data in packets(sound, 'audio')]
     assert [data for _, data in audio] == old[: len(audio)]
-
-
-def test_streams_that_do_not_fit_are_encoded(sound, tmp_path):
-    notes = rewrite(sound, tmp_path / 'a.webm', codec='libvpx-vp9')
-    assert len(notes) == 1
-    assert 'audio stream 1 (aac) is encoded as opus' in notes[0]
-    assert len(list(VideoReader(tmp_path / 'a.webm'))) == 25
-
-
-def test_subtitles_are_copied(sound, tmp_path):
-    lines = [(0, 1, 'first words'), (1, 2, 'last words')]
-    srt = write_srt(tmp_path / 'a.srt', lines)
-    source = add_srt(sound, srt, tmp_path / 'a.mkv')
-    assert rewrite(source, tmp_path / 'b.mkv') == ()
-    texts = [data for _, data in packets(tmp_path / 'b.mkv', 'subtitle')]
-    assert texts == [b'first words', b'last words']
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.mkv', 'a.mov'])
