@@ -2,8 +2,12 @@
 
 from star.video import hdr, pixels
 from star.video.codec_choice import Needs, keeps_alpha
+from star.video.containers import TAGGED
 from star.video.encoding import Encoding
 from star.video.info import VideoInfo
+
+# codecs that carry primaries, transfer and matrix themselves
+_TAGS_INSIDE = ('libx264', 'libx265', 'libsvtav1', 'prores_ks')
 
 
 def loss_notes(
@@ -26,6 +30,11 @@ def loss_notes(
         )
     if encoding.transfer in hdr.NAMES:
         notes += encoding.light.losses(encoding.codec)
+        if suffix not in ('', *TAGGED) and encoding.codec not in _TAGS_INSIDE:
+            notes.append(
+                f'{encoding.codec} in {suffix} has no place for the tags of '
+                'HDR: players will show it pale; choose .mkv'
+            )
     kept = encoding.alpha and keeps_alpha(encoding.codec, suffix)
     return notes if kept or not needs.alpha else [*notes, pixels.ALPHA_NOTE]
 

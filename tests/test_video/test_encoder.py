@@ -116,6 +116,15 @@ def test_encoder_and_format_suit_source_and_container(
             ],
         ),
         (
+            HLG,
+            '.avi',
+            'ffv1',
+            [
+                'ffv1 in .avi has no place for the tags of HDR: players '
+                'will show it pale; choose .mkv'
+            ],
+        ),
+        (
             replace(DEEP, depth=12),
             '.mp4',
             None,
