@@ -4,10 +4,13 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import Tensor
 
 from star.apis.inference.borders import Borders, find_borders
 from star.apis.inference.load import init_model
 from star.models.contracts import Restorer
+from star.models.editors.base import Baseline
+from star.models.editors.recipe import Recipe
 from star.models.restoration import restoration
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import segments
@@ -22,22 +25,28 @@ def starts(frames: int, size: int, overlap: int) -> list[int]:
 
 
 @pytest.fixture(scope='module')
-def bicubic() -> Restorer:
-    return init_model('bicubic')
-
-
-@pytest.fixture(scope='module')
 def tiny() -> Restorer:
     return init_model('tiny', 'random', 'cpu')
 
 
+class Neighbours(Baseline):
+    def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
+        return frames
+
+
 @pytest.mark.parametrize('frames', [1, 7, 8, 9, 12, 13, 30])
-def test_segments_of_a_method_without_overlap(
-    bicubic: Restorer, frames: int
-) -> None:
-    options = RestoreOptions(window=8, overlap=3)  # of no use to this method
-    found = find_borders(bicubic, options, (32, 24), [0], frames)
-    assert found == Borders(segments=tuple(starts(frames, 8, 0)[1:]))
+def test_segments_of_a_method_that_needs_neighbours(frames: int) -> None:
+    method = Neighbours(Recipe(window=8, overlap=2))
+    options = RestoreOptions(window=8, overlap=2)
+    found = find_borders(method, options, (32, 24), [0], frames)
+    middles = tuple(start + 1 for start in starts(frames, 8, 2)[1:])
+    assert found == Borders(segments=middles)
+
+
+def test_a_method_of_single_frames_has_no_borders() -> None:
+    options = RestoreOptions(window=8, overlap=3)
+    found = find_borders(Neighbours(Recipe()), options, (32, 24), [0], 30)
+    assert found == Borders()
 
 
 @pytest.mark.parametrize('scenes', [[], [0], [0, 11, 13]])
