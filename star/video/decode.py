@@ -19,6 +19,7 @@ from star.video.pictures import open_picture, openable
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _OPEN = {'pattern_type': 'none'}  # a '%' in a name is only that
+_LONGEST = 60  # seconds that a header is believed to add to a frame
 _LAST_PACKETS = 2  # before a place where parts may have been joined
 _IMAGE_FORMATS = ('_pipe', 'image2')
 _PICTURES = ('png', 'apng', 'mjpeg', 'webp')  # may hold an ICC profile
@@ -155,6 +156,7 @@ class Decoder:
         self._first: tuple[int, int] | None = None
         self.clock: Clock = choose_clock(self.container, self.stream)
         self.part = PartStart(format_, codec.name)
+        self._last = 0  # time of the last frame, in ticks
         self._cut_off: set[int | None] = set()  # times of last packets
 
     def start_at(self, time: int, place: int, size: int) -> None:
@@ -195,6 +197,7 @@ class Decoder:
                     self._record('damaged data')
                 self._hidden -= self.part.is_leading(frame)
                 self.clock.show(frame)
+                self._last = max(self._last, frame.pts or 0)
                 yield frame
         self._check_end()
 
@@ -214,17 +217,17 @@ class Decoder:
     def end(self) -> int | None:
         """Return when the last frame ends, in ticks, if the header knows.
 
-        An AVI may repeat its last frame by chunks without data. In a MOV
-        with B-frames, the frame that is decoded last is the one that lasts
-        until the end, though another is shown last.
+        An AVI may repeat its last frame by chunks without data. In a MOV or
+        MP4 the last packet may not hold the last frame.
         """
-        length = self.stream.duration
+        length, base = self.stream.duration, self.stream.time_base
         known = self.container.format.name == 'avi' or is_indexed(
             self.container
         )
-        if self.error or not known or length is None:
+        if self.error or not known or length is None or base is None:
             return None
-        return (self.stream.start_time or 0) + length
+        end = (self.stream.start_time or 0) + length
+        return end if (end - self._last) * base < _LONGEST else None
 
     @property
     def notes(self) -> list[str]:

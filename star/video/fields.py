@@ -155,7 +155,7 @@ def _link(frame: av.VideoFrame, *filters: tuple[str, str]) -> av.filter.Graph:
 
 
 def _pull(graph: av.filter.Graph) -> list[av.VideoFrame]:
-    frames = []
+    frames: list[av.VideoFrame] = []
     while True:
         try:
             frame = graph.vpull()

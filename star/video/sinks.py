@@ -81,6 +81,7 @@ class VideoSink(Sink):
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
+        self._held: av.Packet | None = None  # the last one so far
         self.expected_end: Fraction | None = None
         self._output = av.open(
             file_url(path),
@@ -156,13 +157,14 @@ class VideoSink(Sink):
         packet.duration = round(frame.duration / base)
         packet.is_keyframe = frame.is_key
         self._end = max(self._end, frame.time + frame.duration)
-        self._output.mux(packet)
+        self._put(packet)
         if self._copier is not None:
             self._copier.copy_until(frame.time)
 
     def finish(self) -> None:
         """Encode delayed frames, copy the rest of the streams, close."""
         self._mux(self._stream.encode(None))
+        self._put_last()
         if self._copier is not None:
             self._copier.copy_rest(self._end, self._trim)
             self.notes += [
@@ -178,7 +180,26 @@ class VideoSink(Sink):
             delay = round(_MAX_DELAY / packet.time_base)
             if packet.dts is not None and not 0 <= pts - packet.dts <= delay:
                 packet.dts = pts  # x265 leaves it unset for one or two frames
-            self._output.mux(packet)
+            self._put(packet)
+
+    def _put(self, packet: av.Packet) -> None:
+        """Write the packet before, now that it is not the last one."""
+        held, self._held = self._held, packet
+        if held is not None:
+            self._output.mux(held)
+
+    def _put_last(self) -> None:
+        """Write the last packet.
+
+        In a MOV or MP4 it ends the picture, also if it is not shown last.
+        """
+        packet, self._held = self._held, None
+        if packet is None:
+            return
+        if self._output.format.name in _APPLE and packet.pts is not None:
+            end = round(self._end / packet.time_base)
+            packet.duration = max(packet.duration or 0, end - packet.pts)
+        self._output.mux(packet)
 
     def discard(self) -> None:
         """Close and remove the temporary file."""

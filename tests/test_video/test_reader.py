@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from star.video import hdr, pixels
-from star.video.io import VideoError, VideoReader, count_frames, probe
+from star.video import hdr
+from star.video.io import VideoError, VideoReader, count_frames
 from tests.test_video.clips import RATE, images, pictures, ramp, write_clip
+from tests.test_video.flashes import rewrite
 
 LIMITED, FULL = 1, 2
 
@@ -298,3 +299,21 @@ def test_counting_reports_progress(clip, monkeypatch):
     seen = []
     assert VideoReader(clip).count(seen.append) == 20
     assert seen == list(range(1, 21))
+
+
+@pytest.mark.parametrize('kind', ['.gif', '.png'])
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv'])
+@pytest.mark.parametrize('count', [2, 6, 7])
+def test_the_last_frame_lasts(tmp_path, kind, suffix, count):
+    frames = [Image.fromarray(frame) for frame in pictures(count)]
+    lengths = [100] * (count - 1) + [800]
+    source, target = tmp_path / f'a{kind}', tmp_path / f'b{suffix}'
+    frames[0].save(
+        source, save_all=True, append_images=frames[1:], duration=lengths
+    )
+    rewrite(source, target)
+    got = list(VideoReader(target))
+    assert [f.time * 10 for f in got] == list(range(count))
+    assert got[-1].duration == Fraction(8, 10)
+    with av.open(str(target)) as container:
+        assert container.duration == (count - 1) * 100_000 + 800_000

@@ -344,6 +344,8 @@ def test_unset_decoding_time_is_repaired(tmp_path, dts):
         pts, duration, time_base = 2, 1, Fraction(1, 24)
 
     class Output:
+        format = av.ContainerFormat('matroska')
+
         def mux(self, packet):
             self.packet = packet
 
@@ -353,9 +355,11 @@ def test_unset_decoding_time_is_repaired(tmp_path, dts):
     sink._output.close()
     sink._output = output
     sink._mux([packet])
+    sink._put_last()
     assert output.packet.dts == 2
     packet.dts = 1  # a real one: a frame is waited for
     sink._mux([packet])
+    sink._put_last()
     assert output.packet.dts == 1
 
 
