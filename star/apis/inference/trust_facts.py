@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class ClipFacts:
+class FileFacts:
     """An input or a result.
 
     Args:
@@ -67,8 +67,8 @@ class TrustFacts:
         notes: changes and losses, a sentence each.
     """
 
-    input: ClipFacts
-    output: ClipFacts
+    input: FileFacts
+    output: FileFacts
     method: Mapping[str, Any]
     weights: Mapping[str, Any] = field(default_factory=dict)
     config: str = ''
@@ -85,7 +85,7 @@ def describe_clip(
     size: tuple[int, int],
     name: str = '',
     sha256: str = '',
-) -> ClipFacts:
+) -> FileFacts:
     """Collect the facts of a clip from its file.
 
     Args:
@@ -101,7 +101,7 @@ def describe_clip(
     else:
         length = path.stat().st_size
         times = _times_of(path)
-    return ClipFacts(
+    return FileFacts(
         name or path.name,
         sha256 or digest_of_content(path),
         length,

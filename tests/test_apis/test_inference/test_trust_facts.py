@@ -12,7 +12,7 @@ import pytest
 from star.apis.inference.borders import Borders
 from star.apis.inference.trust import EQUAL
 from star.apis.inference.trust_facts import (
-    ClipFacts,
+    FileFacts,
     TrustFacts,
     describe_clip,
     restored_by,
@@ -22,7 +22,7 @@ from star.apis.inference.trust_facts import (
 from star.models.restoration.options import RestoreOptions
 from tests.test_apis.clips import add_tone, write_clip
 
-CLIP = ClipFacts('in.mp4', 'ab', 10, 50, (32, 24), 2.0, 2.0, 0.0)
+CLIP = FileFacts('in.mp4', 'ab', 10, 50, (32, 24), 2.0, 2.0, 0.0)
 FACTS = TrustFacts(CLIP, replace(CLIP, name='out.mp4', size=(128, 96)), {})
 
 
