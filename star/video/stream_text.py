@@ -124,11 +124,14 @@ class TextTrack(Track):
 
     def _close(self, end: Fraction | None) -> None:
         """Give those without an end one: the next begin, or the given end."""
-        for i, cue in enumerate(self._cues):
-            later = [c.begin for c in self._cues[i:] if c.begin > cue.begin]
-            until = later[0] if later else end
-            if cue.end is None and until is not None:
-                until = until if until > cue.begin else cue.begin + _SHORTEST
+        following, after = end, None
+        for i, cue in reversed(list(enumerate(self._cues))):
+            if after is not None and after > cue.begin:
+                following = after
+            after = cue.begin
+            if cue.end is None and following is not None:
+                shown = following > cue.begin
+                until = following if shown else cue.begin + _SHORTEST
                 self._cues[i] = replace(cue, end=until)
 
     def _emit(self, time: Fraction, known: Fraction) -> list[av.Packet]:
@@ -142,10 +145,10 @@ class TextTrack(Track):
         if self._alone:
             ready, self._cues = _one_at_a_time(self._cues, time, known)
         else:
-            ready = [
-                c for c in self._cues if c.begin <= time and c.end is not None
-            ]
-            self._cues = [c for c in self._cues if c not in ready]
+            cues, ready, self._cues = self._cues, [], []
+            for cue in cues:
+                due = cue.begin <= time and cue.end is not None
+                (ready if due else self._cues).append(cue)
         return [packet for cue in ready for packet in self._packet(cue)]
 
     def _packet(self, cue: _Cue) -> list[av.Packet]:

@@ -116,8 +116,9 @@ def _copy(packet: av.Packet, target: object) -> av.Packet:
 def first_packets(
     container: av.container.InputContainer,
 ) -> dict[int, list[av.Packet]]:
-    """Read the first packets of each stream of sound or pictures."""
-    streams = [*container.streams.video, *container.streams.audio]
+    """Read the first packets of each stream of sound, pictures or data."""
+    kinds = 'video', 'audio', 'data'
+    streams = [s for s in container.streams if s.type in kinds]
     found: dict[int, list[av.Packet]] = {s.index: [] for s in streams}
     with suppress(*REFUSALS):  # the reader of the picture says so
         for packet in islice(container.demux(streams), _SEARCHED):
