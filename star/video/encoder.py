@@ -9,6 +9,7 @@ import av
 from star.video import hdr, pixels
 from star.video.codec_choice import list_choices, needs_of
 from star.video.containers import TAGGED, open_trial
+from star.video.decode import open_input, pick_stream
 from star.video.encoding import Encoding, open_stream
 from star.video.encoding_notes import change_notes, loss_notes, remedies
 from star.video.info import VideoError, VideoInfo, explain
@@ -21,6 +22,7 @@ _UNTAGGED = (  # codecs that leave the matrix to the container
     *('mpeg4', 'msmpeg4', 'flv', 'wmv2', 'rawvideo', 'ffv1', 'huffyuv'),
     *('ffvhuff', 'utvideo'),
 )
+_OFF_GRID = 0.1  # of a frame; Matroska rounds times to milliseconds
 _EVEN = ('prores_ks', 'prores', 'prores_aw')  # they spoil an odd last column
 
 
@@ -65,9 +67,7 @@ def plan_encoding(
     reason = ''
     for name, form in choices:
         first = _request(name, form, size, crf, source)
-        matrix = _implied_matrix(name, suffix, size[1])
-        if matrix is not None:
-            first = replace(first, matrix=matrix)
+        first = _suit_container(first, suffix, source)
         encoding, refusal = _fit(first, suffix)
         if encoding is not None:
             notes = change_notes(first, encoding)
@@ -142,6 +142,36 @@ def _colours(source: VideoInfo | None, deep: bool) -> tuple[int, int, int]:
     wide = deep and primaries == _BT2020
     matrix = _BT2020 if wide else _BT709
     return _known(primaries, _BT709), _known(transfer, _BT709), matrix
+
+
+def _suit_container(
+    first: Encoding, suffix: str, source: VideoInfo | None
+) -> Encoding:
+    """Change what a container cannot say."""
+    matrix = _implied_matrix(first.codec, suffix, first.height)
+    if matrix is not None:
+        first = replace(first, matrix=matrix)
+    if suffix != '.avi':
+        return first
+    # it counts frames, in the order of decoding
+    first = replace(first, reorders=False)
+    even = source is not None and _is_even(source)
+    return replace(first, time_base=1 / first.rate) if even else first
+
+
+def _is_even(source: VideoInfo) -> bool:
+    """Return whether all frames lie on the grid of the rate.
+
+    AVI counts frames; a finer clock would fill it with empty ones.
+    """
+    if source.kind != 'video' or not source.timed or not source.fps:
+        return True
+    with open_input(source.path) as container:
+        packets = container.demux(pick_stream(container, source.path))
+        ticks = [packet.pts for packet in packets if packet.pts is not None]
+    step = float(source.time_base * source.fps)
+    places = [(tick - ticks[0]) * step for tick in ticks]
+    return all(abs(place - round(place)) < _OFF_GRID for place in places)
 
 
 def _implied_matrix(codec: str, suffix: str, height: int) -> int | None:

@@ -47,6 +47,7 @@ class Encoding:
         transfer: H.273 code; frames come in the space of `hdr.to_working`.
         matrix: of YUV, H.273 code.
         light: facts about the master of HDR.
+        reorders: whether frames may be coded in another order than shown.
     """
 
     codec: str
@@ -61,6 +62,7 @@ class Encoding:
     transfer: int
     matrix: int = _BT709
     light: Light = field(default_factory=Light)
+    reorders: bool = True
 
     @property
     def bits(self) -> int:
@@ -123,6 +125,8 @@ class Encoding:
         context.colorspace = _GBR if is_rgb else self.matrix
         context.color_primaries = self.primaries
         context.color_trc = self.transfer
+        if not self.reorders:
+            context.max_b_frames = 0
         if context.codec.name in BY_RATE_FACTOR:
             context.options = {'crf': f'{self.crf:g}', **self._parameters()}
         elif self.codec in _BY_QUANTISER:

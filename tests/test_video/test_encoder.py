@@ -14,7 +14,7 @@ from star.video.encoding import open_stream
 from star.video.info import VideoError, VideoInfo
 from star.video.io import VideoReader, VideoWriter, probe
 from star.video.light import Light
-from tests.test_video.clips import yuv_planes
+from tests.test_video.clips import pictures, write_clip, yuv_planes
 
 SIZE = 256, 128
 PLAIN = VideoInfo.of_clip(Path(), *SIZE, 25)
@@ -262,3 +262,19 @@ def test_odd_sizes_stay_where_the_encoder_can(suffix, codec, pix_fmt):
     encoding, notes = plan(PLAIN, suffix, codec, pix_fmt, (93, 69))
     assert (encoding.width, encoding.height) == (93, 69)
     assert notes == []
+
+
+@pytest.mark.parametrize('stamps', [range(12), (0, 1, 2, 5, 6, 12, 13, 30)])
+def test_avi_keeps_times_at_its_rate(tmp_path, stamps):
+    times = [Fraction(n, 25) for n in stamps]
+    frames = pictures(len(times))
+    source = write_clip(tmp_path / 'a.mp4', frames, times)
+    info = probe(source)
+    with VideoWriter(tmp_path / 'b.avi', 64, 48, info) as writer:
+        for image, time in zip(frames, times, strict=True):
+            writer.write(image, time, Fraction(1, 25))
+    found = [frame.time for frame in VideoReader(tmp_path / 'b.avi')]
+    if stamps == range(12):
+        assert probe(tmp_path / 'b.avi').fps == 25
+    error = max(abs(a - b) for a, b in zip(found, times, strict=True))
+    assert error < Fraction(1, 100)
