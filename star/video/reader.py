@@ -299,12 +299,15 @@ def _describe_damage(decoder: Decoder) -> str:
 def _as_film(info: VideoInfo) -> VideoInfo:
     """Describe a telecined video by its frames of film."""
     frames = info.num_frames
-    notes = (n for n in info.notes if n != INTERLACED_NOTE)
+    notes = [n for n in info.notes if n != INTERLACED_NOTE]
+    if info.depth > 8:
+        notes.append(f'matching fields reduces {info.depth}-bit colour to 8')
     return replace(
         info,
         fps=info.fps and info.fps * FILM / CYCLE,
         num_frames=frames and max(1, round(frames * FILM / CYCLE)),
         time_base=info.time_base / FILM,  # four frames share five times
         interlaced=False,
+        depth=8,
         notes=(*notes, FILM_NOTE),
     )

@@ -44,17 +44,20 @@ def store(path, frames, flagged=True, codec='libx264'):
     options = {'crf': '14', 'g': '12'}
     if codec == 'mpeg2video':
         options = {'b': '8000000', 'flags': '+ilme+ildct'}
+    elif codec == 'prores_ks':
+        options = {}
     elif flagged:
         options['x264-params'] = 'tff=1'
     with av.open(str(path), 'w') as output:
         stream = output.add_stream(codec, rate=1 / VIDEO, options=options)
         stream.width, stream.height = WIDTH, HEIGHT
-        stream.pix_fmt = 'yuv420p'
+        deep = codec == 'prores_ks'
+        stream.pix_fmt = 'yuv422p10le' if deep else 'yuv420p'
         stream.codec_context.thread_count = 1
         for i, image in enumerate(frames):
             image = np.ascontiguousarray(image)
             frame = av.VideoFrame.from_ndarray(image, 'gray')
-            frame = frame.reformat(format='yuv420p')
+            frame = frame.reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = i, VIDEO
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -158,3 +161,11 @@ def test_grain_and_still_scenes_before_film(tmp_path):
     noisy = frames + rng.normal(0, 6, frames.shape)
     video = telecine(noisy.clip(0, 255).astype(np.uint8))
     assert count_frames(store(tmp_path / 'a.mp4', video)) == 64
+
+
+def test_deep_film_becomes_8_bit_with_a_note(tmp_path):
+    path = store(tmp_path / 'a.mov', telecine(film(24)), codec='prores_ks')
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 24
+        assert reader.info.depth == 8
+        assert 'reduces 10-bit colour to 8' in ' '.join(reader.notes)
