@@ -197,14 +197,18 @@ def _align(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     gray, wanted = (
         cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) for x in (image, target)
     )
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # it depends on the number of threads
     flow.setUseSpatialPropagation(False)
-    motion = flow.calc(wanted, gray, None)
+    start = np.zeros((*gray.shape, 2), np.float32)
+    motion = flow.calc(wanted, gray, start)
     rows, columns = np.mgrid[: gray.shape[0], : gray.shape[1]]
-    grid = np.stack([columns, rows], -1).astype(np.float32) + motion
     return cv2.remap(
-        image, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image,
+        (columns + motion[..., 0]).astype(np.float32),
+        (rows + motion[..., 1]).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 

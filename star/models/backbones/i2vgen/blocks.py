@@ -172,7 +172,7 @@ def set_time_padding(module: nn.Module, mode: str) -> None:
         )
     for layer in module.modules():
         if isinstance(layer, TemporalConvLayer):
-            layer.conv.padding_mode = mode
+            layer.conv.padding_mode = mode  # type: ignore[assignment]
 
 
 class UNetDownsample(nn.Module):
