@@ -204,7 +204,7 @@ def _check_16_bit(restorer: Restorer, lq: Tensor) -> None:
     is_deep = out.dtype == torch.uint16
     _rule(is_deep, f'a result of uint16 is uint16, got {out.dtype}')
     error = (out.float() / 257 - restorer.restore(lq).float()).abs().max()
-    _rule(error <= 1, f'8 and 16 bits agree, got {error:.3g} of 255')
+    _rule(bool(error <= 1), f'8 and 16 bits agree, got {error:.3g} of 255')
 
 
 def _check_resuming(restorer: Restorer, lq: Tensor) -> None:

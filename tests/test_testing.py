@@ -228,6 +228,12 @@ def overwrite(self: Bicubic, frames: Tensor, size: tuple) -> Tensor:
     return Bicubic.enlarge(self, frames, size)
 
 
+def round_off(self: Bicubic, frames: Tensor, size: tuple) -> Tensor:
+    if frames.dtype == torch.uint16:
+        frames = (frames.int() // 8192 * 8192).to(torch.uint16)
+    return Bicubic.enlarge(self, frames, size)
+
+
 def keep_quiet(self: Bicubic, frames, options=None, events=None):
     return Bicubic.restore_stream(self, frames, options)
 
@@ -247,6 +253,7 @@ def accept_all(self: Bicubic, lq: Tensor, options=None, events=None) -> Tensor:
             'progress ends',
         ),
         (partial(restorer_with, 'restore', accept_all), 'clip of floats'),
+        (partial(restorer_with, 'enlarge', round_off), '8 and 16 bits agree'),
         (
             partial(restorer_with, 'options_used', frozenset({'scal'})),
             'unknown names',
