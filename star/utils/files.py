@@ -172,10 +172,15 @@ def remove_temporary(folder: str | Path, pattern: str = '*') -> None:
         pattern: glob pattern of the names that they were to get.
     """
     for path in list(Path(folder).glob(f'.{pattern}.part-*')):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def check_writable(folder: str | Path) -> None:

@@ -16,7 +16,7 @@ from star.apis.inference.result_names import (
     result_name,
     unique,
 )
-from star.apis.inference.sidecar import SUFFIX
+from star.apis.inference.sidecar import RECORD
 from star.utils.files import check_writable, list_visible
 from star.video.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_suffix
 from star.video.frame_names import describe_gaps, is_sequence
@@ -228,7 +228,7 @@ class _Scan:
                 yield from () if clip else (path,)
             elif _is_video(path):
                 yield path
-            elif not path.name.endswith(SUFFIX):
+            elif not path.name.endswith(RECORD):
                 self.skipped.append(path)
 
     def _below(self, folder: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@
         journal.json    the key: what the result depends on
         000003.piece    a coded piece of the result, and its record
         000003.point    what the next segment needs; only the last two are kept
+        result*         the joined result and its record, before they move
 
 Every file appears in one piece and holds the SHA-256 of its content. A
 process that is killed at any moment leaves whole pieces, from which the next
@@ -27,7 +28,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from star.models.restoration.resuming import ResumePoint
-from star.utils.files import beside, read_json, remove_temporary, write_json
+from star.utils.files import (
+    beside,
+    read_json,
+    remove,
+    remove_temporary,
+    write_json,
+)
 from star.utils.sealed_files import (
     read_sealed,
     read_sealed_record,
@@ -36,6 +43,7 @@ from star.utils.sealed_files import (
 from star.video.coded import CodedFrame, CodedPiece
 from star.video.info import VideoError
 
+RESULT = 'result'  # name of files that are moved once they are complete
 _LOCK, _KEY, _HOLDER = 'lock', 'journal.json', 'holder.json'
 _PIECE, _POINT = '.piece', '.point'
 _KEPT = 2  # points
@@ -146,6 +154,8 @@ class Journal:
             if there was none.
         """
         remove_temporary(self.folder)
+        for path in self.folder.glob(f'{RESULT}*'):
+            remove(path)
         self._key = json.loads(json.dumps(key))
         earlier = self._read_key()
         if earlier.get('key') == self._key:

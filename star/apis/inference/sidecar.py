@@ -8,12 +8,12 @@ from typing import Any
 from star.apis.inference.fingerprint import digest_of_content, plain
 from star.utils.files import beside, read_json
 
-SUFFIX = '.star.json'
+RECORD = '.star.json'
 
 
 def sidecar_path(dst: Path) -> Path:
     """Return where the record of a result lies."""
-    return beside(dst, suffix=SUFFIX)
+    return beside(dst, suffix=RECORD)
 
 
 def find_complete(dst: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict, dataclass, replace
+from glob import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,22 @@ from star.apis.inference.fingerprint import (
     digest_of_content,
     plain,
 )
-from star.apis.inference.journal import Journal, discard_journal, open_journal
+from star.apis.inference.journal import (
+    RESULT,
+    Journal,
+    discard_journal,
+    open_journal,
+)
 from star.apis.inference.piecewise import (
     PiecewiseRestoration,
     Work,
     writing,
 )
-from star.apis.inference.sidecar import find_complete, sidecar_path
+from star.apis.inference.sidecar import (
+    RECORD,
+    find_complete,
+    sidecar_path,
+)
 from star.apis.inference.trust_facts import (
     TrustFacts,
     describe_clip,
@@ -31,10 +41,10 @@ from star.apis.inference.trust_facts import (
     summarise,
     write_trust,
 )
-from star.models.contracts import Restorer
+from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
-from star.utils.files import move
+from star.utils.files import move, remove_temporary
 from star.video.alpha import enlarge
 from star.video.cut_files import load_cuts
 from star.video.gray import remove_colour
@@ -42,7 +52,6 @@ from star.video.info import Frame, VideoError, VideoInfo
 from star.video.io import VideoReader
 from star.video.result_plan import ResultPlan, ResultRequest, plan_result
 
-_RESULT = 'result'  # in the journal, until it is complete
 _CHOICES = ('auto', 'none')  # of cuts that are no file
 _NO_MATTER = ('overwrite', 'strict_streams', 'until')  # to the result
 
@@ -124,7 +133,7 @@ class RestoreTask:
         notes, warnings = record['notes'], record['warnings']
         return Done(frames, frames, tuple(notes), tuple(warnings))
 
-    def restore(self, events: Any) -> Done:
+    def restore(self, events: Events | None) -> Done:
         """Restore what is not done, and write result and record.
 
         Args:
@@ -160,7 +169,7 @@ class RestoreTask:
                 work, self.reader, journal, relay, _finish
             )
             run.run(total)
-            temporary = journal.folder / f'{_RESULT}{path.suffix}'
+            temporary = journal.folder / f'{RESULT}{path.suffix}'
             late = run.join(temporary)
             notes = [
                 *chain(*(record.notes for record in journal.list_records())),
@@ -172,6 +181,8 @@ class RestoreTask:
             # in this order: a result without its record is made again
             record = self._record(journal, temporary, done)
             move(temporary, path)
+            # an earlier result that a killed process has set aside
+            remove_temporary(path.parent, escape(path.name))
             journal.remove()
         return replace(done, warnings=tuple(record['warnings']))
 
@@ -221,7 +232,9 @@ class RestoreTask:
         )
         rows = list(chain(*(record.rows for record in records)))
         record = summarise(rows, facts)
-        write_trust(sidecar_path(path), record)
+        written = journal.folder / f'{RESULT}{RECORD}'
+        write_trust(written, record)
+        move(written, sidecar_path(path))
         return record
 
     def _borders(self, scenes: tuple[int, ...], frames: int) -> Borders:
