@@ -34,8 +34,8 @@ def run_killed(
         seed: of the moments.
 
     Returns:
-        For each run its exit code, frames kept after it, and the SHA-256 of
-        its result, if it has one.
+        For each run its exit code, frames kept after it, whether the result
+        is in its place, and its SHA-256 if the run has ended.
     """
     words = [method, str(src), str(dst), str(kills), str(seed)]
     script = [sys.executable, '-m', 'tests.killed_restores', *words]
@@ -72,6 +72,7 @@ def main(words: list[str]) -> None:
             {
                 'code': code,
                 'kept': count_kept(dst),
+                'moved': dst.exists(),
                 'sha256': digest_of_content(dst) if complete else None,
             }
         )

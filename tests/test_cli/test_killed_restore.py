@@ -23,22 +23,28 @@ def check(method: str, tmp_path: Path, name: str, kills: int) -> None:
     whole = {run['sha256'] for run in runs if run['code'] == 0}
     assert runs[0]['code'] == 0 and len(whole) == 1
     for before, after in pairwise(runs[1:]):
-        if before['code'] == after['code'] == KILLED:
-            # a journal is removed once the result is complete
-            removed = before['kept'] == 12
-            assert after['kept'] >= before['kept'] or removed
-    assert max(run['kept'] for run in runs) >= 8
+        if not before['moved'] and not after['moved']:
+            assert after['kept'] >= before['kept']
+    assert max(run['kept'] for run in runs) >= 2
     assert not [each for each in os.listdir(folder) if each[0] == '.']
 
 
-@pytest.mark.parametrize(
-    ('method', 'name'),
-    [
-        ('recurrent', 'out.mp4'),
-        ('diffusion', 'out.mkv'),
-        ('bicubic', 'frames'),
-    ],
-)
+METHODS = [
+    ('bicubic', 'frames'),
+    ('recurrent', 'out.mp4'),
+    ('diffusion', 'out.mkv'),
+]
+
+
+@pytest.mark.parametrize(('method', 'name'), METHODS)
+def test_same_bytes_after_kills(
+    tmp_path: Path, method: str, name: str
+) -> None:
+    check(method, tmp_path, name, 20 if method == 'bicubic' else 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('method', 'name'), METHODS[1:])
 def test_same_bytes_after_twenty_kills(
     tmp_path: Path, method: str, name: str
 ) -> None:
