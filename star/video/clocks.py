@@ -92,12 +92,15 @@ class Restart:
         after: seconds on the file's clock, first of the new part.
         shift: seconds to add to the times from here on.
         place: byte of the file at which the new part's video begins.
+        left: byte of the file at which the last packet of video of the part
+            before begins.
     """
 
     before: Fraction
     after: Fraction
     shift: Fraction
     place: int | None
+    left: int | None = None
 
 
 class JoinedClock(PlainClock):
@@ -115,6 +118,7 @@ class JoinedClock(PlainClock):
         self.restarts: list[Restart] = []
         self._step = 1 / (rate or Fraction(25))
         self._last: Fraction | None = None
+        self._place: int | None = None
         self._begin = self._end = Fraction(0)  # of what was seen, corrected
         self._heard: tuple[Fraction, Fraction] | None = None  # without a gap
 
@@ -141,8 +145,10 @@ class JoinedClock(PlainClock):
             self._begin, self._end = time, shown
         elif begins:
             shift = self._end - shown
-            self.restarts.append(Restart(self._last, time, shift, packet.pos))
-        self._last = time
+            self.restarts.append(
+                Restart(self._last, time, shift, packet.pos, self._place)
+            )
+        self._last, self._place = time, packet.pos
         shift = self.restarts[-1].shift if self.restarts else Fraction(0)
         self._end = max(self._end, shown + shift + self._step)
         move(packet, shift)
@@ -195,6 +201,7 @@ class _FollowingClock:
         self._coming, self._shift = list(restarts), Fraction(0)
         self._place = 0
         self._end: Fraction | None = None  # of the sound
+        self._last: Fraction | None = None  # as stored
 
     def shift_of(self, packet: av.Packet) -> Fraction | None:
         time = _decoding_time(packet)
@@ -202,7 +209,8 @@ class _FollowingClock:
         if time is None:
             return self._shift
         while self._coming and self._has_begun(self._coming[0], time):
-            self._shift = self._coming.pop(0).shift
+            self._shift, self._last = self._coming.pop(0).shift, None
+        self._last = time
         if packet.stream.type != 'audio' or packet.time_base is None:
             return self._shift
         start = time + self._shift
@@ -213,11 +221,19 @@ class _FollowingClock:
         return self._shift
 
     def _has_begun(self, restart: Restart, time: Fraction) -> bool:
-        # a large jump shows in the time; streams change over at places that
-        # differ by some packets
+        # streams change over at places that differ by some packets; a large
+        # jump shows in the time, but parts may begin with the same time
+        set_back = self._last is not None and time < self._last
+        place, left = restart.place, restart.left
         if abs(restart.after - restart.before) > _FAR:
-            return abs(time - restart.after) < abs(time - restart.before)
-        return restart.place is not None and self._place >= restart.place
+            nearer = abs(time - restart.after) < abs(time - restart.before)
+            behind = left is not None and self._place > left
+            forward = restart.after > restart.before
+            return nearer and (behind or set_back or forward)
+        return place is not None and (
+            self._place >= place
+            or (set_back and left is not None and self._place > left)
+        )
 
 
 def find_restarts(

@@ -208,12 +208,14 @@ def decoding_times(times: Sequence[Fraction]) -> list[Fraction]:
         times: when frames are shown, in the order of decoding.
 
     Returns:
-        The times of the frames that are shown one or several places earlier;
-        the first ones are as far apart as the two first frames.
+        The times of the frames that are shown one or several places earlier.
+        The first frame is decoded as long before it is shown as the last one,
+        so that decoding takes as long as showing, which ends a MOV.
     """
     shown = sorted(times)
     place = {time: i for i, time in enumerate(shown)}
     delay = max((i - place[t] for i, t in enumerate(times)), default=0)
-    step = shown[1] - shown[0] if len(shown) > 1 else Fraction(1)
+    lead = shown[-1] - shown[-1 - delay] if shown else Fraction(0)
+    step = lead / max(1, delay)
     early = [shown[0] - step * i for i in range(delay, 0, -1)]
     return [*early, *shown][: len(times)]

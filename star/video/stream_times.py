@@ -1,6 +1,6 @@
 """When the picture and the sound of a file begin, and how long they last."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import av
 
-from star.video.decode import open_input, pick_stream
+from star.video.clocks import FollowingClocks, find_restarts
+from star.video.decode import Decoder, open_input, pick_stream
 
 _FEW = 500  # packets until a stream's first frame; a file may begin damaged
 
@@ -49,10 +50,13 @@ def measure_times(path: Path) -> StreamTimes:
         VideoError: it cannot be opened, or has no video.
     """
     with closing(open_input(path)) as container:
+        restarts = find_restarts(container, pick_stream(container, path))
+    with closing(open_input(path)) as container:
         streams = [pick_stream(container, path), *container.streams.audio[:1]]
         indices = [stream.index for stream in streams]
-        ends = _ends(container.demux(streams), indices)
-    starts = [_first_time(path, index) for index in indices]
+        ends = _ends(container, streams, FollowingClocks(restarts))
+    starts = [_first_picture(path)]
+    starts += [_first_sound(path, index) for index in indices[1:]]
     lengths = [
         _length(start, ends[index])
         for start, index in zip(starts, indices, strict=True)
@@ -62,7 +66,18 @@ def measure_times(path: Path) -> StreamTimes:
     return StreamTimes(starts[0], lengths[0], starts[1], lengths[1])
 
 
-def _first_time(path: Path, index: int) -> Fraction | None:
+def _first_picture(path: Path) -> Fraction | None:
+    """Decode the first frame of a video and return its time."""
+    decoder = Decoder(path, strict=False)
+    with closing(decoder):
+        first = next(decoder.frames(), None)
+        base = decoder.stream.time_base
+        if first is None or first.pts is None or base is None:
+            return None
+        return first.pts * base
+
+
+def _first_sound(path: Path, index: int) -> Fraction | None:
     """Decode the first frame of a stream and return its time."""
     with closing(open_input(path)) as container:
         stream = container.streams[index]
@@ -81,19 +96,30 @@ def _decode(packet: av.Packet) -> Iterator[av.frame.Frame]:
 
 
 def _ends(
-    packets: Iterable[av.Packet], indices: Iterable[int]
+    container: av.container.InputContainer,
+    streams: Sequence[av.stream.Stream],
+    clocks: FollowingClocks,
 ) -> dict[int, tuple[Fraction, Fraction]]:
     """Return the end of each stream, and the sum of its packets' times."""
-    ends = {index: (Fraction(0), Fraction(0)) for index in indices}
-    for packet in packets:
-        if not packet.size or packet.pts is None or packet.is_discard:
+    ends = {stream.index: (Fraction(0), Fraction(0)) for stream in streams}
+    is_avi = container.format.name == 'avi'  # which has no pts
+    for packet in container.demux(streams):
+        ticks = packet.dts if is_avi else packet.pts
+        if not packet.size or ticks is None or packet.is_discard:
             continue  # the last ones of all streams are empty
-        index, base = packet.stream.index, packet.time_base
-        if not base:
+        index, base = packet.stream_index, packet.time_base
+        shift = clocks.shift_of(packet)
+        if not base or shift is None:
             continue
         length = (packet.duration or 0) * base
         end, total = ends[index]
-        ends[index] = (max(end, packet.pts * base + length), total + length)
+        end = max(end, ticks * base + shift + length)
+        ends[index] = end, total + length
+    shown = streams[0]
+    if is_avi and shown.duration and shown.time_base:
+        # the last chunks may repeat the picture
+        end, total = ends[shown.index]
+        ends[shown.index] = max(end, shown.duration * shown.time_base), total
     return ends
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from star.video.io import VideoReader
+from star.video.stream_times import measure_times
 from tests.test_video.clips import AUDIO_RATE, RATE, ramp
 from tests.test_video.flashes import find_flashes, rewrite
 
@@ -107,6 +108,9 @@ def test_a_result_keeps_length_and_sound(tmp_path):
     for i in (12, 13, 14, 15, 20, 30, 48, 49, 50):
         chunks[i] = b''
     path = write_avi(tmp_path / 'a.avi', chunks, sound=sound)
+    times = measure_times(path)
+    assert times.picture_seconds == Fraction(51, RATE)
+    assert times.offset == 0
     rewrite(path, tmp_path / 'b.mp4')
     with av.open(str(tmp_path / 'b.mp4')) as container:
         stream = container.streams.video[0]

@@ -9,6 +9,7 @@ import pytest
 
 from star.datasets.indexed_video import IndexedVideo
 from star.video.io import VideoError, VideoReader, count_frames
+from star.video.stream_times import measure_times
 from tests.test_video.clips import RATE, images, pictures, ramp, write_clip
 from tests.test_video.flashes import find_flashes, rewrite, write_flashes
 
@@ -17,13 +18,17 @@ FLASHES = 5, 15
 STEP = Fraction(1, RATE)
 
 
-def joined(folder, suffix, starts, codecs=('libx264', 'aac')):
-    """Join clips of 24 frames whose clocks begin at some seconds."""
+def joined(folder, suffix, starts, codecs=('libx264', 'aac'), length=24):
+    """Join clips of some frames whose clocks begin at some seconds."""
     data = b''
     for start in starts:
         options = {'output_ts_offset': str(start)} if start else {}
         part = write_flashes(
-            folder / f'part{suffix}', 24, FLASHES, codecs, container=options
+            folder / f'part{suffix}',
+            length,
+            FLASHES,
+            codecs,
+            container=options,
         )
         data += part.read_bytes()
     path = folder / f'joined{suffix}'
@@ -32,21 +37,22 @@ def joined(folder, suffix, starts, codecs=('libx264', 'aac')):
 
 
 @pytest.mark.parametrize(
-    ('suffix', 'codecs', 'starts'),
+    ('suffix', 'codecs', 'starts', 'length'),
     [
-        ('.ts', ('libx264', 'aac'), (0, 0)),
-        ('.ts', ('libx264', 'aac'), (0, 500)),
-        ('.ts', BROADCAST, (500, 0, 20)),
-        ('.m2ts', ('libx264', 'aac'), (0, 0)),
-        ('.mpg', BROADCAST, (0, 0)),
-        ('.vob', BROADCAST, (0, 0)),
+        ('.ts', ('libx264', 'aac'), (0, 0), 24),
+        ('.ts', ('libx264', 'aac'), (0, 0, 0), 70),  # longer than a jump
+        ('.ts', ('libx264', 'aac'), (0, 500), 24),
+        ('.ts', BROADCAST, (500, 0, 20), 24),
+        ('.m2ts', ('libx264', 'aac'), (0, 0), 24),
+        ('.mpg', BROADCAST, (0, 0), 24),
+        ('.vob', BROADCAST, (0, 0), 24),
     ],
 )
 def test_parts_follow_one_another_with_their_sound(
-    tmp_path, suffix, codecs, starts
+    tmp_path, suffix, codecs, starts, length
 ):
-    path = joined(tmp_path, suffix, starts, codecs)
-    total = 24 * len(starts)
+    path = joined(tmp_path, suffix, starts, codecs, length)
+    total = length * len(starts)
     with VideoReader(path) as reader:
         times = [frame.time for frame in reader]
         assert 'its clock starts anew' in ' '.join(reader.notes)
@@ -56,7 +62,7 @@ def test_parts_follow_one_another_with_their_sound(
     rewrite(path, tmp_path / 'result.mp4')
     flashes, beeps = find_flashes(tmp_path / 'result.mp4')
     wanted = [
-        (24 * part + at) / RATE
+        (length * part + at) / RATE
         for part in range(len(starts))
         for at in FLASHES
     ]
@@ -140,3 +146,11 @@ def test_a_change_of_size_in_a_joined_file(tmp_path):
         count_frames(path)
     assert count_frames(path, num_frames=24) == 24
     assert count_frames(path, allow_partial=True) == 24
+
+
+def test_the_times_of_a_joined_file(tmp_path):
+    path = joined(tmp_path, '.ts', (0, 0), length=70)
+    times = measure_times(path)
+    assert float(times.picture_seconds) == pytest.approx(5.6, abs=0.05)
+    assert float(times.sound_seconds) == pytest.approx(5.6, abs=0.1)
+    assert abs(times.offset) < 0.03

@@ -17,7 +17,8 @@ FINE_FLICKER = 1.6
 DRIFT = 5.0  # levels of 8 bit, mean of the clip
 SEAM_IN_TIME = 1.6  # times the changes around it
 SEAM_IN_SPACE = 3.0  # times the steps around it
-_OFFSET = 0.02  # seconds of sound against picture
+_LATER = 0.02  # seconds of sound against picture
+_EARLIER = -0.05  # an encoder's delay, which not all containers hide
 _END = 0.1  # seconds by which sound may end earlier; codecs have packets
 _LISTED = 5  # frames that a warning names
 
@@ -106,7 +107,7 @@ def _sound(record: Record) -> Iterator[str]:
         yield 'The sound of the input is not in the result'
         return
     moved = after['offset'] - before['offset']
-    if abs(moved) > _OFFSET:
+    if not _EARLIER <= moved <= _LATER:
         way = 'later' if moved > 0 else 'earlier'
         yield (
             f'The sound begins {abs(moved):.3f} s {way} against the picture '

@@ -1,0 +1,47 @@
+"""The pieces of a result, and the file that they are joined to."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from star.video.encoder import plan_encoding
+from star.video.pieces import VideoCoder, decoding_times, join_video
+from star.video.sinks import VideoSink
+from tests.test_video.clips import pictures
+
+LASTING = 10, 30, 5, 20, 100  # in 1/100 s
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2, 3), (0, 2, 1, 3), (0, 3, 2, 1)])
+def test_decoding_takes_as_long_as_showing(order: tuple[int, ...]) -> None:
+    shown = [Fraction(t, 10) for t in (0, 1, 4, 9)]
+    times = [shown[i] for i in order]
+    decoded = decoding_times(times)
+    assert sorted(set(decoded)) == decoded
+    assert all(d <= t for d, t in zip(decoded, times, strict=True))
+    assert decoded[-1] - decoded[0] == shown[-1] - shown[0]
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mov'])
+def test_the_last_of_uneven_frames_lasts(tmp_path: Path, suffix: str) -> None:
+    encoding, _ = plan_encoding(None, None, (64, 48), 17, None, suffix)
+    encoding = replace(encoding, time_base=Fraction(1, 100))
+    coder = VideoCoder(encoding, suffix)
+    time = Fraction(0)
+    for image, hundredths in zip(pictures(5), LASTING, strict=True):
+        length = Fraction(hundredths, 100)
+        coder.write(image, time, length)
+        time += length
+    piece = coder.finish(is_end=True)
+    sink = VideoSink(tmp_path / f'a{suffix}', encoding)
+    sink.begin()
+    join_video(sink, [piece.frames], lambda _: piece)
+    sink.finish()
+    with av.open(str(tmp_path / f'a{suffix}')) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == time
+        last = list(container.decode(stream))[-1]
+        assert last.duration * last.time_base == 1
