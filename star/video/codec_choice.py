@@ -13,6 +13,10 @@ _ALPHA = {  # by suffix: the codecs that players and editors expect there
     '.mkv': ('ffv1',),
 }
 _DEEP = ('libx265', 'libsvtav1')
+_USUAL = {  # by suffix: what plays there, and H.264 does not
+    **dict.fromkeys(('.mpg', '.mpeg', '.vob', '.mxf'), 'mpeg2video'),
+    **dict.fromkeys(('.wmv', '.asf'), 'wmv2'),
+}
 _TAGGED = ('.mp4', '.mov', '.mkv', '.webm', '.ts', '.mts', '.m2ts')
 _PLAIN = ('libx264', 'libvpx-vp9', 'libvpx', 'mpeg2video')
 _SPECIAL = ('prores_ks', 'ffv1', 'mpeg4', 'mjpeg', 'png', 'rawvideo')
@@ -146,6 +150,7 @@ def _suitable(suffix: str, needs: Needs) -> list[str]:
         names += _ALPHA.get(suffix, ())
     if needs.deep and suffix in _TAGGED:
         names += _DEEP
+    names += [_USUAL[suffix]] if suffix in _USUAL else []
     names += _PLAIN
     if not suffix:
         return names

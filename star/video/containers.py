@@ -17,6 +17,10 @@ _NAMED = {  # containers of which FFmpeg says that they hold everything
 }
 # containers with a place for primaries, transfer and matrix
 TAGGED = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.3gp', '.3g2', '.f4v')
+# containers that are read with one time a frame, which orders them wrongly
+IN_ORDER = ('.avi', '.wmv', '.asf', '.mxf')
+# containers that count frames, or whose usual codec does
+COUNTING = ('.avi', '.ogv', '.mpg', '.mpeg', '.vob', '.mxf')
 _APPLE = ('.mp4', '.m4v', '.mov', '.3gp', '.3g2', '.f4v')
 
 

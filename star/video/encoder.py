@@ -8,12 +8,14 @@ import av
 
 from star.video import hdr, pixels
 from star.video.codec_choice import list_choices, needs_of
-from star.video.containers import TAGGED, open_trial
+from star.video.containers import COUNTING, IN_ORDER, TAGGED, open_trial
 from star.video.decode import open_input, pick_stream
 from star.video.encoding import Encoding, open_stream
 from star.video.encoding_notes import change_notes, loss_notes, remedies
+from star.video.fields import FILM_NOTE
 from star.video.info import VideoError, VideoInfo, explain
 from star.video.light import Light
+from star.video.telecine import CYCLE
 
 _UNKNOWN = (0, 2, 3)  # reserved or unspecified H.273 codes
 _BT709, _BT601, _BT2020 = 1, 6, 9
@@ -151,18 +153,25 @@ def _suit_container(
     matrix = _implied_matrix(first.codec, suffix, first.height)
     if matrix is not None:
         first = replace(first, matrix=matrix)
-    if suffix != '.avi':
+    if suffix in IN_ORDER:
+        first = replace(first, reorders=False)
+    if suffix not in COUNTING or source is None:
         return first
-    # it counts frames, in the order of decoding
-    first = replace(first, reorders=False)
-    even = source is not None and _is_even(source)
-    return replace(first, time_base=1 / first.rate) if even else first
+    if _is_even(source):
+        return replace(first, time_base=1 / first.rate)
+    if suffix == '.mxf':
+        raise VideoError(
+            f'{source.path}: its frames last unequally, which .mxf cannot '
+            'hold; choose .mov or .mkv'
+        )
+    return first
 
 
 def _is_even(source: VideoInfo) -> bool:
     """Return whether all frames lie on the grid of the rate.
 
-    AVI counts frames; a finer clock would fill it with empty ones.
+    A finer clock would fill an AVI with empty frames, and be the rate of an
+    Ogg.
     """
     if source.kind != 'video' or not source.timed or not source.fps:
         return True
@@ -170,6 +179,7 @@ def _is_even(source: VideoInfo) -> bool:
         packets = container.demux(pick_stream(container, source.path))
         ticks = [packet.pts for packet in packets if packet.pts is not None]
     step = float(source.time_base * source.fps)
+    step *= CYCLE if FILM_NOTE in source.notes else 1
     places = [(tick - ticks[0]) * step for tick in ticks]
     return all(abs(place - round(place)) < _OFF_GRID for place in places)
 

@@ -2,11 +2,14 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 from star.video.containers import container_options, holds, own_codec
 from star.video.io import VideoError, VideoWriter
+from tests.test_video.clips import pictures, write_clip
+from tests.test_video.flashes import find_flashes, rewrite, write_flashes
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,34 @@ def test_the_index_lies_in_front(tmp_path, suffix):
     assert 0 < data.index(b'moov') < data.index(b'mdat')
     assert container_options(suffix) == {'movflags': '+faststart'}
     assert container_options('.avi') == {}
+
+
+@pytest.mark.parametrize(
+    ('suffix', 'codec'),
+    [
+        ('.ogv', 'vp8'),
+        ('.mpg', 'mpeg2video'),
+        ('.wmv', 'wmv2'),
+        ('.mxf', 'mpeg2video'),
+    ],
+)
+def test_old_containers_keep_rate_and_sync(tmp_path, suffix, codec):
+    source = write_flashes(tmp_path / 'a.mp4', 50, (10, 35))
+    path = tmp_path / f'b{suffix}'
+    rewrite(source, path)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.codec.canonical_name == codec
+        assert stream.average_rate == 25
+        times = [frame.time for frame in container.decode(stream)]
+    np.testing.assert_allclose(np.diff(times), 1 / 25, atol=1e-3)
+    flashes, beeps = find_flashes(path)
+    np.testing.assert_allclose(np.diff(flashes), [1], atol=1e-3)
+    np.testing.assert_allclose(beeps, flashes, atol=0.02)
+
+
+def test_mxf_refuses_uneven_frames(tmp_path):
+    times = [Fraction(i, 25) for i in (0, 1, 2, 5, 6, 11)]
+    source = write_clip(tmp_path / 'a.mp4', pictures(6), times)
+    with pytest.raises(VideoError, match=r'last unequally.*choose \.mov'):
+        rewrite(source, tmp_path / 'b.mxf')
