@@ -1,14 +1,13 @@
 """The command `star`: finds the subcommand, reads its options, runs it."""
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
 from star import __version__
-from star.cli.common import Parser, announce, execute
+from star.cli.common import Parser, execute
 
 # Of two words, a group and its command. The function of the last word in
 # star/cli/options/GROUP.py adds the options; its docstring is the help.
@@ -49,9 +48,8 @@ def main(words: Sequence[str] | None = None) -> int:
     name, rest = ' '.join(words[:count]), words[count:]
     args = make_parser(name).parse(rest)
     args.words = rest
-    if name == 'restore' and os.path.exists(args.src):
-        announce(str(args.src))
     module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
+    module += '_start' * (name == 'restore')  # it imports the rest later
     return execute(lambda args: import_module(module).run(args), args)
 
 

@@ -1,7 +1,6 @@
 """Restore clips: `star restore`."""
 
 import argparse
-import json
 import sys
 import traceback
 from dataclasses import asdict, fields
@@ -11,18 +10,25 @@ from typing import Any
 import torch
 
 from star.apis import FileOptions, RestoreReport, init_model, restore_video
-from star.apis.inference.batch import Job, Plan, Rules, plan_jobs
+from star.apis.inference.batch import Job, Plan
 from star.apis.inference.journal import count_kept
 from star.apis.inference.piecewise import StoppedError
 from star.apis.inference.preview import PreviewRequest, make_preview
+from star.apis.inference.restore import is_complete
 from star.apis.inference.sidecar import sidecar_path
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
+from star.cli.restore_results import (
+    Result,
+    not_begun,
+    print_json,
+    print_results,
+)
 from star.models.contracts import Restorer
 from star.models.restoration.choose import choose_options
 from star.models.restoration.options import RestoreOptions
 from star.utils.files import beside, read_json
-from star.utils.signals import raise_on_signals
+from star.utils.signals import ignore_interrupts
 from star.video.formats import IMAGE_SUFFIXES
 
 _ADVICE = (
@@ -31,74 +37,58 @@ _ADVICE = (
 )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Restore all clips and return the exit code."""
-    planned = plan(args)
-    model = init_model(args.config, args.weights, args.device, args.dtype)
-    options = choose_options(model, given(args, RestoreOptions))
-    results: list[dict[str, Any]] = []
-    if args.preview and not preview(model, planned.jobs, options, args):
-        return DONE
+def run(planned: Plan, args: argparse.Namespace) -> int:
+    """Restore all clips and return the exit code.
+
+    Args:
+        planned: what is to be done.
+        args: options of the command.
+    """
+    results: list[Result] = []
     try:
-        with raise_on_signals():
-            for job in planned.jobs:
-                results.append(restore(model, job, options, args))
-    except KeyboardInterrupt as reason:
-        results += unfinished(planned.jobs[len(results) :], reason)
-        report(results, planned, args)
-        raise
-    except StoppedError as reason:
-        results += unfinished(planned.jobs[len(results) :], reason)
-    report(results, planned, args)
+        model = init_model(args.config, args.weights, args.device, args.dtype)
+        options = choose_options(model, given(args, RestoreOptions))
+        if args.preview:
+            previews = [
+                preview(model, job, options, args) for job in planned.jobs
+            ]
+            if not goes_on(args):
+                print_json(previews, planned, args)
+                return exit_code(previews)
+        for job in planned.jobs:
+            results.append(restore(model, job, options, args))
+    except (KeyboardInterrupt, StoppedError) as reason:
+        with ignore_interrupts():
+            results += unfinished(planned.jobs[len(results) :], reason)
+            print_results(results, planned, args, True)
+        if isinstance(reason, KeyboardInterrupt):
+            raise
+        return INCOMPLETE
+    print_results(results, planned, args)
+    return exit_code(results)
+
+
+def exit_code(results: list[Result]) -> int:
+    """Return 1 if any clip failed."""
     failed = any('error' in result for result in results)
     return INCOMPLETE if failed else DONE
 
 
-def report(
-    results: list[dict[str, Any]], planned: Plan, args: argparse.Namespace
-) -> None:
-    """Print how many clips are restored, and the results as JSON."""
-    if args.json:
-        whole = results if planned.batch else results[0]
-        print(json.dumps(whole, indent=2), flush=True)
-    if len(results) < 2:
-        return
-    failed = sum('error' in result for result in results)
-    line = f'{len(results) - failed} of {len(results)} clips restored'
-    before = sum(result.get('skipped', False) for result in results)
-    say(line + (f', {before} of them before' if before else ''))
-
-
-def unfinished(jobs: list[Job], reason: BaseException) -> list[dict[str, Any]]:
+def unfinished(jobs: list[Job], reason: BaseException) -> list[Result]:
     """Describe the clip at which the work stopped, and those after it."""
     if not jobs:
         return []
     stopped = isinstance(reason, StoppedError)
     why = str(reason) if stopped else 'interrupted'
-    kept = count_kept(jobs[0].dst)
+    first, rest = jobs[0], jobs[1:]
+    kept = count_kept(first.dst)
     if kept or stopped:
         say(
-            f'{jobs[0].src}: {why}; {kept} restored frames are kept: the '
-            'same command goes on'
+            f'{first.src}: {why}; {kept} restored frames are kept: the same '
+            'command goes on'
         )
-    return [
-        {
-            'src': str(job.src),
-            'dst': str(job.dst),
-            'error': why if job is jobs[0] else f'not begun: {why}',
-            'kept': kept if job is jobs[0] else 0,
-        }
-        for job in jobs
-    ]
-
-
-def plan(args: argparse.Namespace) -> Plan:
-    """List the clips and where their results go."""
-    rules = Rules(args.codec == 'png', args.as_clip, args.recursive)
-    planned = plan_jobs(args.src, args.dst, rules)
-    for note in planned.notes:
-        say(f'note: {note}')
-    return planned
+    here = {'src': str(first.src), 'dst': str(first.dst)}
+    return [{**here, 'error': why, 'kept': kept}, *not_begun(rest, why)]
 
 
 def given(args: argparse.Namespace, options: type) -> dict[str, Any]:
@@ -112,7 +102,7 @@ def restore(
     job: Job,
     options: RestoreOptions,
     args: argparse.Namespace,
-) -> dict[str, Any]:
+) -> Result:
     """Restore one clip; return its report, or the error.
 
     Raises:
@@ -125,19 +115,24 @@ def restore(
             done = restore_video(
                 model, job.src, job.target, options, files, bar
             )
+        tell(job, done, bar)
+        if args.report:
+            write_page(job)
     except StoppedError:
         raise
     except Exception as error:  # it ends this clip, not the batch
         return failure(job, error)
+    return asdict(done)
+
+
+def tell(job: Job, done: RestoreReport, bar: ProgressBar) -> None:
+    """Print what there is to say of a result that is complete."""
     for note in done.notes:
         if note not in bar.told:
             say(f'note: {job.src.name}: {note}')
     for warning in done.warnings:
         say(f'warning: {job.src.name}: {warning}')
     say(describe(done))
-    if args.report:
-        write_page(job)
-    return asdict(done)
 
 
 def write_page(job: Job) -> None:
@@ -152,25 +147,30 @@ def write_page(job: Job) -> None:
 
 def preview(
     model: Restorer,
-    jobs: list[Job],
+    job: Job,
     options: RestoreOptions,
     args: argparse.Namespace,
-) -> bool:
-    """Show some places of each clip; return whether to go on."""
+) -> Result:
+    """Show some places of a clip that is not done; return the report."""
+    found = {'src': str(job.src), 'dst': str(job.dst)}
+    if job.src.suffix.lower() in IMAGE_SUFFIXES:
+        return found  # a photograph is its own preview
     files = FileOptions(**given(args, FileOptions))
-    count, seconds = args.preview
-    for job in jobs:
-        if job.src.suffix.lower() in IMAGE_SUFFIXES:
-            continue  # a photograph is its own preview
-        request = PreviewRequest(job.src, job.dst, count, seconds)
-        try:
-            with ProgressBar(f'preview of {job.src.name}') as bar:
-                made = make_preview(model, request, options, files, bar)
-        except (ValueError, OSError) as error:  # it is named again later
-            say(f'error: {error}')
-            continue
-        whole = timedelta(seconds=round(made.whole))
-        say(f'preview: {made.path}; the whole will take about {whole}')
+    request = PreviewRequest(job.src, job.dst, *args.preview)
+    try:
+        if is_complete(model, job.src, job.target, options, files):
+            return {**found, 'skipped': True}
+        with ProgressBar(f'preview of {job.src.name}') as bar:
+            made = make_preview(model, request, options, files, bar)
+    except Exception as error:  # it ends this preview only
+        return failure(job, error)
+    whole = timedelta(seconds=round(made.whole))
+    say(f'preview: {made.path}; the whole will take about {whole}')
+    return {**found, 'preview': str(made.path), 'whole_seconds': made.whole}
+
+
+def goes_on(args: argparse.Namespace) -> bool:
+    """Return whether the user wants more than the previews."""
     if args.yes:
         return True
     if not sys.stdin.isatty():
@@ -180,7 +180,7 @@ def preview(
     return sys.stdin.readline().strip().lower() in ('y', 'yes')
 
 
-def failure(job: Job, error: Exception) -> dict[str, Any]:
+def failure(job: Job, error: Exception) -> Result:
     """Print the error of a clip and return it for the report.
 
     That of a defect of this program has its traceback there.
@@ -211,8 +211,9 @@ def describe(report: RestoreReport) -> str:
     if report.skipped:
         return f'{report.dst}: is complete already, nothing was done'
     width, height = report.output_size
+    kept = f', {report.kept} of them before,' if report.kept else ''
     return (
-        f'{report.dst}: {width}x{height}, {report.frames} frames in '
+        f'{report.dst}: {width}x{height}, {report.frames} frames{kept} in '
         f'{report.seconds:.1f} s ({report.frames_per_second:.2f} frames/s), '
         f'peak memory {report.peak_memory / 2**30:.2f} GiB'
     )

@@ -15,9 +15,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 import packaging.version
-import torch
 
-_libraries: list[torch.library.Library] = []  # kept alive on purpose
+_libraries: list[Any] = []  # of operators, kept alive on purpose
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -67,6 +66,8 @@ def allow_missing_torchvision_operators() -> None:
 
 
 def _declare_operators() -> None:
+    import torch  # takes seconds, and who reads files needs none of it
+
     library = torch.library.Library('torchvision', 'DEF')
     arguments = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
     library.define('nms' + arguments)
@@ -82,6 +83,8 @@ def allow_mmengine_types() -> Iterator[None]:
     safe loader refuses. Within the context these types are allowed; all
     others are still refused.
     """
+    import torch
+
     before = torch.serialization.get_safe_globals()
     # those that were allowed before stay so: leaving the context drops types
     new = [kind for kind in mmengine_state_types() if kind not in before]

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,26 @@ def check_writable(folder: str | Path) -> None:
         raise NotADirectoryError(f'{folder}: {place} is not a folder')
     if not os.access(place, os.W_OK | os.X_OK):
         raise PermissionError(f'{folder}: {place} is not writable')
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for the body; remove it again if the body fails.
+
+    Args:
+        folder: it, and those above it, stay if there is something in them.
+    """
+    places = [folder.absolute(), *folder.absolute().parents]
+    new = [place for place in places if not place.exists()]
+    try:
+        for place in reversed(new):
+            place.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for place in new:
+            with suppress(OSError):  # gone, or no longer empty
+                place.rmdir()
+        raise
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -55,6 +55,29 @@ def test_a_preview_comes_before_the_whole(
     assert ('--yes goes on' in result.err) == (not asked and not words)
 
 
+def test_what_is_complete_has_no_preview(
+    tmp_path: Path, star: Star, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / 'a.mkv').write_text('no video')
+    src = write_clip(tmp_path / 'in' / 'b.mkv', 10)
+    out = tmp_path / 'out'
+    words = ('--config', 'bicubic', '--json')
+    assert star('restore', src, f'{out}/', *words).code == 0
+    monkeypatch.setattr('sys.stdin', io.StringIO(''))
+    more = ('--preview', '2x0.1s')
+    result = star('restore', tmp_path / 'in', out, *words, *more)
+    assert result.code == 1
+    bad, done = json.loads(result.out)
+    assert 'a.mkv' in bad['error']
+    assert done == {
+        'src': str(src),
+        'dst': str(out / 'b.mkv'),
+        'skipped': True,
+    }
+    assert not list(out.glob('*.preview.mp4'))
+
+
 def test_the_record_and_its_page_lie_beside_the_result(
     tmp_path: Path, star: Star
 ) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from star.apis.inference.result_names import (
+    RECORD,
     holds_frames,
     result_name,
     unique,
 )
-from star.apis.inference.sidecar import RECORD
 from star.utils.files import check_writable, list_visible
 from star.video.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_suffix
 from star.video.frame_names import describe_gaps, is_sequence

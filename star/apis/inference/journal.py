@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ RESULT = 'result'  # name of files that are moved once they are complete
 _LOCK, _KEY, _HOLDER = 'lock', 'journal.json', 'holder.json'
 _PIECE, _POINT = '.piece', '.point'
 _KEPT = 2  # points
+_DAMAGED = (ValueError, FileNotFoundError, IsADirectoryError)
 _MODEL, _METER = 'model.', 'meter.'  # beginnings of tensors' names
 
 
@@ -163,8 +165,8 @@ class Journal:
             self._load_pieces()
             return []
         changes = []
-        if earlier and self._paths(_PIECE):
-            changes = _differences(earlier['key'], self._key)
+        if self._paths(_PIECE):
+            changes = _differences(earlier.get('key'), self._key)
         self._clear()
         self._write_key()
         return changes
@@ -229,13 +231,13 @@ class Journal:
     def _load_pieces(self) -> None:
         """Take the whole pieces up to the last one with a point."""
         lasts: list[Fraction] = []
-        with suppress(ValueError, FileNotFoundError):
+        with suppress(*_DAMAGED):
             while True:
                 _, value = read_sealed(self._path(len(lasts), _PIECE))
                 frames = PieceRecord.from_json(value).frames
                 lasts.append(max(frame.time for frame in frames))
         while lasts:
-            with suppress(ValueError, FileNotFoundError):
+            with suppress(*_DAMAGED):
                 path = self._path(len(lasts) - 1, _POINT)
                 self.position = _read_point(path)
                 break
@@ -244,14 +246,15 @@ class Journal:
         for suffix in (_PIECE, _POINT):
             for path in self._paths(suffix):
                 if int(path.stem) >= self.count:
-                    path.unlink()
+                    remove(path)
 
     def _clear(self) -> None:
         """Remove all pieces, the last first, and the key."""
-        (self.folder / _KEY).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            remove(self.folder / _KEY)
         for suffix in (_PIECE, _POINT):
             for path in reversed(self._paths(suffix)):
-                path.unlink()
+                remove(path)
 
     def _paths(self, suffix: str) -> list[Path]:
         return sorted(self.folder.glob(f'[0-9]*{suffix}'))
@@ -269,16 +272,22 @@ def count_kept(dst: Path) -> int:
     """Return how many frames of an unfinished result are kept."""
     count, folder = 0, journal_folder(dst)
     for path in folder.glob(f'[0-9]*{_PIECE}'):
-        with suppress(ValueError, OSError):
+        with suppress(ValueError, OSError, KeyError, TypeError):
             count += len(read_sealed_record(path)['frames'])
     return count
 
 
 def discard_journal(dst: Path) -> None:
-    """Remove what is left of the journal of a complete result."""
-    if journal_folder(dst).exists():
+    """Remove what a process has left that was killed at the very end."""
+    if journal_folder(dst).is_dir():
         with open_journal(dst) as journal:
+            remove_set_aside(dst)
             journal.remove()
+
+
+def remove_set_aside(dst: Path) -> None:
+    """Remove earlier results that killed processes have set aside."""
+    remove_temporary(dst.parent, escape(dst.name))
 
 
 @contextmanager
@@ -301,6 +310,8 @@ def open_journal(dst: Path) -> Iterator[Journal]:
         lock.acquire()
     except Timeout:
         raise VideoError(f'{dst}: {_describe_holder(folder)}') from None
+    except FileExistsError:
+        raise VideoError(f'{folder}: is no folder; remove it') from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise VideoError(f'{dst}: cannot be written ({reason})') from error

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from glob import escape
 from itertools import chain, dropwhile, islice
 from pathlib import Path
 
@@ -15,12 +16,14 @@ import torch
 from torch import Tensor
 
 from star.apis.inference.file_options import FileOptions
+from star.apis.inference.journal import open_journal
 from star.apis.inference.piecewise import SceneStream
 from star.apis.inference.trust_warnings import clock
 from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
-from star.utils.files import beside
+from star.utils.files import beside, made_folder, remove_temporary
+from star.video.cut_files import load_cuts
 from star.video.cuts import split_scenes
 from star.video.info import Frame, VideoError, VideoInfo
 from star.video.io import VideoReader, VideoWriter
@@ -108,7 +111,12 @@ def make_preview(
         relay = EventRelay(events, expected)
         relay.progress('decode', 0, expected)
         work = _Preview(restorer, options, files.cuts, relay)
-        _write(request.path, work.images(_read(reader, places)), rate)
+        read = _read(reader, places, _counts_frames(files.cuts))
+        folder = request.dst.parent
+        with made_folder(folder), open_journal(request.dst):
+            # of a process that was killed; the journal keeps others out
+            remove_temporary(folder, escape(request.path.stem))
+            _write(request.path, work.images(read), rate)
     return PreviewReport(
         request.path,
         tuple(float(start) for start, _ in places),
@@ -193,12 +201,12 @@ class _Preview:
         return seconds / frames
 
     def images(
-        self, places: Iterable[Iterator[Frame]]
+        self, places: Iterable[tuple[int, Iterator[Frame]]]
     ) -> Iterator[np.ndarray]:
         """Yield the pictures of all places."""
-        for frames in places:
+        for number, frames in places:
             before, begin = self.done, time.perf_counter()
-            scenes = SceneStream(split_scenes(frames, self.cuts), 0)
+            scenes = SceneStream(split_scenes(frames, self.cuts, number), 0)
             while not scenes.ended:
                 yield from self._restore(scenes.scene())
             if self.done > before:
@@ -237,27 +245,44 @@ def _count(reader: VideoReader, events: Events | None) -> int:
     return known if limit is None else min(known, limit)
 
 
+def _counts_frames(cuts: str | Path) -> bool:
+    """Return whether a file of cuts names frames by their numbers."""
+    return cuts not in ('auto', 'none') and bool(load_cuts(cuts).numbers)
+
+
 def _read(
-    reader: VideoReader, places: Iterable[Place]
-) -> Iterator[Iterator[Frame]]:
-    """Yield the frames of each place, to be read before the next one."""
+    reader: VideoReader, places: Iterable[Place], exact: bool
+) -> Iterator[tuple[int, Iterator[Frame]]]:
+    """Yield each place: its frames, to be read before the next one.
+
+    Args:
+        reader: of the film.
+        places: in seconds.
+        exact: the number of the first frame, which comes with the frames,
+            matters.
+    """
     step = reader.info.frame_duration
     for start, end in places:
+        number = math.ceil(start / step)
         count = max(1, round((end - start) / step))
-        yield islice(_from(reader, start), count)
+        frames = None if exact else _seek(reader, start)
+        if frames is None:
+            frames = reader.frames(number)
+        yield number, islice(frames, count)
 
 
-def _from(reader: VideoReader, start: Fraction) -> Iterator[Frame]:
-    """Read from a time on; seeking is tried where decoding takes long."""
+def _seek(reader: VideoReader, start: Fraction) -> Iterator[Frame] | None:
+    """Read from a time on; None where decoding up to it is better."""
     step = reader.info.frame_duration
-    if reader.info.kind == 'video' and start / step > _FAR:
-        reader.begin = start
-        frames = dropwhile(lambda f: f.time < start, reader.frames())
-        first = next(frames, None)
-        reader.begin = Fraction(0)
-        if first is not None and first.time - start < _NEAR:
-            return chain([first], frames)
-    return reader.frames(math.ceil(start / step))
+    if reader.info.kind != 'video' or start / step <= _FAR:
+        return None
+    reader.begin = start
+    frames = dropwhile(lambda f: f.time < start, reader.frames())
+    first = next(frames, None)
+    reader.begin = Fraction(0)
+    if first is None or first.time - start >= _NEAR:
+        return None
+    return chain([first], frames)
 
 
 def _write(path: Path, images: Iterator[np.ndarray], rate: Fraction) -> None:
@@ -267,7 +292,6 @@ def _write(path: Path, images: Iterator[np.ndarray], rate: Fraction) -> None:
         raise VideoError(f'{path}: there is no frame to preview')
     height, width = first.shape[:2]
     info = VideoInfo.of_clip(path.parent, width, height, float(rate))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with VideoWriter(
         path, width, height, info, 'libx264', pix_fmt='yuv420p', overwrite=True
     ) as writer:

@@ -2,10 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -13,6 +10,7 @@ from star.apis.inference.file_options import FileOptions
 from star.apis.inference.task import RestoreTask
 from star.models.contracts import Events, Restorer
 from star.models.restoration.options import RestoreOptions
+from star.utils.files import made_folder
 from star.utils.memory import peak_memory, reset_peak_memory
 from star.video.io import VideoReader
 
@@ -92,7 +90,7 @@ def restore_video(
         done = task.find_done()
         skipped = done is not None
         if done is None:
-            with _folder_for(task.plan.path):
+            with made_folder(task.plan.path.parent):
                 task.plan.check()
                 done = task.restore(events)
     seconds = time.perf_counter() - start
@@ -113,17 +111,14 @@ def restore_video(
     )
 
 
-@contextmanager
-def _folder_for(dst: Path) -> Iterator[None]:
-    """Make the folders that `dst` needs; remove them again on failure."""
-    parents = [dst.absolute().parent, *dst.absolute().parent.parents]
-    new = [folder for folder in parents if not folder.exists()]
-    try:
-        for folder in reversed(new):
-            folder.mkdir()
-        yield
-    except BaseException:
-        for folder in new:
-            with suppress(OSError):  # gone, or no longer empty
-                folder.rmdir()
-        raise
+def is_complete(
+    restorer: Restorer,
+    src: str | os.PathLike,
+    dst: str | os.PathLike,
+    options: RestoreOptions,
+    files: FileOptions,
+) -> bool:
+    """Return whether `restore_video` would leave the result as it is."""
+    with VideoReader(src, files.frames, files.allow_partial) as reader:
+        task = RestoreTask(restorer, reader, options, files, dst)
+        return task.find_done() is not None

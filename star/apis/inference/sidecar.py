@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from star.apis.inference.fingerprint import digest_of_content, plain
+from star.apis.inference.result_names import RECORD
 from star.utils.files import beside, read_json
-
-RECORD = '.star.json'
 
 
 def sidecar_path(dst: Path) -> Path:

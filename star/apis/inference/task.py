@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import asdict, dataclass, replace
-from glob import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,15 @@ from star.apis.inference.journal import (
     Journal,
     discard_journal,
     open_journal,
+    remove_set_aside,
 )
 from star.apis.inference.piecewise import (
     PiecewiseRestoration,
     Work,
     writing,
 )
-from star.apis.inference.sidecar import (
-    RECORD,
-    find_complete,
-    sidecar_path,
-)
+from star.apis.inference.result_names import RECORD
+from star.apis.inference.sidecar import find_complete, sidecar_path
 from star.apis.inference.trust_facts import (
     TrustFacts,
     describe_clip,
@@ -44,7 +41,7 @@ from star.apis.inference.trust_facts import (
 from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
-from star.utils.files import move, remove_temporary
+from star.utils.files import move
 from star.video.alpha import enlarge
 from star.video.cut_files import load_cuts
 from star.video.gray import remove_colour
@@ -128,7 +125,7 @@ class RestoreTask:
         record = find_complete(self.plan.path, self.key)
         if record is None:
             return None
-        discard_journal(self.plan.path)  # of a run that was killed at the end
+        discard_journal(self.plan.path)
         frames = record['output']['frames']
         notes, warnings = record['notes'], record['warnings']
         return Done(frames, frames, tuple(notes), tuple(warnings))
@@ -148,13 +145,12 @@ class RestoreTask:
             relay.note(f'{name} restores with 8 bits, the result has more')
         with open_journal(path) as journal, writing(path):
             changes = journal.load(self.key)
-            if changes:
-                text = 'an earlier run is not used, for these have changed: '
-                relay.note(text + ', '.join(changes))
             total = self._count(journal, relay)
             kept = journal.position.done
-            if kept:
-                relay.note(f'{kept} frames were restored by an earlier run')
+            earlier = _describe_earlier(changes, kept)
+            if events is not None:
+                for note in earlier:
+                    events.note(note)
             relay.total = total
             relay.progress('decode', kept, total)
             work = Work(
@@ -180,11 +176,12 @@ class RestoreTask:
             done = Done(total, kept, tuple(dict.fromkeys(notes)))
             # in this order: a result without its record is made again
             record = self._record(journal, temporary, done)
+            notes = [*earlier, *done.notes]
             move(temporary, path)
-            # an earlier result that a killed process has set aside
-            remove_temporary(path.parent, escape(path.name))
+            remove_set_aside(path)
             journal.remove()
-        return replace(done, warnings=tuple(record['warnings']))
+        warnings = tuple(record['warnings'])
+        return replace(done, notes=tuple(notes), warnings=warnings)
 
     def _count(self, journal: Journal, relay: EventRelay) -> int:
         """Count the frames that can be read; an image has room for one."""
@@ -241,6 +238,17 @@ class RestoreTask:
         info = self.reader.info
         size = (info.width, info.height)
         return find_borders(self.restorer, self.options, size, scenes, frames)
+
+
+def _describe_earlier(changes: list[str], kept: int) -> list[str]:
+    """Say what became of an earlier run; the result does not depend on it."""
+    notes = []
+    if changes:
+        text = 'an earlier run is not used, for these have changed: '
+        notes.append(text + ', '.join(changes))
+    if kept:
+        notes.append(f'{kept} frames were restored by an earlier run')
+    return notes
 
 
 def config_of(restorer: Restorer) -> str:

@@ -21,6 +21,7 @@ from star.apis.inference.journal import (
     open_journal,
 )
 from star.apis.inference.piecewise import StoppedError
+from star.apis.inference.sidecar import sidecar_path
 from star.models.editors import Bicubic
 from star.models.restoration.resuming import ResumePoint
 from star.utils import files
@@ -83,6 +84,45 @@ def test_only_the_open_piece_is_lost(src, tmp_path, expected, at):
     assert not any(stage == 'read' for stage, _, _ in listener.told)
     assert dst.read_bytes() == expected
     assert not journal_folder(dst).exists()
+
+
+def test_the_record_does_not_depend_on_interruptions(src, tmp_path, expected):
+    dst = tmp_path / 'again' / 'whole.mp4'
+    for at in (2, 3):
+        fail(src, dst, at)
+    report = restore_video(Breaking(), src, dst)
+    assert report.notes[0] == '4 frames were restored by an earlier run'
+    records = [sidecar_path(p) for p in (dst, tmp_path / 'whole.mp4')]
+    assert records[0].read_bytes() == records[1].read_bytes()
+    assert restore_video(Breaking(), src, dst).notes == report.notes[1:]
+
+
+def test_what_a_killed_process_left_is_removed(src, tmp_path, expected):
+    dst = tmp_path / 'whole.mp4'
+    aside = tmp_path / '.whole.mp4.part-0123abcd'
+    aside.mkdir()
+    journal_folder(dst).mkdir()
+    assert restore_video(Breaking(), src, dst).skipped
+    assert not aside.exists() and not journal_folder(dst).exists()
+
+
+def test_a_file_in_place_of_the_journal_is_named(src, tmp_path):
+    journal_folder(tmp_path / 'out.mp4').write_text('precious')
+    with pytest.raises(VideoError, match=r'\.out\.mp4\.star: is no folder'):
+        restore_video(Breaking(), src, tmp_path / 'out.mp4')
+
+
+@pytest.mark.parametrize('name', ['000001.piece', 'journal.json'])
+def test_folders_in_place_of_files_are_replaced(src, tmp_path, expected, name):
+    dst = tmp_path / 'out.mp4'
+    fail(src, dst)
+    path = journal_folder(dst) / name
+    path.unlink()
+    path.mkdir()
+    report = restore_video(Breaking(), src, dst)
+    assert dst.read_bytes() == expected
+    lost = 'for these have changed: everything' in ' '.join(report.notes)
+    assert lost == (name == 'journal.json')
 
 
 def test_a_complete_result_is_left_alone(src, tmp_path, expected):

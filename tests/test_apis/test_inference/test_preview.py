@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import cv2
@@ -62,6 +63,41 @@ def test_places_are_restored_and_shown_beside_the_input(
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (256, 96)
         assert stream.average_rate == 25
+
+
+@pytest.mark.parametrize(('cut', 'scene'), [('25', 25), ('1.04', 26)])
+def test_cuts_of_a_file_are_those_of_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str, scene: int
+) -> None:
+    monkeypatch.setattr(preview, '_FAR', 0)
+    src = write_film(tmp_path / 'in.mp4')
+    cuts = tmp_path / 'cuts.txt'
+    cuts.write_text(f'5\n{cut}\n' if '.' not in cut else f'{cut}\n')
+
+    class Counting(Enlarger):
+        lengths: ClassVar[list[int]] = []
+
+        def restore_stream(self, frames, options=None, events=None):
+            clip = list(frames)
+            self.lengths.append(len(clip))
+            return super().restore_stream(clip, options, events)
+
+    request = PreviewRequest(src, tmp_path / 'out.mp4', 2, 0.2)
+    make_preview(Counting(), request, files=FileOptions(cuts=cuts))
+    # the first place shows frames 23 to 27
+    assert Counting.lengths == [scene - 23, 28 - scene, 5]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    src = write_film(tmp_path / 'in.mp4', 5)
+    out = tmp_path / 'out.mp4'
+    left = tmp_path / '.out.mp4.preview.part-0123abcd.mp4'
+    left.write_text('')
+    make_preview(Enlarger(), PreviewRequest(src, out, 1, 1))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'in.mp4',
+        'out.mp4.preview.mp4',
+    ]
 
 
 def test_the_time_of_the_whole_is_extrapolated(

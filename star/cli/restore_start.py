@@ -1,0 +1,31 @@
+"""Start `star restore`: what is wrong with its paths is named at once."""
+
+import argparse
+from importlib import import_module
+
+from star.apis.inference.batch import Plan, Rules, plan_jobs
+from star.cli.common import announce, say
+from star.cli.restore_results import not_begun, print_results
+from star.utils.signals import raise_on_signals
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, import what takes seconds, restore; return the exit code."""
+    with raise_on_signals():
+        planned = plan(args)
+        announce(str(args.src))
+        try:
+            command = import_module('star.cli.restore')
+        except KeyboardInterrupt:
+            print_results(not_begun(planned.jobs), planned, args, True)
+            raise
+        return command.run(planned, args)
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """List the clips and where their results go."""
+    rules = Rules(args.codec == 'png', args.as_clip, args.recursive)
+    planned = plan_jobs(args.src, args.dst, rules)
+    for note in planned.notes:
+        say(f'note: {note}')
+    return planned
