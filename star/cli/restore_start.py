@@ -11,10 +11,11 @@ from star.utils.signals import raise_on_signals
 
 def run(args: argparse.Namespace) -> int:
     """Plan, import what takes seconds, restore; return the exit code."""
+    planned = Plan([], batch=True)
     with raise_on_signals():
-        planned = plan(args)
-        announce(str(args.src))
         try:
+            planned = plan(args)
+            announce(str(args.src))
             command = import_module('star.cli.restore')
         except KeyboardInterrupt:
             print_results(not_begun(planned.jobs), planned, args, True)

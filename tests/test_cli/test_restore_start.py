@@ -37,8 +37,12 @@ def interrupt(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ('place', 'name'),
-    [(restore_start, 'import_module'), (restore, 'init_model')],
+    ('place', 'name', 'count'),
+    [
+        (restore_start, 'plan_jobs', 0),
+        (restore_start, 'import_module', 2),
+        (restore, 'init_model', 2),
+    ],
 )
 def test_json_is_whole_if_nothing_has_begun(
     star: Star,
@@ -46,6 +50,7 @@ def test_json_is_whole_if_nothing_has_begun(
     monkeypatch: pytest.MonkeyPatch,
     place: object,
     name: str,
+    count: int,
 ) -> None:
     (tmp_path / 'in').mkdir()
     for letter in 'ab':
@@ -54,8 +59,9 @@ def test_json_is_whole_if_nothing_has_begun(
     result = star('restore', tmp_path / 'in', tmp_path / 'out', '--json')
     assert result.code == 130
     errors = [each['error'] for each in json.loads(result.out)]
-    assert len(errors) == 2 and all('interrupted' in e for e in errors)
-    assert '0 of 2 clips restored; the same command goes on' in result.err
+    assert len(errors) == count and all('interrupted' in e for e in errors)
+    told = '0 of 2 clips restored; the same command goes on' in result.err
+    assert told == bool(count)
 
 
 def test_a_page_that_fails_does_not_end_the_batch(
