@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -109,8 +110,13 @@ def fail(error: BaseException) -> int:
 
 
 def say(text: str) -> None:
-    """Print a message, in one line, to the standard error stream."""
-    print(one_line(text), file=sys.stderr, flush=True)
+    """Print a message, in one line, to the standard error stream.
+
+    Nobody reads it where the terminal was closed; what remains to be done
+    matters more.
+    """
+    with suppress(OSError):
+        print(one_line(text), file=sys.stderr, flush=True)
 
 
 def announce(name: str) -> None:

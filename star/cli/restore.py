@@ -11,7 +11,7 @@ import torch
 
 from star.apis import FileOptions, RestoreReport, init_model, restore_video
 from star.apis.inference.batch import Job, Plan
-from star.apis.inference.journal import count_kept
+from star.apis.inference.journal import HeldError, count_kept
 from star.apis.inference.piecewise import StoppedError
 from star.apis.inference.preview import PreviewRequest, make_preview
 from star.apis.inference.restore import is_complete
@@ -194,7 +194,7 @@ def failure(job: Job, error: Exception) -> Result:
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         message = f'{job.src}: a defect of this program ({reason})'
         found['traceback'] = ''.join(traceback.format_exception(error))
-    kept = count_kept(job.dst)
+    kept = 0 if isinstance(error, HeldError) else count_kept(job.dst)
     more = f'; {kept} restored frames are kept for another try' if kept else ''
     say(f'error: {message}{more}')
     return {**found, 'error': message, **({'kept': kept} if kept else {})}

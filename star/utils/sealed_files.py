@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from star.utils.files import atomic_path
+from star.utils.files import write_bytes
 
 _RECORD, _SEAL = 'record', 'sha256'
 
@@ -26,12 +26,15 @@ def write_sealed(
         path: the file, of safetensors.
         tensors: by name, on the CPU.
         record: builtin types.
+
+    Raises:
+        OSError: it cannot be written.
     """
     text = json.dumps(record)
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = {_RECORD: text, _SEAL: _digest(whole, text)}
-    with atomic_path(path) as temporary:
-        save_file(whole, temporary, metadata)
+    # safetensors' own writer has no OSError for a full disk
+    write_bytes(path, save(whole, metadata))
 
 
 def read_sealed(path: Path) -> tuple[dict[str, Tensor], Any]:

@@ -52,6 +52,10 @@ _DAMAGED = (ValueError, FileNotFoundError, IsADirectoryError)
 _MODEL, _METER = 'model.', 'meter.'  # beginnings of tensors' names
 
 
+class HeldError(VideoError):
+    """Raised for a result that another process restores."""
+
+
 @dataclass(frozen=True)
 class Position:
     """A place in a clip at which a restoration can be taken up.
@@ -300,8 +304,8 @@ def open_journal(dst: Path) -> Iterator[Journal]:
         dst: the result; its folder exists.
 
     Raises:
-        VideoError: another process restores this result, or the folder
-            cannot be written.
+        HeldError: another process restores this result.
+        VideoError: the folder cannot be written.
     """
     folder = journal_folder(dst)
     try:
@@ -309,7 +313,7 @@ def open_journal(dst: Path) -> Iterator[Journal]:
         lock = FileLock(folder / _LOCK, timeout=0)
         lock.acquire()
     except Timeout:
-        raise VideoError(f'{dst}: {_describe_holder(folder)}') from None
+        raise HeldError(f'{dst}: {_describe_holder(folder)}') from None
     except FileExistsError:
         raise VideoError(f'{folder}: is no folder; remove it') from None
     except OSError as error:
