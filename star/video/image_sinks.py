@@ -190,14 +190,31 @@ def picture_losses(
     facts = facts_of(source)
     if kind == 'animation' and source.kind != 'image':
         found = replace(found, icc=False, exif=False)
-    what = 'a folder of images' if is_folder else 'an image'
-    notes = [*_video_losses(source, what), *facts.notes]
+    notes = [*_video_losses(kind, source), *facts.notes]
     notes += _pixel_losses(path.suffix, found, source)
     if facts.icc and not found.icc:
         notes.append(f'the colour profile is not kept in {path.suffix}')
     if facts.exif and (is_folder or not found.exif):
-        notes.append(f'EXIF data is not kept in {path.suffix or what}')
+        notes.append(
+            f'EXIF data is not kept in {path.suffix or _describe(kind)}'
+        )
     return notes
+
+
+def lost_streams(kind: str, source: VideoInfo) -> list[str]:
+    """List the streams that a result that is no video does not hold.
+
+    Args:
+        kind: 'folder', 'image' or 'animation'.
+        source: video that the frames come from.
+    """
+    if not source.has_audio and not source.num_subtitles:
+        return []
+    return [f'audio and subtitles are not kept in {_describe(kind)}']
+
+
+def _describe(kind: str) -> str:
+    return 'a folder of images' if kind == 'folder' else 'an image'
 
 
 def _pixel_losses(
@@ -216,12 +233,11 @@ def _pixel_losses(
     return notes
 
 
-def _video_losses(source: VideoInfo, what: str) -> list[str]:
+def _video_losses(kind: str, source: VideoInfo) -> list[str]:
     if source.kind != 'video':
         return []
-    notes = []
-    if source.has_audio or source.num_subtitles:
-        notes.append(f'audio and subtitles are not kept in {what}')
+    what = _describe(kind)
+    notes = lost_streams(kind, source)
     if source.sample_aspect_ratio != 1:
         ratio = source.sample_aspect_ratio
         notes.append(f'pixel aspect ratio {ratio} is not kept in {what}')

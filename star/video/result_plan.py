@@ -8,7 +8,12 @@ from pathlib import Path
 from star.video.encoder import plan_encoding
 from star.video.encoding import Encoding
 from star.video.formats import result_kind
-from star.video.image_sinks import FRAME_NAME, picture_losses, picture_sink
+from star.video.image_sinks import (
+    FRAME_NAME,
+    lost_streams,
+    picture_losses,
+    picture_sink,
+)
 from star.video.info import VideoError, VideoInfo
 from star.video.picture_files import PictureFormat, picture_format
 from star.video.pieces import PictureCoder, PieceCoder, VideoCoder
@@ -104,7 +109,9 @@ class ResultPlan:
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """Return what of the source the result cannot hold."""
+        """Return what beside the picture the result cannot hold."""
+        if self.encoding is None and self.source is not None:
+            return tuple(lost_streams(self.kind, self.source))
         return self.streams.losses
 
     def check(self) -> None:

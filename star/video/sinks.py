@@ -76,6 +76,7 @@ class VideoSink(Sink):
         self.notes: list[str] = []
         self._path, self._encoding, self._trim = path, encoding, trim
         self._source, self._plan = source, streams
+        self._cut = streams.cut if streams is not None else Fraction(0)
         self._mark = mark
         self._copier: StreamCopier | None = None
         self._last: int | None = None
@@ -130,7 +131,7 @@ class VideoSink(Sink):
     ) -> None:
         """Encode a frame, and copy the packets up to its time."""
         base = self._encoding.time_base
-        pts = round(time / base)
+        pts = round((time - self._cut) / base)
         if self._last is not None and pts <= self._last:
             pts = self._last + 1  # two frames in one tick of the clock
         frame = self._encoding.make_frame(image, alpha)
@@ -152,8 +153,8 @@ class VideoSink(Sink):
         base = self._encoding.time_base
         packet = make_packet(data, frame.extra)
         packet.time_base, packet.stream = base, self._stream
-        packet.pts = round(frame.time / base)
-        packet.dts = round(decoded / base)
+        packet.pts = round((frame.time - self._cut) / base)
+        packet.dts = round((decoded - self._cut) / base)
         packet.duration = round(frame.duration / base)
         packet.is_keyframe = frame.is_key
         self._end = max(self._end, frame.time + frame.duration)
@@ -197,7 +198,7 @@ class VideoSink(Sink):
         if packet is None:
             return
         if self._output.format.name in _APPLE and packet.pts is not None:
-            end = round(self._end / packet.time_base)
+            end = round((self._end - self._cut) / packet.time_base)
             packet.duration = max(packet.duration or 0, end - packet.pts)
         self._output.mux(packet)
 

@@ -90,6 +90,9 @@ def test_strict_refuses_before_the_work(
         'choose .mkv'
     )
     assert not target.exists()
+    result = restore(source, tmp_path / 'b.gif', '--strict-streams')
+    assert result.code == 1
+    assert 'audio and subtitles are not kept in an image' in result.err
     result = restore(source, target)
     assert result.code == 0
     assert 'lost in .avi: subtitle stream 2' in result.err

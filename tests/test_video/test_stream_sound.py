@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from star.video.io import probe
+from star.video.io import VideoReader, probe
 from star.video.stream_plan import Route, plan_streams
 from tests.test_video.clips import packets
 from tests.test_video.mixed_clips import CLICKS, Sound, clicks, mix, rewrite
@@ -116,6 +116,9 @@ def test_avi_begins_with_the_picture_and_says_so(tmp_path):
     rewrite(source, tmp_path / 'b.avi')
     times, _, _ = clicks(tmp_path / 'b.avi')
     assert np.abs(np.subtract(times, [0.2, 0.7])).max() < CLOSE
+    with VideoReader(tmp_path / 'b.avi') as reader:
+        shown = [frame.time for frame in reader]
+    assert shown == [Fraction(i, 25) for i in range(50)]
 
 
 def test_a_gap_becomes_silence_of_its_length(tmp_path):

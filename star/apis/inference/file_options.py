@@ -19,7 +19,8 @@ class FileOptions:
         allow_partial: restore the frames that a damaged file still has.
         cuts: 'auto' finds hard cuts, 'none' treats the clip as one scene; any
             other is a file of cuts, see `split_scenes`.
-        strict_streams: refuse to lose sound, subtitles or other streams.
+        strict_streams: refuse to lose sound, subtitles, other streams,
+            chapters or metadata.
         until: when to stop and keep what is done; None for never.
         mark: name program and method in the metadata of a video.
     """

@@ -161,7 +161,8 @@ def _add_file_options(parser: Parser) -> None:
     add(
         '--strict-streams',
         action='store_true',
-        help='refuse a result that cannot hold all sound and subtitles',
+        help='refuse a result that cannot hold all sound, subtitles, other '
+        'streams, chapters and metadata',
     )
     add(
         '--until',

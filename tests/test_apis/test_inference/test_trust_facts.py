@@ -143,6 +143,15 @@ def test_files_give_warnings(changes: dict[str, Any], warning: str) -> None:
     assert warning in found
 
 
+def test_what_nobody_sees_or_hears_gives_no_warning() -> None:
+    given = rows(psnr=EQUAL)
+    given[10]['psnr'] = 43.0  # a close frame among equal ones
+    early = replace(FACTS.output, offset=-0.021)  # by AAC's silent packet
+    assert not summarise(given, replace(FACTS, output=early))['warnings']
+    silent = replace(FACTS.output, name='a.avi', offset=0.5)
+    assert not summarise(rows(), replace(FACTS, output=silent))['warnings']
+
+
 def test_the_first_frames_of_a_film_are_shorter() -> None:
     output = replace(FACTS.output, picture_seconds=1.0, sound_seconds=1.0)
     facts = replace(FACTS, output=output, files={'frames': 50})
