@@ -23,6 +23,7 @@ BY_RATE_FACTOR = frozenset(
         'libx265',
     }
 )
+_LEAST_CRF = {'libvpx': 4}
 _BY_QUANTISER = ('mpeg4', 'mpeg2video', 'msmpeg4', 'mjpeg', 'flv', 'wmv2')
 _QUANTISER = 3 * 118  # near lossless, for codecs without a rate factor
 _BT709 = 1  # H.273 code
@@ -128,7 +129,8 @@ class Encoding:
         if not self.reorders:
             context.max_b_frames = 0
         if context.codec.name in BY_RATE_FACTOR:
-            context.options = {'crf': f'{self.crf:g}', **self._parameters()}
+            crf = max(self.crf, _LEAST_CRF.get(self.codec, 0))
+            context.options = {'crf': f'{crf:g}', **self._parameters()}
         elif self.codec in _BY_QUANTISER:
             context.qscale, context.global_quality = True, _QUANTISER
 

@@ -28,6 +28,7 @@ from star.video.telecine import CYCLE, FILM, is_telecined
 
 _Frames = Generator[av.VideoFrame, None, None]
 _PROGRESS_INTERVAL = 0.2  # seconds
+_SHORTEST = Fraction(1, 240)  # seconds that a file is believed
 
 
 class VideoReader:
@@ -195,7 +196,8 @@ class VideoReader:
         usual = info.frame_duration * (
             Fraction(FILM, CYCLE) if self._is_film else 1
         )
-        return Fraction(stored) if stored > 0 else usual
+        # a shorter one is a tick that stands for an unknown duration
+        return Fraction(stored) if stored >= _SHORTEST else usual
 
     def _note(self, text: str) -> None:
         if text not in self._notes:

@@ -102,6 +102,7 @@ def _ends(
 ) -> dict[int, tuple[Fraction, Fraction]]:
     """Return the end of each stream, and the sum of its packets' times."""
     ends = {stream.index: (Fraction(0), Fraction(0)) for stream in streams}
+    latest = dict.fromkeys(ends, Fraction(-1))
     is_avi = container.format.name == 'avi'  # which has no pts
     for packet in container.demux(streams):
         ticks = packet.dts if is_avi else packet.pts
@@ -112,8 +113,9 @@ def _ends(
         if not base or shift is None:
             continue
         length = (packet.duration or 0) * base
-        end, total = ends[index]
-        end = max(end, ticks * base + shift + length)
+        time, (end, total) = ticks * base + shift, ends[index]
+        if time >= latest[index]:  # the others may last until a later packet
+            latest[index], end = time, time + length
         ends[index] = end, total + length
     shown = streams[0]
     if is_avi and shown.duration and shown.time_base:

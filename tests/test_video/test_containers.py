@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from star.video.containers import container_options, holds, own_codec
+from star.video.encoder import plan_encoding
 from star.video.io import VideoError, VideoWriter
 from tests.test_video.clips import pictures, write_clip
 from tests.test_video.flashes import find_flashes, rewrite, write_flashes
@@ -62,6 +63,7 @@ def test_the_index_lies_in_front(tmp_path, suffix):
 def test_old_containers_keep_rate_and_sync(tmp_path, suffix, codec):
     source = write_flashes(tmp_path / 'a.mp4', 50, (10, 35))
     path = tmp_path / f'b{suffix}'
+    assert not plan_encoding(None, None, (64, 48), 1, None, suffix)[1]
     rewrite(source, path)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

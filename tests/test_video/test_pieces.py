@@ -10,6 +10,7 @@ import pytest
 from star.video.encoder import plan_encoding
 from star.video.pieces import VideoCoder, decoding_times, join_video
 from star.video.sinks import VideoSink
+from star.video.stream_times import measure_times
 from tests.test_video.clips import pictures
 
 LASTING = 10, 30, 5, 20, 100  # in 1/100 s
@@ -43,5 +44,6 @@ def test_the_last_of_uneven_frames_lasts(tmp_path: Path, suffix: str) -> None:
     with av.open(str(tmp_path / f'a{suffix}')) as container:
         stream = container.streams.video[0]
         assert stream.duration * stream.time_base == time
+        assert measure_times(tmp_path / f'a{suffix}').picture_seconds == time
         last = list(container.decode(stream))[-1]
         assert last.duration * last.time_base == 1

@@ -317,3 +317,17 @@ def test_the_last_frame_lasts(tmp_path, kind, suffix, count):
     assert got[-1].duration == Fraction(8, 10)
     with av.open(str(target)) as container:
         assert container.duration == (count - 1) * 100_000 + 800_000
+
+
+def test_the_last_frame_lasts_no_tick(tmp_path):
+    # a header of 1000 frames per second, as some programs write
+    with av.open(str(tmp_path / 'a.mkv'), 'w') as output:
+        stream = output.add_stream('libx264', rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        for i, image in enumerate(pictures(6)):
+            frame = av.VideoFrame.from_ndarray(image, 'rgb24')
+            frame.pts, frame.time_base = 40 * i, Fraction(1, 1000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    with VideoReader(tmp_path / 'a.mkv') as reader:
+        assert [f.duration for f in reader] == 6 * [Fraction(1, 25)]
