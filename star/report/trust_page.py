@@ -17,7 +17,7 @@ from star.report.page import html_grid, html_page, html_table, html_viewer
 from star.report.pictures import Picture, to_picture
 from star.report.results import FrameScores
 from star.report.tables import Item, Table
-from star.utils.files import write_text
+from star.utils.files import write_bytes
 from star.video.io import VideoError, VideoReader
 
 _LONGEST = 1280  # side of a frame on the page, pixels
@@ -39,7 +39,9 @@ def write_trust_page(path: Path, record: Record, src: Path, dst: Path) -> None:
         src: the input; frames that cannot be read are left out.
         dst: the result, likewise.
     """
-    write_text(path, trust_page(record, src, dst))
+    page = trust_page(record, src, dst)
+    # names need not be UTF-8
+    write_bytes(path, page.encode('utf-8', 'backslashreplace'))
 
 
 def trust_page(record: Record, src: Path, dst: Path) -> str:

@@ -195,7 +195,8 @@ def check_writable(folder: str | Path) -> None:
     while not place.exists() and not place.is_symlink():
         place = place.parent
     if not place.is_dir():
-        raise NotADirectoryError(f'{folder}: {place} is not a folder')
+        where = f'{folder}: ' if folder != place else ''
+        raise NotADirectoryError(f'{where}{place} is not a folder')
     if not os.access(place, os.W_OK | os.X_OK):
         raise PermissionError(f'{folder}: {place} is not writable')
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 
 import av
@@ -81,7 +82,8 @@ def test_what_is_complete_has_no_preview(
 def test_the_record_and_its_page_lie_beside_the_result(
     tmp_path: Path, star: Star
 ) -> None:
-    src, dst = write_clip(tmp_path / 'in.mkv', 10), tmp_path / 'out.mp4'
+    src = write_clip(tmp_path / os.fsdecode(b'in\xff.mkv'), 10)  # no UTF-8
+    dst = tmp_path / 'out.mp4'
     words = ('restore', src, dst, '--config', 'bicubic', '--report')
     result = star(*words)
     assert result.code == 0, result.err
