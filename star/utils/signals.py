@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -53,6 +53,34 @@ def ignore_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def hold_ctrl_c() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back in the body, which asks for it where it may come.
+
+    Raised in the middle of a pool's own code, it can leave a lock behind that
+    the pool waits for.
+
+    Yields:
+        A function that raises KeyboardInterrupt if Ctrl-C has come.
+    """
+    held: list[int] = []
+
+    def check() -> None:
+        if held:
+            raise KeyboardInterrupt
+
+    known = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not (known and main):  # it is ignored, or somebody else's
+        yield check
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:

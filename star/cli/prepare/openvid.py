@@ -27,11 +27,13 @@ from star.datasets.openvid_table import (
     read_rows,
 )
 from star.utils.files import atomic_path
+from star.utils.signals import hold_ctrl_c
 from star.video.io import VideoError, count_frames
 
 _WINDOW = 4
 _COMPARED = 300  # frames from the first on, in which windows are compared
 _CHECKS = 2  # number of this set of checks: logs of others are not used
+_PAUSE = 0.5  # seconds until Ctrl-C is noticed
 Check = Callable[[str, str, bool], dict]
 
 
@@ -147,17 +149,19 @@ def scan(
         running: dict[Future, str] = {}
         pool = make_pool(workers)
         try:
-            while True:
-                room = 4 * workers - len(running)
-                for name in islice(waiting, room):
-                    future = pool.submit(check, str(root), name, full)
-                    running[future] = name
-                if not running:
-                    return
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-                    del running[future]
+            with hold_ctrl_c() as check_ctrl_c:
+                while True:
+                    room = 4 * workers - len(running)
+                    for name in islice(waiting, room):
+                        future = pool.submit(check, str(root), name, full)
+                        running[future] = name
+                    if not running:
+                        return
+                    check_ctrl_c()
+                    done, _ = wait(running, _PAUSE, FIRST_COMPLETED)
+                    for future in done:
+                        yield future.result()
+                        del running[future]
         except BrokenProcessPool:
             stopped = list(running.values())
         finally:
