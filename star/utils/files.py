@@ -194,11 +194,11 @@ def check_writable(folder: str | Path) -> None:
     place = folder
     while not place.exists() and not place.is_symlink():
         place = place.parent
+    where = f'{folder}: ' if folder != place else ''
     if not place.is_dir():
-        where = f'{folder}: ' if folder != place else ''
         raise NotADirectoryError(f'{where}{place} is not a folder')
     if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f'{folder}: {place} is not writable')
+        raise PermissionError(f'{where}{place} is not writable')
 
 
 @contextmanager
