@@ -82,6 +82,7 @@ class VideoSink(Sink):
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
+        self._first: int | None = None  # when decoding begins, in ticks
         self._held: av.Packet | None = None  # the last one so far
         self.expected_end: Fraction | None = None
         self._output = av.open(
@@ -186,20 +187,26 @@ class VideoSink(Sink):
     def _put(self, packet: av.Packet) -> None:
         """Write the packet before, now that it is not the last one."""
         held, self._held = self._held, packet
+        if self._first is None:
+            self._first = packet.dts
         if held is not None:
             self._output.mux(held)
 
     def _put_last(self) -> None:
         """Write the last packet.
 
-        In a MOV or MP4 it ends the picture, also if it is not shown last.
+        In a MOV or MP4 it ends the picture, also if it is not shown last: the
+        track is as long as its packets last in the order of decoding.
         """
         packet, self._held = self._held, None
         if packet is None:
             return
         if self._output.format.name in _APPLE and packet.pts is not None:
             end = round((self._end - self._cut) / packet.time_base)
-            packet.duration = max(packet.duration or 0, end - packet.pts)
+            lasts = end - packet.pts
+            if lasts > (packet.duration or 0) and packet.dts is not None:
+                lasts = end - packet.dts + (self._first or 0)
+            packet.duration = max(packet.duration or 0, lasts)
         self._output.mux(packet)
 
     def discard(self) -> None:
