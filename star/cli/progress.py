@@ -17,7 +17,7 @@ from star.utils.text import one_line
 _STAGES = ('encode', 'denoise', 'decode')
 _DECODE_OVER_ENCODE = 3  # time, until it is known: 10.6 to 3.8 TFLOP a frame
 _LEAST = 2.0  # seconds of work that an estimate rests on
-_EARLY = 2.0  # seconds until the first line
+_EARLY = 1.0  # seconds until the first line; less work needs none
 _TICK = 0.5  # seconds between two looks at the clock
 _FORMAT = '{desc}: {percentage:.0f}%{postfix} |{bar:20}|'
 
@@ -140,9 +140,9 @@ class TimeLeft:
 class ProgressBar:
     """Shows the events of a restoration.
 
-    On a terminal there is one line. Elsewhere there is a line when a stage
-    begins for the first time, after two seconds, and then every `pause`
-    seconds, even while nothing happens.
+    On a terminal there is one line. Elsewhere there is a line after a second,
+    when a stage begins for the first time, and then every `pause` seconds,
+    even while nothing happens.
 
     Args:
         name: of the clip.
@@ -162,7 +162,7 @@ class ProgressBar:
         self._pause = pause
         now = time.monotonic()
         self._time_left = TimeLeft(now)
-        self._next = now + min(_EARLY, pause)
+        self._next = self._first = now + min(_EARLY, pause)
         self._newest: tuple[str, int, int | None] = ('starting', 0, None)
         self._seen: set[str] = set()
         self._lock, self._over = threading.Lock(), threading.Event()
@@ -218,7 +218,7 @@ class ProgressBar:
             due = now >= self._next
             if due:
                 self._next = now + self._pause
-            if due or at_once:
+            if due or (at_once and now >= self._first):
                 share, text = self._describe(now)
                 line = f'{self.name}: {share:.0%}, {text}'
                 print(line, file=self.stream, flush=True)

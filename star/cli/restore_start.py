@@ -4,9 +4,11 @@ import argparse
 from importlib import import_module
 
 from star.apis.inference.batch import Plan, Rules, plan_jobs
-from star.cli.common import announce, say
-from star.cli.restore_results import not_begun, print_results
+from star.cli.common import INCOMPLETE, announce, say
+from star.cli.restore_results import Result, not_begun, print_results
 from star.utils.signals import raise_on_signals
+from star.video.info import VideoError
+from star.video.probing import probe
 
 
 def run(args: argparse.Namespace) -> int:
@@ -15,12 +17,33 @@ def run(args: argparse.Namespace) -> int:
     with raise_on_signals():
         try:
             planned = plan(args)
+            unreadable = find_unreadable(planned)
+            if unreadable is not None:
+                print_results([unreadable], planned, args)
+                return INCOMPLETE
             announce(str(args.src))
             command = import_module('star.cli.restore')
         except KeyboardInterrupt:
             print_results(not_begun(planned.jobs), planned, args, True)
             raise
         return command.run(planned, args)
+
+
+def find_unreadable(planned: Plan) -> Result | None:
+    """Print and return the error of a single source that cannot be read."""
+    if planned.batch or len(planned.jobs) != 1:
+        return None  # the clips of a batch are opened in turn
+    (job,) = planned.jobs
+    try:
+        probe(job.src)
+    except VideoError as error:
+        say(f'error: {error}')
+        return {
+            'src': str(job.src),
+            'dst': str(job.dst),
+            'error': str(error),
+        }
+    return None
 
 
 def plan(args: argparse.Namespace) -> Plan:

@@ -152,7 +152,10 @@ def make_works(runs: list[Run], options: SweepOptions) -> list[PlannedRun]:
             built.add(run.setting)
         works.append(work)
     if faults:
-        raise ValueError('\nerror: '.join(faults))
+        *others, last = faults
+        for fault in others:
+            say(f'error: {fault}')
+        raise ValueError(last)
     return works
 
 

@@ -78,8 +78,8 @@ def test_baselines_by_name(star: Star, tmp_path: Path) -> None:
     assert result.code == 0, result.err
     report = json.loads(result.out)
     assert report['output_size'] == [64, 48]
-    assert 'the weights are random numbers' in report['notes'][-1]
-    assert 'note: in.mkv: the weights are random' in result.err
+    assert 'random numbers' in report['warnings'][0]
+    assert 'warning: in.mkv: The weights of the model' in result.err
     options = ['--config', 'bicubic', '--scale', '1.5']
     result = star('restore', src, tmp_path / 'b.mkv', *options, '--json')
     report = json.loads(result.out)
