@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import av
 
-from star.video.clocks import choose_clock
 from star.video.decode import open_input, pick_stream
 from star.video.info import VideoError, explain
 from star.video.io import count_frames
+from star.video.timing.clocks import choose_clock
 
 _NAL_CODECS = ('h264', 'hevc')
 # each packet of these gives one frame, with the packet's time

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import av
 
-from star.video.alpha import alpha_decoder
-from star.video.clocks import Clock, choose_clock, timed_streams
-from star.video.file_ends import missing_bytes
+from star.video.colour.alpha import alpha_decoder
 from star.video.info import VideoError, explain
-from star.video.part_start import PartStart
-from star.video.pictures import open_picture, openable
+from star.video.pictures.reading import open_picture, openable
+from star.video.timing.clocks import Clock, choose_clock, timed_streams
+from star.video.timing.file_ends import missing_bytes
+from star.video.timing.part_start import PartStart
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError, RuntimeError)
 _OPEN = {'pattern_type': 'none'}  # a '%' in a name is only that

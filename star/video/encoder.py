@@ -6,16 +6,17 @@ from itertools import product
 
 import av
 
-from star.video import hdr, pixels
+from star.video import pixels
 from star.video.codec_choice import list_choices, needs_of
+from star.video.colour import hdr
+from star.video.colour.light import Light
 from star.video.containers import COUNTING, IN_ORDER, TAGGED, open_trial
 from star.video.decode import open_input, pick_stream
 from star.video.encoding import Encoding, open_stream
 from star.video.encoding_notes import change_notes, loss_notes, remedies
-from star.video.fields import FILM_NOTE
 from star.video.info import VideoError, VideoInfo, explain
-from star.video.light import Light
-from star.video.telecine import CYCLE
+from star.video.timing.fields import FILM_NOTE
+from star.video.timing.telecine import CYCLE
 
 _UNKNOWN = (0, 2, 3)  # reserved or unspecified H.273 codes
 _BT709, _BT601, _BT2020 = 1, 6, 9

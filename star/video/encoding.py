@@ -7,9 +7,10 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from star.video import hdr, pixels
-from star.video.depth import PEAKS, set_depth
-from star.video.light import Light
+from star.video import pixels
+from star.video.colour import hdr
+from star.video.colour.depth import PEAKS, set_depth
+from star.video.colour.light import Light
 
 # encoders with an option `crf`; PyAV 17, the last for Python 3.10, lists none
 BY_RATE_FACTOR = frozenset(

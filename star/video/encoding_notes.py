@@ -1,7 +1,8 @@
 """Notes on how an encoded result differs from its source, and on remedies."""
 
-from star.video import hdr, pixels
+from star.video import pixels
 from star.video.codec_choice import Needs, keeps_alpha
+from star.video.colour import hdr
 from star.video.containers import TAGGED
 from star.video.encoding import Encoding
 from star.video.info import VideoInfo

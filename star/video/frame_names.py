@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from star.video.info import VideoError
-from star.video.picture_facts import camera_of, upright_size
+from star.video.pictures.facts import camera_of, upright_size
 from star.video.probing import list_images
 
 _Key = tuple[str | int, ...]  # a name's text and numbers, in turn

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from star.video import hdr
-from star.video.light import Light
+from star.video.colour import hdr
+from star.video.colour.light import Light
 
 DEFAULT_RATE = Fraction(25)  # frames per second if the source has no rate
 

@@ -9,9 +9,9 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange
 
-from star.video import hdr
-from star.video.depth import PEAKS
-from star.video.planes import has_alpha_plane, plane_values
+from star.video.colour import hdr
+from star.video.colour.depth import PEAKS
+from star.video.colour.planes import has_alpha_plane, plane_values
 
 _UNKNOWN = 2  # H.273 matrix coefficients
 # swscale's BICUBIC, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND; PyAV 17,

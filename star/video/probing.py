@@ -12,11 +12,11 @@ import av
 
 from star.utils.files import list_visible
 from star.video import pixels
+from star.video.colour.light import read_light
 from star.video.decode import Decoder, num_stored, open_input, pick_stream
-from star.video.fields import INTERLACED_NOTE
 from star.video.formats import IMAGE_SUFFIXES
 from star.video.info import DEFAULT_RATE, VideoError, VideoInfo
-from star.video.light import read_light
+from star.video.timing.fields import INTERLACED_NOTE
 
 _MAX_TRUSTED_RATE = 240  # a higher one is compared with the timestamps
 

@@ -13,18 +13,18 @@ from types import TracebackType
 import av
 
 from star.video import pixels
+from star.video.colour.gray import is_gray
 from star.video.decode import Decoder
-from star.video.fields import (
+from star.video.info import Frame, VideoError, VideoInfo, explain
+from star.video.probing import list_images, missing_times_note, probe
+from star.video.timing.fields import (
     FILM_NOTE,
     INTERLACED_NOTE,
     Timed,
     deinterlace,
     film_frames,
 )
-from star.video.gray import is_gray
-from star.video.info import Frame, VideoError, VideoInfo, explain
-from star.video.probing import list_images, missing_times_note, probe
-from star.video.telecine import CYCLE, FILM, is_telecined
+from star.video.timing.telecine import CYCLE, FILM, is_telecined
 
 _Frames = Generator[av.VideoFrame, None, None]
 _PROGRESS_INTERVAL = 0.2  # seconds

@@ -8,17 +8,17 @@ from pathlib import Path
 from star.video.encoder import plan_encoding
 from star.video.encoding import Encoding
 from star.video.formats import result_kind
-from star.video.image_sinks import (
+from star.video.info import VideoError, VideoInfo
+from star.video.pictures.files import PictureFormat, picture_format
+from star.video.pictures.sinks import (
     FRAME_NAME,
     lost_streams,
     picture_losses,
     picture_sink,
 )
-from star.video.info import VideoError, VideoInfo
-from star.video.picture_files import PictureFormat, picture_format
 from star.video.pieces import PictureCoder, PieceCoder, VideoCoder
 from star.video.sinks import Sink, VideoSink
-from star.video.stream_plan import StreamPlan, plan_streams
+from star.video.streams.plan import StreamPlan, plan_streams
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from star.video.containers import container_options
 from star.video.decode import file_url
 from star.video.encoding import Encoding, open_stream
 from star.video.info import VideoError, VideoInfo
-from star.video.stream_copy import StreamCopier
-from star.video.stream_plan import StreamPlan
+from star.video.streams.copy import StreamCopier
+from star.video.streams.plan import StreamPlan
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _MAX_DELAY = 60  # seconds; no encoder reorders by that much

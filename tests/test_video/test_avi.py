@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from star.video.io import VideoReader
-from star.video.stream_times import measure_times
+from star.video.streams.times import measure_times
 from tests.test_video.clips import AUDIO_RATE, RATE, ramp
 from tests.test_video.flashes import find_flashes, rewrite
 

@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from star.video import hdr
+from star.video.colour import hdr
+from star.video.colour.light import Light
 from star.video.encoder import plan_encoding
 from star.video.encoding import open_stream
 from star.video.info import VideoError, VideoInfo
 from star.video.io import VideoReader, VideoWriter, probe
-from star.video.light import Light
 from tests.test_video.clips import pictures, write_clip, yuv_planes
 
 SIZE = 256, 128

@@ -10,7 +10,7 @@ import pytest
 from star.video.encoder import plan_encoding
 from star.video.pieces import VideoCoder, decoding_times, join_video
 from star.video.sinks import VideoSink
-from star.video.stream_times import measure_times
+from star.video.streams.times import measure_times
 from tests.test_video.clips import pictures
 
 LASTING = 10, 30, 5, 20, 100  # in 1/100 s

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from star.video import hdr
+from star.video.colour import hdr
 from star.video.io import VideoError, VideoReader, count_frames
 from tests.test_video.clips import RATE, images, pictures, ramp, write_clip
 from tests.test_video.flashes import rewrite

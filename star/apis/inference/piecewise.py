@@ -25,8 +25,8 @@ from star.models.contracts import Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.resuming import Piece, ResumePoint
+from star.video.colour.depth import set_depth
 from star.video.cuts import LOOK_BACK, split_scenes
-from star.video.depth import set_depth
 from star.video.info import Frame, VideoError, explain
 from star.video.io import VideoReader
 from star.video.pieces import PieceCoder, join_pictures, join_video

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from star.utils.files import beside
 from star.video.formats import ANIMATED, IMAGE_SUFFIXES, STILLS
-from star.video.image_sinks import FRAME_NAME
+from star.video.pictures.sinks import FRAME_NAME
 
 RECORD = '.star.json'  # end of the name of the record beside a result
 _KEPT = ('.mp4', '.mov', '.mkv')  # containers that the writer can make

@@ -42,9 +42,9 @@ from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.files import move
-from star.video.alpha import enlarge
+from star.video.colour.alpha import enlarge
+from star.video.colour.gray import remove_colour
 from star.video.cut_files import load_cuts
-from star.video.gray import remove_colour
 from star.video.info import Frame, VideoError, VideoInfo
 from star.video.io import VideoReader
 from star.video.result_plan import ResultPlan, ResultRequest, plan_result

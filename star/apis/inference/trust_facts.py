@@ -14,7 +14,7 @@ from star.models.restoration.options import RestoreOptions
 from star.utils.files import list_visible, write_json
 from star.utils.origins import get_record, is_random
 from star.video.info import VideoError
-from star.video.stream_times import StreamTimes, measure_times
+from star.video.streams.times import StreamTimes, measure_times
 
 FORMAT = 'star-trust/1'
 _WORST = 5  # frames that are listed

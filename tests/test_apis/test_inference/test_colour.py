@@ -9,7 +9,7 @@ import pytest
 
 from star.apis.inference.restore import FileOptions, restore_video
 from star.models.editors.interpolation.interpolation import Bicubic
-from star.video import hdr
+from star.video.colour import hdr
 from star.video.encoder import plan_encoding
 from star.video.encoding import open_stream
 from star.video.io import VideoInfo, VideoReader, VideoWriter, probe

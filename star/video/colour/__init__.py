@@ -1,0 +1,1 @@
+"""Depth, opacity, HDR and the lack of colour."""

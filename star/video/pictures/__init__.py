@@ -1,0 +1,1 @@
+"""Files of single pictures, and of pictures that move."""

@@ -1,0 +1,1 @@
+"""Sound, subtitles and all else that travels with a picture."""

@@ -1,0 +1,1 @@
+"""When frames are shown: clocks, edit lists, telecine."""
