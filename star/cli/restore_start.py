@@ -52,4 +52,9 @@ def plan(args: argparse.Namespace) -> Plan:
     planned = plan_jobs(args.src, args.dst, rules)
     for note in planned.notes:
         say(f'note: {note}')
+    if len(planned.jobs) > 1 and args.cuts not in ('auto', 'none'):
+        raise ValueError(
+            f'--cuts {args.cuts} is for one clip, and there are '
+            f'{len(planned.jobs)}: restore it alone'
+        )
     return planned

@@ -28,7 +28,7 @@ _LOSSLESS = ('ffv1', 'ffvhuff')
 
 @dataclass(frozen=True)
 class Needs:
-    """What of a source a result should hold.
+    """Properties of a source that a result should hold.
 
     Args:
         depth: bits of a component.

@@ -1,4 +1,4 @@
-"""What `star restore` does before, and in place of, the long work."""
+"""Tests of what comes before the long work of `star restore`."""
 
 import json
 import subprocess
@@ -80,3 +80,15 @@ def test_a_page_that_fails_does_not_end_the_batch(
     assert result.code == 1
     assert ['no ink' in r['error'] for r in json.loads(result.out)] == [1, 1]
     assert len(list((tmp_path / 'out').glob('*.mkv'))) == 2
+
+
+def test_a_list_of_cuts_is_for_one_clip(star: Star, tmp_path: Path) -> None:
+    src = tmp_path / 'in'
+    src.mkdir()
+    write_clip(src / 'a.mkv', 2)
+    write_clip(src / 'b.mkv', 2)
+    (tmp_path / 'cuts.txt').write_text('1\n')
+    cuts = tmp_path / 'cuts.txt'
+    result = star('restore', src, f'{tmp_path}/out/', '--cuts', cuts)
+    assert result.code == 2
+    assert result.error.startswith(f'--cuts {cuts} is for one clip')

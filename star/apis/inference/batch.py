@@ -66,7 +66,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command has to do.
+    """Jobs of a command.
 
     Args:
         jobs: in order of their names.

@@ -83,7 +83,7 @@ class Position:
 
 @dataclass(frozen=True)
 class PieceRecord:
-    """What is known of a piece.
+    """Facts of a piece.
 
     Args:
         frames: of the piece, in the order of decoding.

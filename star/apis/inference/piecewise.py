@@ -62,7 +62,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Work:
-    """What a clip is restored with.
+    """Means by which a clip is restored.
 
     Args:
         restorer: of the clip.

@@ -37,7 +37,7 @@ Place = tuple[Fraction, Fraction]  # start and end in seconds
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """What a preview shows.
+    """Contents of a preview.
 
     Args:
         src: video, or folder of images.

@@ -51,7 +51,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class TrustFacts:
-    """What is known of a restoration besides its measurements.
+    """Facts of a restoration besides its measurements.
 
     Args:
         input: the input.

@@ -20,7 +20,7 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, ImportError)
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What travels with a picture besides its pixels.
+    """Facts that travel with a picture besides its pixels.
 
     Args:
         icc: colour profile; b'' for none.

@@ -20,7 +20,7 @@ _FAILURES = (OSError, ValueError, RuntimeError, TypeError)
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """What a picture's format can hold.
+    """Abilities of a picture's format.
 
     Args:
         name: Pillow's name.

@@ -36,7 +36,7 @@ class Route:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What becomes of the streams beside the picture.
+    """Fate of the streams beside the picture.
 
     Args:
         routes: of the streams that are kept.
