@@ -37,12 +37,8 @@ class PieceCoder(Protocol):
     ) -> None:
         """Append a frame; see `VideoWriter.write`."""
 
-    def finish(self, is_end: bool = False) -> CodedPiece:
-        """Return the piece; nothing is written afterwards.
-
-        Args:
-            is_end: it is the last one of the result.
-        """
+    def finish(self) -> CodedPiece:
+        """Return the piece; nothing is written afterwards."""
 
 
 class VideoCoder:
@@ -90,9 +86,9 @@ class VideoCoder:
         if len(self._held) > 2:
             self._encode(self._held.popleft())
 
-    def finish(self, is_end: bool = False) -> CodedPiece:
+    def finish(self) -> CodedPiece:
         """Encode delayed frames and return the piece."""
-        typed = is_end and self._encoding.codec in _WITH_B_FRAMES
+        typed = self._encoding.codec in _WITH_B_FRAMES
         if typed and len(self._held) == 2 and self._count:
             # so that what is shown last is decoded last: a MOV ends with it
             self._held[0].pict_type = PictureType.P
@@ -146,7 +142,7 @@ class PictureCoder:
         self._data.append(data.tobytes())
         self._frames.append(CodedFrame(data.size, time, duration))
 
-    def finish(self, is_end: bool = False) -> CodedPiece:
+    def finish(self) -> CodedPiece:
         """Return the piece."""
         return CodedPiece(self._frames, b''.join(self._data))
 

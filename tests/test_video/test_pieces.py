@@ -36,7 +36,7 @@ def test_the_last_of_uneven_frames_lasts(tmp_path: Path, suffix: str) -> None:
         length = Fraction(hundredths, 100)
         coder.write(image, time, length)
         time += length
-    piece = coder.finish(is_end=True)
+    piece = coder.finish()
     sink = VideoSink(tmp_path / f'a{suffix}', encoding)
     sink.begin()
     join_video(sink, [piece.frames], lambda _: piece)

@@ -221,7 +221,8 @@ class PiecewiseRestoration:
                 self._pause(partial(_position, scene, piece.point))
         lost = len(self._waiting)
         assert not lost, f'the model lost {lost} frames'
-        self._pause(partial(Position, stream.index), stream.ended)
+        here = partial(Position, stream.index)
+        self._pause(here, of_scene=True, of_clip=stream.ended)
 
     def _pixels(self, stream: SceneStream, done: int) -> Iterator[Tensor]:
         """Yield a scene's pixels; keep the frames that are not yet done."""
@@ -248,16 +249,27 @@ class PiecewiseRestoration:
             self._since += 1
 
     def _pause(
-        self, place: Callable[[], Position], at_end: bool = False
+        self,
+        place: Callable[[], Position],
+        of_scene: bool = False,
+        of_clip: bool = False,
     ) -> None:
-        """Keep the piece if it is long enough, and stop if it is time."""
+        """Keep the piece if it is long enough, and stop if it is time.
+
+        A scene ends its piece, so that it is coded like a clip by itself.
+
+        Args:
+            place: makes the place.
+            of_scene: whether it is the end of a scene.
+            of_clip: whether it is the end of the clip.
+        """
         long = self._length >= LONG_PIECE or self._since >= LONG_SEGMENT
         self._since = 0
-        if not (long or at_end) or self._coder is None:
+        if not (long or of_scene) or self._coder is None:
             return
         here = place()
         meter = {k: _tensor(v) for k, v in self._meter.carry().items()}
-        piece = self._coder.finish(at_end)
+        piece = self._coder.finish()
         record = PieceRecord(
             tuple(piece.frames),
             piece.header,
@@ -269,7 +281,7 @@ class PiecewiseRestoration:
         self.journal.add(piece, record, position)
         self._coder, self._length, self._cuts = None, 0, []
         until = self.work.until
-        if until is not None and not at_end and datetime.now() >= until:
+        if until is not None and not of_clip and datetime.now() >= until:
             raise StoppedError(f'stopped at {until:%H:%M}')
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -66,6 +67,25 @@ def test_joined_clips_are_restored_as_each_alone(tmp_path, build):
     none = restore(model, src, tmp_path / 'none.mkv', cuts='none')
     changed = np.abs(none.astype(int) - together).max((1, 2, 3))
     assert changed[8:10].max() > 0
+
+
+def test_joined_clips_are_coded_as_each_alone(tmp_path):
+    model = recurrent()
+    clips = [scene(n, i, (24, 32)) for i, n in enumerate(LENGTHS)]
+    alone = []
+    for i, clip in enumerate(clips):
+        src, dst = write(tmp_path / f'{i}.mkv', clip), tmp_path / f'{i}.mp4'
+        restore_video(model, src, dst)
+        alone += packets(dst)
+    src = write(tmp_path / 'all.mkv', np.concatenate(clips))
+    restore_video(model, src, tmp_path / 'all.mp4')
+    assert packets(tmp_path / 'all.mp4') == alone
+
+
+def packets(path: Path) -> list[bytes]:
+    """Return the coded frames of a video."""
+    with av.open(str(path)) as container:
+        return [bytes(p) for p in container.demux(video=0) if p.size]
 
 
 def test_first_frames_of_a_still_clip_are_like_the_others(tmp_path):
