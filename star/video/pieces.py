@@ -7,6 +7,7 @@ that its bytes do not depend on where it was.
 import io
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from typing import Protocol
@@ -62,7 +63,8 @@ class VideoCoder:
         base = encoding.time_base
         self._last = None if last is None else round(last / base)
         self._durations: dict[int, int] = {}  # in ticks, by time
-        self._packets: list[av.Packet] = []
+        self._frames: list[CodedFrame] = []
+        self._data: list[bytes] = []
         self._held: deque[av.VideoFrame] = deque()
         self._count = 0  # frames that went to the encoder
 
@@ -94,15 +96,26 @@ class VideoCoder:
             self._held[0].pict_type = PictureType.P
         while self._held:
             self._encode(self._held.popleft())
-        self._packets += self._stream.encode(None)
+        self._keep(self._stream.encode(None))
+        header = self._stream.codec_context.extradata or b''
+        with suppress(av.FFmpegError, ValueError):  # nothing is in it
+            # frees the encoder now, not when Python looks for cycles
+            self._output.close()
+        return CodedPiece(self._frames, b''.join(self._data), header)
+
+    def _encode(self, frame: av.VideoFrame) -> None:
+        self._keep(self._stream.encode(frame))
+        self._count += 1
+
+    def _keep(self, packets: list[av.Packet]) -> None:
+        """Copy packets, whose own memory may be larger than their bytes."""
         base = self._encoding.time_base
-        frames, data = [], []
-        for packet in self._packets:
+        for packet in packets:
             assert packet.pts is not None
-            ticks = self._durations[packet.pts]
+            ticks = self._durations.pop(packet.pts)
             content, extra = packet_bytes(packet)
-            data.append(content)
-            frames.append(
+            self._data.append(content)
+            self._frames.append(
                 CodedFrame(
                     len(content),
                     packet.pts * base,
@@ -111,12 +124,6 @@ class VideoCoder:
                     extra,
                 )
             )
-        header = self._stream.codec_context.extradata or b''
-        return CodedPiece(frames, b''.join(data), header)
-
-    def _encode(self, frame: av.VideoFrame) -> None:
-        self._packets += self._stream.encode(frame)
-        self._count += 1
 
 
 class PictureCoder:

@@ -88,7 +88,7 @@ class ResultPlan:
     def _picture(self) -> PictureFormat:
         return picture_format(self.kind, self.path)
 
-    def make_sink(self, temporary: Path) -> Sink:
+    def make_sink(self, temporary: Path) -> Sink | VideoSink:
         """Make the sink that writes the result under a temporary name."""
         if self.encoding is None:
             return picture_sink(self.kind, temporary, self.source)

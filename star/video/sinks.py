@@ -17,7 +17,6 @@ from star.video.streams.copy import StreamCopier
 from star.video.streams.plan import StreamPlan
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
-_MAX_DELAY = 60  # seconds; no encoder reorders by that much
 _TEXTS = ('comment', 'description', 'synopsis')  # of metadata
 _APPLE = ('mp4', 'mov', 'ipod')
 
@@ -48,8 +47,8 @@ class Sink(Protocol):
         """Remove the temporary result."""
 
 
-class VideoSink(Sink):
-    """Writes a video with the source's audio and subtitles.
+class VideoSink:
+    """Writes coded frames with the source's audio and subtitles.
 
     Args:
         path: temporary file; its suffix chooses the container.
@@ -79,8 +78,6 @@ class VideoSink(Sink):
         self._cut = streams.cut if streams is not None else Fraction(0)
         self._mark = mark
         self._copier: StreamCopier | None = None
-        self._last: int | None = None
-        self._durations: dict[int, int] = {}  # of frames being encoded
         self._end = Fraction(0)
         self._first: int | None = None  # when decoding begins, in ticks
         self._held: av.Packet | None = None  # the last one so far
@@ -123,26 +120,6 @@ class VideoSink(Sink):
         if self._mark and free:
             metadata[free[0]] = self._mark
 
-    def write(
-        self,
-        image: np.ndarray,
-        time: Fraction,
-        duration: Fraction,
-        alpha: np.ndarray | None = None,
-    ) -> None:
-        """Encode a frame, and copy the packets up to its time."""
-        base = self._encoding.time_base
-        pts = round((time - self._cut) / base)
-        if self._last is not None and pts <= self._last:
-            pts = self._last + 1  # two frames in one tick of the clock
-        frame = self._encoding.make_frame(image, alpha)
-        frame.pts, frame.time_base = pts, base
-        self._durations[pts] = max(1, round(duration / base))
-        self._last, self._end = pts, time + duration
-        self._mux(self._stream.encode(frame))
-        if self._copier is not None:
-            self._copier.copy_until(time)
-
     def mux(self, frame: CodedFrame, data: bytes, decoded: Fraction) -> None:
         """Add a coded frame, and copy the packets up to its time.
 
@@ -164,8 +141,7 @@ class VideoSink(Sink):
             self._copier.copy_until(frame.time)
 
     def finish(self) -> None:
-        """Encode delayed frames, copy the rest of the streams, close."""
-        self._mux(self._stream.encode(None))
+        """Copy the rest of the streams and close."""
         self._put_last()
         if self._copier is not None:
             self._copier.copy_rest(self._end, self._trim)
@@ -174,15 +150,6 @@ class VideoSink(Sink):
             ]
             self._copier.close()
         self._output.close()
-
-    def _mux(self, packets: list[av.Packet]) -> None:
-        for packet in packets:
-            pts = packet.pts or 0
-            packet.duration = self._durations.pop(pts, packet.duration)
-            delay = round(_MAX_DELAY / packet.time_base)
-            if packet.dts is not None and not 0 <= pts - packet.dts <= delay:
-                packet.dts = pts  # x265 leaves it unset for one or two frames
-            self._put(packet)
 
     def _put(self, packet: av.Packet) -> None:
         """Write the packet before, now that it is not the last one."""

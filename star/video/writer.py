@@ -10,7 +10,9 @@ import numpy as np
 
 from star.utils.files import move, temporary_path
 from star.video.info import VideoError, VideoInfo, explain
+from star.video.pieces import join_video
 from star.video.result_plan import ResultRequest, plan_result
+from star.video.sinks import VideoSink
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 
@@ -63,6 +65,7 @@ class VideoWriter:
         self._plan.check()
         self._temporary = temporary_path(self.path, keep_suffix=True)
         self._sink = self._plan.make_sink(self._temporary)
+        self._coder = self._plan.make_coder()  # of a video, in one piece
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -90,6 +93,9 @@ class VideoWriter:
         try:
             if not self.num_frames:
                 raise VideoError(f'{self.path}: no frame to write')
+            if isinstance(self._sink, VideoSink):
+                piece = self._coder.finish()
+                join_video(self._sink, [piece.frames], lambda _: piece)
             self._sink.finish()
             self._plan.check()
             move(self._temporary, self.path)
@@ -115,7 +121,9 @@ class VideoWriter:
                 f'{image.shape} {image.dtype}'
             )
         try:
-            self._sink.write(image, Fraction(time), Fraction(duration))
+            sink = self._sink
+            target = self._coder if isinstance(sink, VideoSink) else sink
+            target.write(image, Fraction(time), Fraction(duration))
         except _FAILURES as error:
             self._raise_failure(error)
             raise

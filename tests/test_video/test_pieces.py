@@ -1,10 +1,12 @@
 """The pieces of a result, and the file that they are joined to."""
 
+import gc
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from star.video.encoder import plan_encoding
@@ -47,3 +49,28 @@ def test_the_last_of_uneven_frames_lasts(tmp_path: Path, suffix: str) -> None:
         assert measure_times(tmp_path / f'a{suffix}').picture_seconds == time
         last = list(container.decode(stream))[-1]
         assert last.duration * last.time_base == 1
+
+
+def test_a_finished_coder_holds_no_encoder():
+    """Of 720p each takes 160 MB, and Python frees cycles when it likes."""
+    encoding, _ = plan_encoding(None, None, (1280, 720), 17, None, '.mp4')
+    image, memory = np.zeros((720, 1280, 3), np.uint8), []
+    gc.disable()
+    try:
+        for _ in range(4):
+            coder = VideoCoder(encoding, '.mp4')
+            for i in range(4):
+                coder.write(image, Fraction(i, 25), Fraction(1, 25))
+            coder.finish()
+            del coder
+            memory.append(resident())
+    finally:
+        gc.enable()
+    assert memory[-1] - memory[1] < 100 << 20
+
+
+def resident() -> int:
+    """Return the memory of this process, in bytes."""
+    status = Path('/proc/self/status').read_text().splitlines()
+    (line,) = [each for each in status if each.startswith('VmRSS')]
+    return int(line.split()[1]) * 1024

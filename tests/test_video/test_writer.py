@@ -338,29 +338,19 @@ def test_kill_leaves_no_file_under_the_name(tmp_path, name):
     assert all(n.startswith('.a.part-') for n in os.listdir(tmp_path))
 
 
-@pytest.mark.parametrize('dts', [-(1 << 62), 1 << 62, 3])
-def test_unset_decoding_time_is_repaired(tmp_path, dts):
-    class Packet:
-        pts, duration, time_base = 2, 1, Fraction(1, 24)
-
-    class Output:
-        format = av.ContainerFormat('matroska')
-
-        def mux(self, packet):
-            self.packet = packet
-
-    writer = VideoWriter(tmp_path / 'a.mkv', 64, 48)
-    sink, packet, output = writer._sink, Packet(), Output()
-    packet.dts = dts
-    sink._output.close()
-    sink._output = output
-    sink._mux([packet])
-    sink._put_last()
-    assert output.packet.dts == 2
-    packet.dts = 1  # a real one: a frame is waited for
-    sink._mux([packet])
-    sink._put_last()
-    assert output.packet.dts == 1
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv'])
+def test_uneven_frames_end_when_they_should(tmp_path, suffix):
+    path, steps = tmp_path / f'a{suffix}', [6, 18, 3, 12, 60]
+    with VideoWriter(path, 64, 48) as writer:
+        for i, step in enumerate(steps):
+            time = Fraction(sum(steps[:i]), 25)
+            image = np.full((48, 64, 3), 40 * i, np.uint8)
+            writer.write(image, time, Fraction(step, 25))
+    with VideoReader(path) as reader:
+        frames = [(f.time, f.duration) for f in reader]
+    assert frames[-1] == (Fraction(39, 25), Fraction(60, 25))
+    with av.open(str(path)) as container:
+        assert container.duration == pytest.approx(99 / 25 * 1e6, abs=2e3)
 
 
 @pytest.mark.skipif(
