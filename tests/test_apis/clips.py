@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from star.models.contracts import Events
+from star.models.editors import Bicubic
 from star.models.restoration.options import RestoreOptions
+from star.registry import MODELS
 from star.video.io import VideoReader, VideoWriter
 
 
@@ -54,6 +56,15 @@ class Enlarger(nn.Module):
     def enlarge(self, frame: Tensor, scale: float) -> Tensor:
         height, width = (round(side * scale) for side in frame.shape[-2:])
         return F.interpolate(frame[None], (height, width), mode='nearest')[0]
+
+
+@MODELS.register_module()
+class Tidied(Bicubic):
+    """Has an argument that is neither an option nor a tensor."""
+
+    def __init__(self, clean_threshold: float = 0) -> None:
+        super().__init__(2)
+        self.clean_threshold = clean_threshold
 
 
 def times(count: int) -> list[Fraction]:

@@ -78,8 +78,11 @@ def describe_method(
     """Return what of a method decides the result, as builtin types."""
     device, dtype = _place(restorer)
     describe = getattr(restorer, 'describe_options', asdict)
+    # arguments of the parts that are neither options nor tensors
+    config = str(getattr(restorer, 'config_text', ''))
     return {
         'method': type(restorer).__name__,
+        'config_sha256': hashlib.sha256(config.encode()).hexdigest(),
         'options': plain(describe(options)),
         'weights': digest_of_weights(restorer),
         'device': device,

@@ -121,6 +121,7 @@ def init_model(
     settings = read_config(config, weights)
     model: Any = load_model(settings, Source(None, weights))
     model.config_name = Path(settings.filename or '').stem
+    model.config_text = str(settings.model)
     merge_lora(model)
     model.place(target, find_model_dtype(model, dtype, target))
     return model.eval()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from star.apis import FileOptions, restore_video
+from star.apis import FileOptions, init_model, restore_video
 from star.apis.inference import piecewise
 from star.apis.inference.journal import (
     Journal,
@@ -188,6 +188,19 @@ def test_changed_weights_start_anew(src, tmp_path):
         Weighted(2.0), src, dst, files=FileOptions(overwrite=True)
     )
     assert not report.skipped
+
+
+def test_a_changed_config_is_no_complete_result(src, tmp_path):
+    config, dst = tmp_path / 'mine.py', tmp_path / 'out.mp4'
+    for number, argument in enumerate(('', ', clean_threshold=5', '')):
+        config.write_text(
+            "custom_imports = dict(imports=['tests.test_apis.clips'])\n"
+            f"model = dict(type='Tidied'{argument})\n"
+        )
+        model = init_model(config)
+        files = FileOptions(overwrite=True)
+        assert not restore_video(model, src, dst, files=files).skipped, number
+        assert restore_video(model, src, dst, files=files).skipped
 
 
 def test_options_that_do_not_matter_go_on(src, tmp_path, expected):
