@@ -81,6 +81,9 @@ class SetWriter:
                 f'{root} holds other files: name a new folder, or remove it'
             )
         self.records.mkdir(parents=True, exist_ok=True)
+        # of a killed run; only one process may write a set
+        remove_temporary(self.records)
+        remove_temporary(root)
         self.done: dict[str, ClipEntry] = {}
         self._degraded: set[str] = set()
         self._read_records()

@@ -10,6 +10,7 @@ from star.datasets.test_set import StoredClip, read_manifest
 from star.datasets.test_set_clips import PrepareOptions, degrade_clip
 from star.datasets.test_set_writer import SetWriter, remove_clip
 from star.datasets.video_folder import read_clip
+from star.utils.files import temporary_path
 from tests.test_datasets.sets import write_frames, write_set
 from tests.test_video.clips import pictures, write_clip
 
@@ -156,8 +157,14 @@ def test_leavings_of_a_killed_run(tmp_path):
     (root / 'gt' / '.a.part-77').mkdir()
     (root / 'lq' / '.a.part-77-0').mkdir()
     (root / 'lq' / 'b' / '00000007.png').unlink()
-    (root / 'records' / '.a.json.part').write_text('{')
+    leavings = [
+        temporary_path(root / 'records' / 'a.json'),
+        temporary_path(root / 'set.json'),
+    ]
+    for path in leavings:
+        path.write_text('{')
     assert write_set(root) == manifest
+    assert not any(path.exists() for path in leavings)
     assert sorted(os.listdir(root / 'gt')) == ['a', 'b']
     assert sorted(os.listdir(root / 'lq')) == ['a', 'b']
 
