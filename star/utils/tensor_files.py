@@ -17,6 +17,7 @@ from torch import Tensor
 from star.utils.compat import allow_mmengine_types
 from star.utils.files import atomic_path
 
+_WRAPPERS = ('module.', '_orig_mod.')
 _KINDS = {
     torch.float32: 'F32',
     torch.bfloat16: 'BF16',
@@ -30,8 +31,8 @@ def read_state(
     """Read a file's state dict without running code from it.
 
     Args:
-        path: as for `read_checkpoint`. All names may begin with 'module.',
-            which is removed.
+        path: as for `read_checkpoint`. What wrappers put before all names
+            is removed, see `drop_wrappers`.
         wrappers: keys under which the file may hold the state dict; the
             first that it has counts. 'state_dict' is always one.
         averaged: read the averaged weights, which mmengine's EMAHook adds.
@@ -54,9 +55,38 @@ def read_state(
             raise ValueError(
                 f'{path}: entry {name!r} is not a tensor but {kind}'
             )
-    if all(name.startswith('module.') for name in state):
-        return {k.removeprefix('module.'): v for k, v in state.items()}
-    return dict(state)
+    return drop_wrappers(state)
+
+
+def drop_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Remove what wrappers for training put before all names of a file.
+
+    Args:
+        state: tensors by name; all names may begin with 'module.' (several
+            devices), '_orig_mod.' (compiled), or both in any order.
+    """
+    found = dict(state)
+    while wrapper := next(
+        (w for w in _WRAPPERS if all(k.startswith(w) for k in found)), None
+    ):
+        found = {k.removeprefix(wrapper): v for k, v in found.items()}
+    return found
+
+
+def read_notes(path: str | Path) -> dict[str, str]:
+    """Return the texts in a safetensors file's header; {} for other files.
+
+    Raises:
+        ValueError: the file is absent or damaged.
+    """
+    if Path(path).suffix != '.safetensors':
+        return {}
+    try:
+        with safe_open(str(path), framework='pt') as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'{path}: cannot be read ({reason})') from None
 
 
 def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from star.models.contracts import Restorer
+from star.models.editors.base import Baseline
 from star.models.editors.weight_files import FILES
 from star.registry import MODELS
 from star.utils.weight_files import find_file
@@ -57,10 +58,16 @@ def load_files(
         if path.is_dir():
             folder = path
         else:
-            names[0] = str(path)
+            names = [str(path), *_beside(restorer, path)]
     paths = [_find(name, folder, method) for name in names]
     restorer.load_weights(*paths)
     return paths
+
+
+def _beside(restorer: Restorer, path: Path) -> tuple[str | None, ...]:
+    if isinstance(restorer, Baseline):
+        return restorer.files_beside(path)
+    return restorer.weight_files[1:]
 
 
 def _find(name: str | None, folder: str | Path | None, method: str) -> Path:

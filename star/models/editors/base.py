@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,22 @@ from star.models.restoration.segments import segments
 from star.models.restoration.whole_clip import restore_whole
 from star.video.blending import WindowJoiner
 
-Window = tuple[Tensor, bool]  # frames, and whether it is the last
+Restored = tuple[Tensor, bool]  # a window, and whether it is the last
 _EARLIER = 'earlier'  # frames that the next window is faded from
+
+
+class Window(NamedTuple):
+    """Consecutive frames of a clip that are restored at a time.
+
+    Args:
+        clip: (t, 3, h, w) uint8 or uint16.
+        last: whether the clip ends with it.
+        start: index of its first frame within the clip.
+    """
+
+    clip: Tensor
+    last: bool
+    start: int = 0
 
 
 class Baseline(nn.Module, ABC):
@@ -81,6 +95,26 @@ class Baseline(nn.Module, ABC):
         if self.recipe.blend == 'trim':  # exact with this, and only with this
             return self.recipe.overlap
         return min(self.recipe.overlap, window // 2)
+
+    def files_beside(self, path: str | Path) -> tuple[str | None, ...]:
+        """Return the files that are needed besides a user's own.
+
+        Args:
+            path: of the file that takes the place of the first of
+                `weight_files`.
+        """
+        return self.weight_files[1:]
+
+    def segment_of(self, options: RestoreOptions) -> tuple[int, int]:
+        """Return how many frames are restored at a time and are shared.
+
+        Args:
+            options: of a restoration.
+
+        Returns:
+            Frames of a window, and those that neighbouring windows share.
+        """
+        return options.window, options.overlap if self.recipe.overlap else 0
 
     def load_weights(self, *paths: str | Path) -> None:
         """Load the files of `weight_files`, in this order."""
@@ -200,7 +234,7 @@ class Baseline(nn.Module, ABC):
             raise ValueError(
                 f'{type(self).__name__} restores uint8 frames only, got uint16'
             )
-        overlap = options.overlap if self.recipe.overlap else 0
+        size, overlap = self.segment_of(options)
         before = point or ResumePoint(0, 0)
         tensors = dict(before.tensors)
         joiner = WindowJoiner(
@@ -211,11 +245,12 @@ class Baseline(nn.Module, ABC):
         )
         memory = self.unpack_memory(tensors)
         frame, done = before.frame, before.done
-        found = segments(first, frames, options.window, overlap, frame)
-        windows = ((clip, last) for _, clip, last in found)
-        for window, last in self.restore_windows(windows, options, memory):
+        found = segments(first, frames, size, overlap, frame)
+        windows = (Window(clip, last, start) for start, clip, last in found)
+        restored = self.restore_windows(windows, options, memory, events)
+        for window, last in restored:
             piece = joiner.join(window, last)
-            frame, done = frame + options.window - overlap, done + len(piece)
+            frame, done = frame + size - overlap, done + len(piece)
             events.progress('decode', done, None)
             here = partial(self._point, frame, done, joiner.earlier, memory)
             lost = last or self.pack_memory(memory) is None
@@ -259,19 +294,21 @@ class Baseline(nn.Module, ABC):
         windows: Iterator[Window],
         options: RestoreOptions,
         memory: dict[int, Any],
-    ) -> Iterator[Window]:
+        events: Events,
+    ) -> Iterator[Restored]:
         """Restore the windows of one clip, in order.
 
         Args:
-            windows: (t, 3, h, w) uint8 or uint16.
+            windows: of the clip.
             options: of the restoration.
             memory: what a method keeps from window to window; changed in
                 place, empty at the beginning of a clip.
+            events: receives notes, and progress within a window.
 
         Yields:
             Restored windows, (t, 3, H, W) with values of the same range.
         """
-        for clip, last in windows:
+        for clip, last, _ in windows:
             height, width = (
                 round(side * options.scale) for side in clip.shape[-2:]
             )

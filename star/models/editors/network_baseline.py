@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from star.models.contracts import Events
 from star.models.data_preprocessor import PEAKS, round_pixels
-from star.models.editors.base import Baseline, Window
+from star.models.editors.base import Baseline, Restored, Window
 from star.models.editors.recipe import Recipe
+from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.state_dicts import find_misfits
 from star.utils.tensor_files import read_state
@@ -176,8 +178,9 @@ class NetworkBaseline(Baseline):
     @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
-        windows = iter([(frames, True)])
-        ((out, _),) = self.restore_windows(windows, self.restore_options, {})
+        windows, options = iter([Window(frames, True)]), self.restore_options
+        found = self.restore_windows(windows, options, {}, EventRelay())
+        ((out, _),) = found
         return round_pixels(out, frames.dtype)
 
     def pack_state(self, state: Any) -> Mapping[str, Tensor] | None:
@@ -221,13 +224,15 @@ class NetworkBaseline(Baseline):
         windows: Iterator[Window],
         options: RestoreOptions,
         memory: dict[int, Any],
-    ) -> Iterator[Window]:
+        events: Events,
+    ) -> Iterator[Restored]:
         """Restore the windows of one clip, in order.
 
         Args:
-            windows: (t, 3, h, w) uint8 or uint16.
+            windows: of the clip.
             options: of the restoration.
             memory: the state of each tile, by its number.
+            events: receives nothing.
 
         Yields:
             Restored windows, (t, 3, H, W) with values of the same range.
@@ -241,7 +246,7 @@ class NetworkBaseline(Baseline):
                 '`weights`, or call `load_weights`'
             )
         weight = next(self.network.parameters())
-        for clip, last in windows:
+        for clip, last, _ in windows:
             peak = PEAKS[clip.dtype]
             x = clip.to(weight.device)
             if peak > 255:  # half precision ends at 65504

@@ -1,0 +1,284 @@
+"""Base class of the diffusion methods that were trained elsewhere."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from star.models.contracts import Events
+from star.models.data_preprocessor import PEAKS, round_pixels, to_float
+from star.models.editors.base import Baseline, Restored, Window
+from star.models.editors.recipe import Recipe
+from star.models.restoration.events import EventRelay
+from star.models.restoration.noise import FrameNoise, check_noise
+from star.models.restoration.options import RestoreOptions, build_options
+from star.utils.state_dicts import find_misfits, load_strict
+from star.utils.tensor_files import read_notes, read_state
+
+METHOD = 'star.method'  # key of a converted file's notes: the class
+
+
+@dataclass(frozen=True)
+class Job:
+    """What restoring a window needs to know besides its frames.
+
+    Args:
+        options: of the restoration.
+        noise: of the window's frames.
+        events: receives notes.
+        start: index of the window's first frame within the clip.
+        length: frames of the window.
+    """
+
+    options: RestoreOptions
+    noise: FrameNoise
+    events: Events
+    start: int
+    length: int
+
+    def progress(self, share: float) -> None:
+        """Report how much of the window's denoising is done, 0 to 1."""
+        done = self.start + int(min(share, 1) * self.length)
+        self.events.progress('denoise', done, None)
+
+
+class DiffusionBaseline(Baseline):
+    """Restores clips with a diffusion model that was trained elsewhere.
+
+    A subclass calls this constructor, sets its parts (networks) as
+    attributes, lists their names in `parts`, and defines `restore_clip` and
+    `read_parts`. Weights are the authors' files, or one file that
+    `star convert baseline` wrote, with the names `part.tensor`.
+
+    Attributes:
+        parts: names of the networks with weights.
+        float32_parts: those that stay in float32 whatever dtype is chosen.
+        loaded: whether the parts have weights.
+
+    Args:
+        recipe: of the method.
+        weights: the authors' files: paths, names of published files, or None
+            for one that the user must name.
+        restore_options: fields of RestoreOptions that differ from `recipe`'s
+            and from RestoreOptions' own defaults.
+        noise: 'per_frame', or 'shared' for the same noise in every frame.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    default_dtype: torch.dtype | None = None
+    takes_16_bit = True
+    parts: tuple[str, ...] = ()
+    float32_parts: tuple[str, ...] = ('text_encoder',)
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        weights: Sequence[str | None],
+        restore_options: Mapping[str, Any] | None = None,
+        noise: str = 'per_frame',
+    ) -> None:
+        super().__init__(recipe)
+        check_noise(noise)
+        self.noise, self.loaded = noise, False
+        self._files = tuple(weights)
+        self.register_load_state_dict_post_hook(_mark_loaded)
+        own = {**asdict(self.restore_options), 'mode': 'normal'}
+        self.restore_options = build_options(
+            {**own, **(restore_options or {})}
+        )
+
+    @abstractmethod
+    def restore_clip(self, clip: Tensor, job: Job) -> Tensor:
+        """Restore consecutive frames.
+
+        Args:
+            clip: (t, 3, h, w) float32 RGB in [-1, 1] on the networks' device,
+                of any size.
+            job: options, noise and events.
+
+        Returns:
+            (t, 3, scale * h, scale * w) about [-1, 1], not clamped.
+        """
+
+    @abstractmethod
+    def read_parts(
+        self, paths: Sequence[Path]
+    ) -> Mapping[str, tuple[Path, Mapping[str, Tensor]]]:
+        """Read the authors' files.
+
+        Args:
+            paths: of the files in `weight_files`, in this order.
+
+        Returns:
+            For each of `parts` the file, and its tensors under the names of
+            that network.
+
+        Raises:
+            ValueError: a file cannot be read, or lacks a part.
+        """
+
+    @property
+    def weight_files(self) -> tuple[str | None, ...]:
+        """Files for `load_weights`: paths or names of published files."""
+        return self._files
+
+    @property
+    def options_used(self) -> frozenset[str]:
+        """Names of the options that matter to it."""
+        always = {'seed', 'steps', 'tile', 'tile_overlap', 'compat'}
+        return super().options_used | always
+
+    def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
+        """Return recipe, noise and options, to be written as JSON."""
+        return {**super().describe_options(options), 'noise': self.noise}
+
+    def files_beside(self, path: str | Path) -> tuple[str | None, ...]:
+        """Return the further files; none for a converted one."""
+        whole = Path(path).is_file() and METHOD in read_notes(path)
+        return () if whole else super().files_beside(path)
+
+    def load_weights(self, *paths: str | Path) -> None:
+        """Load the files of `weight_files`, or one that was converted.
+
+        Args:
+            paths: of the files, in this order.
+
+        Raises:
+            ValueError: a file cannot be read, is another network's, or lacks
+                tensors; the message names them.
+        """
+        files = [Path(path) for path in paths]
+        if len(files) == 1 and METHOD in (notes := read_notes(files[0])):
+            self._load_converted(files[0], notes)
+        else:
+            for name, (path, state) in self.read_parts(files).items():
+                load_strict(self.get_submodule(name), state, path)
+        self.loaded = True
+
+    def make_notes(self) -> dict[str, str]:
+        """Return the texts of a converted file: what is no tensor.
+
+        A subclass adds what it needs to be restored by `take_notes`.
+        """
+        return {METHOD: type(self).__name__}
+
+    def take_notes(self, notes: Mapping[str, str]) -> None:
+        """Take what `make_notes` wrote into the file that is loaded."""
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device; the networks' weights take the dtype.
+
+        Args:
+            device: where to.
+            dtype: of all parts but `float32_parts`.
+        """
+        for name in self.parts:
+            single = name in self.float32_parts
+            self.get_submodule(name).to(torch.float32 if single else dtype)
+        self.to(device)
+
+    @torch.inference_mode()
+    def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
+        """Restore frames as a clip of their own."""
+        windows, options = iter([Window(frames, True)]), self.restore_options
+        found = self.restore_windows(windows, options, {}, EventRelay())
+        ((out, _),) = found
+        return round_pixels(out, frames.dtype)
+
+    def restore_windows(
+        self,
+        windows: Iterator[Window],
+        options: RestoreOptions,
+        memory: dict[int, Any],
+        events: Events,
+    ) -> Iterator[Restored]:
+        """Restore the windows of one clip, in order.
+
+        Args:
+            windows: of the clip.
+            options: of the restoration.
+            memory: unused; a restoration can be taken up after each window.
+            events: receives notes, and the progress of 'denoise'.
+
+        Yields:
+            Restored windows, (t, 3, H, W) with values of the same range.
+
+        Raises:
+            ValueError: the networks have no weights.
+        """
+        if not self.loaded:
+            raise ValueError(
+                f'{type(self).__name__} has no weights: name a file in '
+                '`weights`, or call `load_weights`'
+            )
+        device = next(self.parameters()).device
+        for clip, last, start in windows:
+            noise = FrameNoise(options.seed, start, self.noise)
+            job = Job(options, noise, events, start, len(clip))
+            out = self.restore_clip(to_float(clip.to(device)), job)
+            height, width = (
+                round(side * self.recipe.scale) for side in clip.shape[-2:]
+            )
+            assert out.shape == (*clip.shape[:2], height, width), out.shape
+            yield (out.float() + 1) * (PEAKS[clip.dtype] / 2), last
+
+    def _load_converted(self, path: Path, notes: Mapping[str, str]) -> None:
+        own = type(self).__name__
+        if notes[METHOD] != own:
+            raise ValueError(
+                f'`weights`: {path} was converted for {notes[METHOD]}, not '
+                f'for {own}'
+            )
+        state = read_state(path)
+        misfits = find_misfits(self.state_dict(), state)
+        if misfits:
+            raise ValueError(f'{path} does not fit {own}: {misfits}')
+        for name in self.parts:
+            start = f'{name}.'
+            part = {
+                k.removeprefix(start): v
+                for k, v in state.items()
+                if k.startswith(start)
+            }
+            load_strict(self.get_submodule(name), part, path)
+        self.take_notes(notes)
+
+
+def take_part(
+    state: Mapping[str, Tensor], prefix: str, path: object
+) -> dict[str, Tensor]:
+    """Take one network's tensors out of a file that holds several.
+
+    Args:
+        state: tensors by name.
+        prefix: of the network's names, such as 'model.diffusion_model.'.
+        path: of the file, for the message.
+
+    Returns:
+        The tensors without the prefix.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }
+    if not found:
+        raise ValueError(
+            f'{path} holds no tensors named {prefix}..., but '
+            f'{", ".join(sorted({k.partition(".")[0] for k in state})[:5])}'
+        )
+    return found
+
+
+def _mark_loaded(model: nn.Module, _: Any) -> None:
+    assert isinstance(model, DiffusionBaseline)
+    model.loaded = True
