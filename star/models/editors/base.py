@@ -24,7 +24,7 @@ Restored = tuple[Tensor, bool]  # a window, and whether it is the last
 _EARLIER = 'earlier'  # frames that the next window is faded from
 
 
-class Window(NamedTuple):
+class FrameWindow(NamedTuple):
     """Consecutive frames of a clip that are restored at a time.
 
     Args:
@@ -246,7 +246,9 @@ class Baseline(nn.Module, ABC):
         memory = self.unpack_memory(tensors)
         frame, done = before.frame, before.done
         found = segments(first, frames, size, overlap, frame)
-        windows = (Window(clip, last, start) for start, clip, last in found)
+        windows = (
+            FrameWindow(clip, last, start) for start, clip, last in found
+        )
         restored = self.restore_windows(windows, options, memory, events)
         for window, last in restored:
             piece = joiner.join(window, last)
@@ -291,7 +293,7 @@ class Baseline(nn.Module, ABC):
 
     def restore_windows(
         self,
-        windows: Iterator[Window],
+        windows: Iterator[FrameWindow],
         options: RestoreOptions,
         memory: dict[int, Any],
         events: Events,

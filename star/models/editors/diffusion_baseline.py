@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from star.models.contracts import Events
 from star.models.data_preprocessor import PEAKS, round_pixels, to_float
-from star.models.editors.base import Baseline, Restored, Window
+from star.models.editors.base import Baseline, FrameWindow, Restored
 from star.models.editors.recipe import Recipe
 from star.models.restoration.events import EventRelay
 from star.models.restoration.noise import FrameNoise, check_noise
@@ -23,7 +23,7 @@ METHOD = 'star.method'  # key of a converted file's notes: the class
 
 
 @dataclass(frozen=True)
-class Job:
+class WindowJob:
     """What restoring a window needs to know besides its frames.
 
     Args:
@@ -94,7 +94,7 @@ class DiffusionBaseline(Baseline):
         )
 
     @abstractmethod
-    def restore_clip(self, clip: Tensor, job: Job) -> Tensor:
+    def restore_clip(self, clip: Tensor, job: WindowJob) -> Tensor:
         """Restore consecutive frames.
 
         Args:
@@ -186,14 +186,17 @@ class DiffusionBaseline(Baseline):
     @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
-        windows, options = iter([Window(frames, True)]), self.restore_options
+        windows, options = (
+            iter([FrameWindow(frames, True)]),
+            self.restore_options,
+        )
         found = self.restore_windows(windows, options, {}, EventRelay())
         ((out, _),) = found
         return round_pixels(out, frames.dtype)
 
     def restore_windows(
         self,
-        windows: Iterator[Window],
+        windows: Iterator[FrameWindow],
         options: RestoreOptions,
         memory: dict[int, Any],
         events: Events,
@@ -220,7 +223,7 @@ class DiffusionBaseline(Baseline):
         device = next(self.parameters()).device
         for clip, last, start in windows:
             noise = FrameNoise(options.seed, start, self.noise)
-            job = Job(options, noise, events, start, len(clip))
+            job = WindowJob(options, noise, events, start, len(clip))
             out = self.restore_clip(to_float(clip.to(device)), job)
             height, width = (
                 round(side * self.recipe.scale) for side in clip.shape[-2:]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from star.models.contracts import Events
 from star.models.data_preprocessor import PEAKS, round_pixels
-from star.models.editors.base import Baseline, Restored, Window
+from star.models.editors.base import Baseline, FrameWindow, Restored
 from star.models.editors.recipe import Recipe
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
@@ -178,7 +178,10 @@ class NetworkBaseline(Baseline):
     @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
-        windows, options = iter([Window(frames, True)]), self.restore_options
+        windows, options = (
+            iter([FrameWindow(frames, True)]),
+            self.restore_options,
+        )
         found = self.restore_windows(windows, options, {}, EventRelay())
         ((out, _),) = found
         return round_pixels(out, frames.dtype)
@@ -221,7 +224,7 @@ class NetworkBaseline(Baseline):
 
     def restore_windows(
         self,
-        windows: Iterator[Window],
+        windows: Iterator[FrameWindow],
         options: RestoreOptions,
         memory: dict[int, Any],
         events: Events,
