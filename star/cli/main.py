@@ -22,6 +22,7 @@ COMMANDS = (
     'study export',
     'convert star',
     'convert star-cogvideox',
+    'convert baseline',
     'convert lpips',
     'convert publish',
     'prepare openvid',

@@ -5,7 +5,7 @@ from dataclasses import fields
 from star.apis import FileOptions
 from star.apis.inference.devices import DTYPES
 from star.apis.train.training import LAUNCHERS
-from star.cli.convert import star_cogvideox
+from star.cli.convert import baseline, star_cogvideox
 from star.cli.main import make_parser
 from star.cli.options import choices
 from star.datasets import latent_shards, published_sets
@@ -24,6 +24,7 @@ def test_choices_mirror_the_library():
         (choices.LAUNCHERS, LAUNCHERS),
         (choices.CACHE_DTYPES, latent_shards.DTYPES),
         (choices.CONVERTED_DTYPES, star_cogvideox.DTYPES),
+        (choices.BASELINE_DTYPES, baseline.DTYPES),
         (choices.PRESETS, PRESETS),
     ):
         assert ours == tuple(theirs)

@@ -14,6 +14,7 @@ FORWARDED = {
     'user_study.py': 'study',
     'model_converters/convert_star.py': 'convert star',
     'model_converters/convert_star_cogvideox.py': 'convert star-cogvideox',
+    'model_converters/convert_baseline.py': 'convert baseline',
     'model_converters/convert_lpips.py': 'convert lpips',
     'model_converters/publish_model.py': 'convert publish',
     'dataset_converters/prepare_openvid.py': 'prepare openvid',

@@ -1,7 +1,5 @@
 """Memory of a training step, computed without running it."""
 
-import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +7,11 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from star.apis.inference.build import build_model, without_text
 from star.models.editors.star.star_model import STARModel
 from star.structures import VideoSample
+from star.utils.memory_counter import MemoryCounter, empty_tensors
 
 
 @dataclass(frozen=True)
@@ -24,49 +21,6 @@ class ClipSize:
     num_frames: int
     height: int
     width: int
-
-
-class MemoryCounter(TorchDispatchMode):
-    """Counts the bytes of all tensors that the body makes, while they live.
-
-    Tensors have no content: reading a number gives 0.
-
-    Attributes:
-        now: bytes that live now.
-        peak: largest `now` so far.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._sizes: dict[int, int] = {}
-
-    def __torch_dispatch__(
-        self,
-        func: Callable,
-        types: Any,
-        args: tuple = (),
-        kwargs: dict | None = None,
-    ) -> Any:
-        if func is torch.ops.aten._local_scalar_dense.default:
-            return 0  # so random windows lie at the start
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self._add(leaf.untyped_storage())
-        return out
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key in self._sizes:
-            return
-        self._sizes[key] = storage.nbytes()
-        self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._remove, key)
-
-    def _remove(self, key: int) -> None:
-        self.now -= self._sizes.pop(key, 0)
 
 
 def step_memory(
@@ -92,7 +46,7 @@ def step_memory(
     with torch.device('meta'):
         model: Any = build_model(without_text(config)).train()
     with FakeTensorMode(), torch.device('cpu'):
-        _empty(model)
+        empty_tensors(model)
         if amp:
             _normalise_in_float32(model)
         samples = [_sample(model, clip) for _ in range(batch_size)]
@@ -122,17 +76,6 @@ def _sample(model: STARModel, clip: ClipSize) -> VideoSample:
         text=model.text_encoder([''])[0],
         seed=0,
     )
-
-
-def _empty(model: nn.Module) -> None:
-    """Replace all tensors by new ones of the same shape and type."""
-    for module in model.modules():
-        for name, old in module.named_parameters(recurse=False):
-            empty = torch.empty(old.shape, dtype=old.dtype)
-            setattr(module, name, nn.Parameter(empty, old.requires_grad))
-        for name, buffer in module.named_buffers(recurse=False):
-            empty = torch.empty(buffer.shape, dtype=buffer.dtype)
-            setattr(module, name, empty)
 
 
 def _normalise_in_float32(model: nn.Module) -> None:

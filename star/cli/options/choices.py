@@ -14,6 +14,7 @@ COMPATS = ('none', 'official')
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 CACHE_DTYPES = ('float16', 'bfloat16', 'float32')
 CONVERTED_DTYPES = ('fp32', 'bf16')
+BASELINE_DTYPES = ('fp32', 'fp16', 'bf16')
 PRESETS = ('star', 'realesrgan', 'realbasicvsr', 'light')
 # name on the command line: name, number of clips, frames of each
 PUBLISHED_SETS: dict[str, tuple[str, int, int | None]] = {

@@ -56,6 +56,26 @@ def star_cogvideox(parser: Parser) -> None:
     )
 
 
+def baseline(parser: Parser) -> None:
+    """Convert the files of a diffusion baseline into one.
+
+        star convert baseline SRC DST.safetensors --config stablesr
+
+    SRC is a folder with the files that the config names, or the first of
+    them, with the others beside it. DST holds all networks, and the texts
+    that they need, such as a tokenizer's. `--weights DST` restores with it.
+    """
+    _add_files(parser, 'folder, or the first of the files')
+    add = parser.add_argument
+    add('--config', required=True, help='of the method')
+    add(
+        '--dtype',
+        choices=choices.BASELINE_DTYPES,
+        default='fp32',
+        help='number format of DST; default: fp32',
+    )
+
+
 def lpips(parser: Parser) -> None:
     """Convert LPIPS-SqueezeNet from ONNX.
 

@@ -1,0 +1,72 @@
+"""Count the memory of tensors while some work runs, also without content."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class MemoryCounter(TorchDispatchMode):
+    """Counts the bytes of all tensors that the body makes, while they live.
+
+    Tensors have no content: reading a number gives 0.
+
+    Attributes:
+        now: bytes that live now.
+        peak: largest `now` so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: dict | None = None,
+    ) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return 0  # so random windows lie at the start
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._add(leaf.untyped_storage())
+        return out
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._sizes:
+            return
+        self._sizes[key] = storage.nbytes()
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._remove, key)
+
+    def _remove(self, key: int) -> None:
+        self.now -= self._sizes.pop(key, 0)
+
+
+def empty_tensors(model: nn.Module, dtype: torch.dtype | None = None) -> None:
+    """Replace all tensors by new ones of the same shape, without content.
+
+    Under torch's FakeTensorMode they take no memory, and the model computes
+    shapes alone.
+
+    Args:
+        model: built on the meta device; changed in place.
+        dtype: of the floating-point tensors; None for their own.
+    """
+    for module in model.modules():
+        for name, old in module.named_parameters(recurse=False):
+            empty = torch.empty(old.shape, dtype=dtype or old.dtype)
+            setattr(module, name, nn.Parameter(empty, old.requires_grad))
+        for name, buffer in module.named_buffers(recurse=False):
+            empty = torch.empty(buffer.shape, dtype=buffer.dtype)
+            setattr(module, name, empty)

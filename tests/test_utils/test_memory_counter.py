@@ -1,0 +1,20 @@
+"""The memory of tensors, counted while work runs."""
+
+import torch
+
+from star.utils.memory_counter import MemoryCounter
+
+MIB = 2**20
+
+
+def test_counts_what_lives_at_once():
+    with MemoryCounter() as counter:
+        a = torch.zeros(MIB)  # float32: 4 MiB
+        b = a.view(2, -1)  # the same memory
+        assert counter.now == 4 * MIB
+        for _ in range(3):
+            torch.ones(2 * MIB, dtype=torch.uint8).sum()
+        assert 4 * MIB <= counter.now < 5 * MIB
+        del a, b
+        assert counter.now < MIB
+    assert 6 * MIB <= counter.peak < 7 * MIB
