@@ -1,1 +1,1 @@
-"""The network of LPIPS, for metrics and for losses."""
+"""Networks that metrics share with losses or methods: LPIPS, RAFT."""

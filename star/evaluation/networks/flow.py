@@ -4,22 +4,21 @@ Frames are encoded once for all of their pairs, and only the last flow is
 upsampled; the values equal torchvision's.
 """
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from star.evaluation.networks.raft_steps import (
-    correlate,
-    look_up,
-    pixel_grid,
-    upsample_flow,
-)
 from star.evaluation.weight_files import FILES
-from star.utils import compat
+from star.perceptual.raft import (
+    LEAST_SIDE,
+    RAFTFeatures,
+    build_raft,
+    encode_frames,
+    match_frames,
+    to_torchvision,
+)
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 from star.utils.weight_files import choose_file
@@ -31,42 +30,6 @@ NETWORKS = {
     'large': ('raft-things.pth', 'raft_large_C_T_V1-22a6c225.pth'),
 }
 _LARGEST_VOLUME = 2**28  # entries, 1 GiB
-_LEAST = 128  # four levels of correlation, halved each, at an eighth
-# names of tensors: (princeton-vl/RAFT, torchvision)
-_RULES = [
-    (r'^module\.', ''),
-    (r'^fnet\.', 'feature_encoder.'),
-    (r'^cnet\.', 'context_encoder.'),
-    (r'(_encoder)\.conv2\.', r'\1.conv.'),
-    (r'(_encoder)\.conv1\.', r'\1.convnormrelu.0.'),
-    (r'(_encoder)\.norm1\.', r'\1.convnormrelu.1.'),
-    (r'(layer\d\.\d)\.conv(\d)\.', r'\1.convnormrelu\2.0.'),
-    (r'(layer\d\.\d)\.norm(\d)\.', r'\1.convnormrelu\2.1.'),
-    (r'\.encoder\.convc(\d)\.', r'.motion_encoder.convcorr\1.0.'),
-    (r'\.encoder\.convf(\d)\.', r'.motion_encoder.convflow\1.0.'),
-    (r'\.encoder\.conv\.', '.motion_encoder.conv.0.'),
-    (r'\.gru\.conv([zrq])1?\.', r'.recurrent_block.convgru1.conv\1.'),
-    (r'\.gru\.conv([zrq])2\.', r'.recurrent_block.convgru2.conv\1.'),
-    (r'^update_block\.mask\.0\.', 'mask_predictor.convrelu.0.'),
-    (r'^update_block\.mask\.2\.', 'mask_predictor.conv.'),
-]
-# the norm of a skip branch, which the original registers twice
-_ALIAS = re.compile(r'\.norm[34]\.')
-
-
-@dataclass(frozen=True)
-class RAFTFeatures:
-    """Features of frames at an eighth of their size, (N, C, h, w).
-
-    Args:
-        features: to be correlated.
-        hidden: initial state of the iterations.
-        context: input of every iteration.
-    """
-
-    features: Tensor
-    hidden: Tensor
-    context: Tensor
 
 
 class RAFT(nn.Module):
@@ -100,7 +63,7 @@ class RAFT(nn.Module):
         self.num_updates = num_updates
         path = find_raft(network, weights)
         state = to_torchvision(read_state(path))
-        self.raft = _build(network)
+        self.raft = build_raft(network)
         load_strict(self.raft, state, str(path))
         # a little faster on CPUs, unlike for the encoders
         self.raft.update_block.to(memory_format=torch.channels_last)
@@ -135,10 +98,7 @@ class RAFT(nn.Module):
         check_size(*frames.shape[-2:])
         device = next(self.parameters()).device
         x = frames.to(device).float() / 127.5 - 1
-        features = self.raft.feature_encoder(x)
-        size = self.raft.update_block.hidden_state_size
-        hidden, context = self.raft.context_encoder(x).tensor_split([size], 1)
-        return RAFTFeatures(features, hidden.tanh(), context.relu())
+        return encode_frames(self.raft, x)
 
     def both_ways(self, first: RAFTFeatures, second: RAFTFeatures) -> Tensor:
         """Estimate the flow between two frames in both directions.
@@ -164,21 +124,7 @@ class RAFT(nn.Module):
 
     @torch.no_grad()
     def _match(self, first: RAFTFeatures, others: Tensor) -> Tensor:
-        """Refine the flow step by step; upsample only the last."""
-        raft, radius = self.raft, self.raft.corr_block.radius
-        pyramid = correlate(first.features, others, raft.corr_block.num_levels)
-        hidden = first.hidden
-        grid = pixel_grid(others)
-        targets = grid.expand(len(others), -1, -1, -1)
-        for _ in range(self.num_updates):
-            found = look_up(pyramid, targets, radius)
-            hidden, change = raft.update_block(
-                hidden, first.context, found, targets - grid
-            )
-            targets = targets + change
-        if raft.mask_predictor is None:
-            return upsample_flow(targets - grid)
-        return upsample_flow(targets - grid, raft.mask_predictor(hidden))
+        return match_frames(self.raft, first, others, self.num_updates)
 
 
 def check_size(height: int, width: int) -> None:
@@ -187,10 +133,10 @@ def check_size(height: int, width: int) -> None:
     Raises:
         ValueError: a side is too small, or no multiple of 8.
     """
-    if min(height, width) < _LEAST or height % 8 or width % 8:
+    if min(height, width) < LEAST_SIDE or height % 8 or width % 8:
         raise ValueError(
             'frames must have sides that are multiples of '
-            f'8 and at least {_LEAST} for RAFT (twice that where frames '
+            f'8 and at least {LEAST_SIDE} for RAFT (twice that where frames '
             f'are halved first), got {height}x{width}'
         )
 
@@ -227,31 +173,3 @@ def find_raft(
     check_network(network)
     files = [FILES[name] for name in NETWORKS[network]]
     return choose_file(files, weights, weights_dir)
-
-
-def to_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the tensors of the original repository to torchvision's names.
-
-    Args:
-        state: of either; one with torchvision's names is returned unchanged.
-    """
-    if any(name.startswith('feature_encoder.') for name in state):
-        return state
-    return {
-        _rename(name): tensor
-        for name, tensor in state.items()
-        if not _ALIAS.search(name)
-    }
-
-
-def _rename(name: str) -> str:
-    for pattern, replacement in _RULES:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def _build(network: str) -> nn.Module:
-    compat.allow_missing_torchvision_operators()
-    models = compat.require('torchvision.models.optical_flow', 'metrics')
-    with torch.random.fork_rng(devices=[]):  # initial values are not used
-        return getattr(models, f'raft_{network}')(weights=None)

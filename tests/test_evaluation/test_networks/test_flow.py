@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from star.evaluation.networks.flow import RAFT, to_torchvision
+from star.evaluation.networks.flow import RAFT
+from star.perceptual.raft import to_torchvision
 from tests.paths import WEIGHTS
 
 optical_flow = pytest.importorskip('torchvision.models.optical_flow')
