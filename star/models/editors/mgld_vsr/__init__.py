@@ -1,0 +1,1 @@
+"""MGLD-VSR: latent diffusion of five frames, guided by their motion."""
