@@ -5,10 +5,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PADDINGS = ('zeros', 'border')
+MODES = ('bilinear', 'nearest')
 
 
-def flow_warp(x: Tensor, flow: Tensor, padding: str = 'zeros') -> Tensor:
-    """Warp frames: sample each pixel where the flow points, bilinearly.
+def flow_warp(
+    x: Tensor, flow: Tensor, padding: str = 'zeros', mode: str = 'bilinear'
+) -> Tensor:
+    """Warp frames: sample each pixel where the flow points.
 
     Positions are computed in float32 or finer, because bfloat16 has no odd
     numbers above 256.
@@ -18,15 +21,18 @@ def flow_warp(x: Tensor, flow: Tensor, padding: str = 'zeros') -> Tensor:
         flow: (N, 2, h, w), pixels, to the right and down: pixel (i, j) of
             the result is `x` at row i + flow[:, 1], column j + flow[:, 0].
         padding: 'zeros' outside, or 'border' to replicate the borders.
+        mode: 'bilinear' between pixels, or the 'nearest' pixel.
 
     Returns:
         (N, C, h, w), of the dtype of `x`.
 
     Raises:
-        ValueError: an unknown `padding`, or a flow of another size.
+        ValueError: an unknown `padding` or `mode`, or a flow of another size.
     """
     if padding not in PADDINGS:
         raise ValueError(f'`padding` must be in {PADDINGS}, got {padding!r}')
+    if mode not in MODES:
+        raise ValueError(f'`mode` must be in {MODES}, got {mode!r}')
     n, _, height, width = x.shape
     if flow.shape != (n, 2, height, width):
         raise ValueError(
@@ -50,7 +56,7 @@ def flow_warp(x: Tensor, flow: Tensor, padding: str = 'zeros') -> Tensor:
     warped = F.grid_sample(
         x.to(dtype),
         grid,
-        mode='bilinear',
+        mode=mode,
         padding_mode=padding,
         align_corners=True,
     )

@@ -68,6 +68,13 @@ def test_whole_pixels_are_fetched_from_where_the_flow_points():
     assert out[..., -2:].abs().max() < 1e-12
 
 
+def test_takes_the_nearest_pixel():
+    x, flow = case()
+    found = flow_warp(x, flow, 'border', mode='nearest')
+    assert torch.equal(found, looped(x, flow.round(), 'border'))
+    assert not torch.equal(found, flow_warp(x, flow, 'border'))
+
+
 def test_positions_are_exact_in_half_precision():
     x = torch.arange(400).remainder(2).to(torch.bfloat16).expand(1, 1, 1, -1)
     out = flow_warp(x, x.new_zeros(1, 2, 1, 400))
@@ -92,6 +99,8 @@ def test_refuses_wrong_arguments():
     x, flow = case()
     with pytest.raises(ValueError, match=r"`padding` must be in .*'mirror'"):
         flow_warp(x, flow, 'mirror')
+    with pytest.raises(ValueError, match=r"`mode` must be in .*'cubic'"):
+        flow_warp(x, flow, mode='cubic')
     with pytest.raises(ValueError, match=r'`flow` must be \(2, 2, 5, 7\)'):
         flow_warp(x, flow[:1])
     with pytest.raises(ValueError, match='`flow` must be'):
