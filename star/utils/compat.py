@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 import packaging.version
 
+_CHECKPOINTER = 'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint'
 _libraries: list[Any] = []  # of operators, kept alive on purpose
 
 
@@ -90,6 +91,24 @@ def allow_mmengine_types() -> Iterator[None]:
     new = [kind for kind in mmengine_state_types() if kind not in before]
     with torch.serialization.safe_globals(new):
         yield
+
+
+@contextmanager
+def allow_lightning_types() -> Iterator[None]:
+    """Let `torch.load` read files of Lightning's Trainer with `weights_only`.
+
+    Up to version 1.4 a callback's class is the key of its state. The safe
+    loader refuses that class; within the context an empty one stands for it,
+    so that Lightning is not needed and nothing of it runs.
+    """
+    import torch
+
+    with torch.serialization.safe_globals([(_Callback, _CHECKPOINTER)]):
+        yield
+
+
+class _Callback:
+    """Stands for the class of a callback, as a key."""
 
 
 def allow_star_configs() -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from star.utils.compat import allow_mmengine_types
+from star.utils.compat import allow_lightning_types, allow_mmengine_types
 from star.utils.files import atomic_path
 
 _WRAPPERS = ('module.', '_orig_mod.')
@@ -92,7 +92,8 @@ def read_notes(path: str | Path) -> dict[str, str]:
 def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
     """Read a file of tensors and plain values without running code from it.
 
-    Beside them, a file of mmengine's Runner may hold its log.
+    Beside them, a file of mmengine's Runner may hold its log, and one of
+    Lightning's Trainer the states of callbacks.
 
     Args:
         path: `.safetensors`, or anything that `torch.save` wrote.
@@ -105,7 +106,7 @@ def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
-        with allow_mmengine_types():
+        with allow_mmengine_types(), allow_lightning_types():
             loaded = torch.load(
                 path,
                 map_location='cpu',

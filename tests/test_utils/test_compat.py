@@ -2,6 +2,7 @@ import importlib.util
 import io
 import subprocess
 import sys
+import types
 
 import mmengine.utils
 import numpy as np
@@ -122,6 +123,30 @@ def test_what_was_allowed_before_stays(own_allow_list):
         assert len(torch.serialization.get_safe_globals()) > 20
     left = torch.serialization.get_safe_globals()
     assert set(left) == {np.ndarray, Stranger}
+
+
+def test_a_file_of_lightning_loads_without_it(own_allow_list, monkeypatch):
+    """Its callbacks' states have classes as their keys."""
+    module = 'pytorch_lightning.callbacks.model_checkpoint'
+    kind = type('ModelCheckpoint', (), {'__module__': module})
+    with monkeypatch.context() as patch:
+        parts = module.split('.')
+        for i in range(len(parts)):
+            name = '.'.join(parts[: i + 1])
+            patch.setitem(sys.modules, name, types.ModuleType(name))
+        sys.modules[module].ModelCheckpoint = kind
+        states = {kind: {'best_model_path': 'last.ckpt'}}
+        file = saved({'callbacks': states, 'state_dict': {'w': torch.ones(2)}})
+        strange = saved({'callbacks': {kind: Stranger()}})
+    with pytest.raises(Exception, match='ModelCheckpoint'):
+        torch.load(file, weights_only=True)
+    file.seek(0)
+    with compat.allow_lightning_types():
+        loaded = torch.load(file, weights_only=True)
+        assert torch.equal(loaded['state_dict']['w'], torch.ones(2))
+        with pytest.raises(Exception, match='Stranger'):
+            torch.load(strange, weights_only=True)
+    assert torch.serialization.get_safe_globals() == []
 
 
 def test_numpy_bool8_is_there_again(monkeypatch):
