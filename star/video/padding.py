@@ -66,6 +66,29 @@ def pad_replicate(x: Tensor, bottom: int, right: int) -> Tensor:
     return x
 
 
+def pad_reflect(x: Tensor, bottom: int, right: int) -> Tensor:
+    """Mirror the last rows and columns; the edge itself is not doubled.
+
+    A frame with a side that is no longer than its padding cannot be mirrored:
+    `pad_replicate` pads it.
+
+    Args:
+        x: frames, (N, C, H, W).
+        bottom: rows to add, >= 0.
+        right: columns to add, >= 0.
+
+    Returns:
+        Frames, (N, C, H + bottom, W + right).
+
+    Raises:
+        ValueError: a padding is negative.
+    """
+    possible = 0 <= bottom < x.shape[-2] and 0 <= right < x.shape[-1]
+    if possible:
+        return F.pad(x, (0, right, 0, bottom), 'reflect')
+    return pad_replicate(x, bottom, right)
+
+
 def crop(
     x: Tensor, height: int, width: int, top: int = 0, left: int = 0
 ) -> Tensor:

@@ -1,7 +1,7 @@
 """Overlapping tiles in space, and the weights that blend them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -78,6 +78,29 @@ def plan_tiles(
         for (left, right), column_weight in zip(
             columns, column_weights, strict=True
         )
+    ]
+
+
+def reweigh_tiles(
+    tiles: list[Tile], weigh: Callable[[int, int], Tensor]
+) -> list[Tile]:
+    """Give tiles other weights, which sum to 1 at each pixel as well.
+
+    Args:
+        tiles: result of `plan_tiles`.
+        weigh: height and width -> positive weights of a tile, (h, w), before
+            they are divided by their sum; `torch.ones` gives plain means.
+
+    Returns:
+        The same rectangles.
+    """
+    total = torch.zeros(tiles[-1].bottom, tiles[-1].right)
+    raw = [weigh(*tile.weight.shape) for tile in tiles]
+    for tile, weight in zip(tiles, raw, strict=True):
+        cut_tile(total, tile).add_(weight)
+    return [
+        replace(tile, weight=weight / cut_tile(total, tile))
+        for tile, weight in zip(tiles, raw, strict=True)
     ]
 
 

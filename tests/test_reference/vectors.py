@@ -70,7 +70,8 @@ def official_weight(name: str, shape: torch.Size, seed: int) -> Tensor:
 
 def read_manifest(name: str) -> list[dict[str, str]]:
     """Read the rows of a list of an official file's tensors."""
-    lines = find_vector(name).read_text(encoding='utf-8').splitlines()
+    text = find_vector(name).read_text(encoding='utf-8')
+    lines = text.removeprefix('#').splitlines()
     return list(csv.DictReader(lines, delimiter='\t'))
 
 

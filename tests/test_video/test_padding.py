@@ -7,6 +7,7 @@ from star.video.padding import (
     official_padding,
     pad_amount,
     pad_official,
+    pad_reflect,
     pad_replicate,
 )
 
@@ -101,3 +102,15 @@ def test_refuses_negative_padding():
         pad_replicate(torch.zeros(4, 4), -1, 0)
     with pytest.raises(ValueError, match='at least 1, got 0, 9'):
         official_padding(0, 9)
+
+
+def test_pad_reflect_mirrors_or_repeats():
+    x = torch.arange(12.0).reshape(1, 1, 3, 4)
+    for bottom, right in ((2, 3), (0, 1), (2, 0)):
+        wide = np.pad(x[0, 0], ((0, bottom), (0, right)), 'reflect')
+        assert (pad_reflect(x, bottom, right)[0, 0].numpy() == wide).all()
+    for bottom, right in ((3, 0), (1, 4), (60, 60)):  # too far to mirror
+        wide = np.pad(x[0, 0], ((0, bottom), (0, right)), 'edge')
+        assert (pad_reflect(x, bottom, right)[0, 0].numpy() == wide).all()
+    with pytest.raises(ValueError, match='must not be negative'):
+        pad_reflect(x, -1, 0)

@@ -3,7 +3,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from star.video.tiling import cut_tile, plan_tiles, stitch_tiles
+from star.video.tiling import (
+    cut_tile,
+    plan_tiles,
+    reweigh_tiles,
+    stitch_tiles,
+)
 
 FRAMES = [(1, 1), (7, 50), (17, 16), (33, 64), (31, 50)]
 SIZES = [(4, 1), (8, 0), (8, 3), (16, 15), (32, 8), (64, 16)]
@@ -132,3 +137,24 @@ def test_stitching_is_in_float32():
     torch.testing.assert_close(out, x.float(), atol=1e-6, rtol=0)
     with pytest.raises(ValueError, match='zip'):
         stitch_tiles([cut_tile(x, tiles[0])], tiles)
+
+
+def test_plain_means():
+    """Where n tiles meet, each counts 1 / n."""
+    tiles = reweigh_tiles(plan_tiles(5, 9, 4, 1), torch.ones)
+    assert [(t.top, t.left) for t in tiles] == [
+        (top, left) for top in (0, 1) for left in (0, 3, 5)
+    ]
+    pieces = [torch.full((4, 4), float(n)) for n in range(6)]
+    out = stitch_tiles(pieces, tiles)
+    assert out[0].tolist() == [0, 0, 0, 0.5, 1, 1.5, 1.5, 2, 2]
+    assert out[2].tolist() == [1.5, 1.5, 1.5, 2, 2.5, 3, 3, 3.5, 3.5]
+
+
+def test_other_weights_sum_to_one():
+    def weigh(height, width):
+        return torch.rand(height, width) + 0.1
+
+    tiles = reweigh_tiles(plan_tiles(17, 30, 8, 3), weigh)
+    x = torch.linspace(-1, 1, 17 * 30).reshape(17, 30)
+    torch.testing.assert_close(stitch(x, tiles), x, atol=1e-6, rtol=0)

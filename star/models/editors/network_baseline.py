@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from star.models.contracts import Events
 from star.models.data_preprocessor import PEAKS, round_pixels
@@ -18,7 +17,7 @@ from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.state_dicts import find_misfits
 from star.utils.tensor_files import read_state
-from star.video.padding import crop, pad_replicate
+from star.video.padding import crop, pad_reflect, pad_replicate
 from star.video.tiling import Tile, both_axes, plan_tiles
 
 
@@ -322,10 +321,9 @@ class NetworkBaseline(Baseline):
             -(-max(side, least) // multiple) * multiple - side
             for side in (height, width)
         )
-        possible = bottom < height and right < width
-        if self.recipe.pad == 'reflect' and possible:
-            return F.pad(x, (0, right, 0, bottom), 'reflect')
-        return pad_replicate(x, bottom, right)
+        reflect = self.recipe.pad == 'reflect'
+        pad = pad_reflect if reflect else pad_replicate
+        return pad(x, bottom, right)
 
 
 def _mark_loaded(model: nn.Module, _: Any) -> None:
