@@ -1,17 +1,12 @@
-"""RRDBNet, the large network of Real-ESRGAN, Wang et al. 2021.
+"""RRDBNet, the large network of Real-ESRGAN, Wang et al. 2021."""
 
-Residual-in-residual dense blocks, ESRGAN (Wang et al. 2018), section 3.1.
-"""
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from star.models.layers.memory_format import use_channels_last
+from star.models.layers.rrdb import RRDB, conv3x3, leaky
 
 SCALES = (1, 2, 4)
-_SLOPE = 0.2  # of all leaky ReLUs
-_RESIDUAL = 0.2  # share of a block's result that is added to its input
 
 
 class RRDBNet(nn.Module):
@@ -47,15 +42,15 @@ class RRDBNet(nn.Module):
                 f'`num_blocks` must be at least 1, got {num_blocks}'
             )
         self.fold = 4 // scale
-        self.conv_first = _conv(3 * self.fold**2, dim)
+        self.conv_first = conv3x3(3 * self.fold**2, dim)
         self.body = nn.Sequential(
             *(RRDB(dim, growth) for _ in range(num_blocks))
         )
-        self.conv_body = _conv(dim, dim)
-        self.conv_up1 = _conv(dim, dim)
-        self.conv_up2 = _conv(dim, dim)
-        self.conv_hr = _conv(dim, dim)
-        self.conv_last = _conv(dim, 3)
+        self.conv_body = conv3x3(dim, dim)
+        self.conv_up1 = conv3x3(dim, dim)
+        self.conv_up2 = conv3x3(dim, dim)
+        self.conv_hr = conv3x3(dim, dim)
+        self.conv_last = conv3x3(dim, 3)
         use_channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,58 +66,5 @@ class RRDBNet(nn.Module):
         feat = self.conv_body(self.body(feat)).add_(feat)
         for conv in (self.conv_up1, self.conv_up2):
             feat = F.interpolate(feat, scale_factor=2.0, mode='nearest')
-            feat = _leaky(conv(feat))
-        return self.conv_last(_leaky(self.conv_hr(feat)))
-
-
-class RRDB(nn.Module):
-    """Three dense blocks in a row, and their input.
-
-    Args:
-        dim: channels of input and output.
-        growth: as for `ResidualDenseBlock`.
-    """
-
-    def __init__(self, dim: int, growth: int) -> None:
-        super().__init__()
-        self.rdb1 = ResidualDenseBlock(dim, growth)
-        self.rdb2 = ResidualDenseBlock(dim, growth)
-        self.rdb3 = ResidualDenseBlock(dim, growth)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Refine features, (N, dim, h, w)."""
-        out = self.rdb3(self.rdb2(self.rdb1(x)))
-        return out.mul_(_RESIDUAL).add_(x)
-
-
-class ResidualDenseBlock(nn.Module):
-    """Five convolutions, each of which sees the results of all before it.
-
-    Args:
-        dim: channels of input and output.
-        growth: channels that each of the first four adds.
-    """
-
-    def __init__(self, dim: int, growth: int) -> None:
-        super().__init__()
-        self.conv1 = _conv(dim, growth)
-        self.conv2 = _conv(dim + growth, growth)
-        self.conv3 = _conv(dim + 2 * growth, growth)
-        self.conv4 = _conv(dim + 3 * growth, growth)
-        self.conv5 = _conv(dim + 4 * growth, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Refine features, (N, dim, h, w)."""
-        feats = [x]
-        for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
-            feats.append(_leaky(conv(torch.cat(feats, 1))))
-        out = self.conv5(torch.cat(feats, 1))
-        return out.mul_(_RESIDUAL).add_(x)
-
-
-def _conv(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-
-def _leaky(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, _SLOPE, inplace=True)
+            feat = leaky(conv(feat))
+        return self.conv_last(leaky(self.conv_hr(feat)))

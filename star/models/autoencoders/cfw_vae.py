@@ -1,0 +1,235 @@
+"""Stable Diffusion's image autoencoder, and one whose decoder sees the image.
+
+Decoding alone invents detail; features of the low-quality image keep it
+faithful ("controllable feature wrapping", Wang et al., "StableSR", 3.3).
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from star.models.autoencoders.ldm_names import from_ldm
+from star.models.backbones.i2vgen.encoder import dtype_of
+from star.models.layers.residual_block import ResidualBlock
+from star.models.layers.rrdb import RRDB
+
+SCALING = 0.18215  # of latents, so that their deviation is about 1
+_LOGVAR = (-30.0, 20.0)
+_FUSED = (1, 2)  # levels, 0 being the image's size
+_EPS = 1e-6
+_GROWTH = 32
+_FUSION = re.compile(r'decoder\.fusion_layer_(\d+)\.(.+)')
+_MIXING = re.compile(r'decoder\.(?:up\.(\d+)\.)?temporal_mixing\.(.+)')
+
+MakeLayer = Callable[[int], nn.Module]  # of channels
+
+
+class Posterior(NamedTuple):
+    """What an encoder says of latents.
+
+    Args:
+        mean: (N, 4, h, w), not scaled.
+        logvar: logarithm of the variance, (N, 4, h, w).
+        features: of the encoder's levels of half and of a quarter of the
+            image's size, in this order.
+    """
+
+    mean: Tensor
+    logvar: Tensor
+    features: tuple[Tensor, ...]
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Draw latents, scaled by `SCALING`, with given standard noise."""
+        deviation = (0.5 * self.logvar).exp()
+        return SCALING * (self.mean + deviation * noise.to(self.mean))
+
+
+class KLEncoder(nn.Module):
+    """Encodes images as Stable Diffusion 1 and 2 do, eight times smaller.
+
+    Layers and names are diffusers' `AutoencoderKL`.
+
+    Args:
+        channels: width of each level; every one after the first halves.
+        layers: residual blocks of a level.
+    """
+
+    encoder: Any  # diffusers' mixins hide from mypy that it is a module
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (128, 256, 512, 512),
+        layers: int = 2,
+    ) -> None:
+        super().__init__()
+        from diffusers.models.autoencoders.vae import Encoder  # slow
+
+        self.levels = len(channels)
+        self.encoder = Encoder(
+            out_channels=4,
+            down_block_types=('DownEncoderBlock2D',) * len(channels),
+            block_out_channels=tuple(channels),
+            layers_per_block=layers,
+        )
+        self.quant_conv = nn.Conv2d(8, 8, 1)
+
+    def encode(self, images: Tensor) -> Posterior:
+        """Encode images, (N, 3, H, W) in [-1, 1], sides multiples of 8.
+
+        Returns:
+            The posterior in the dtype of `images`; its features in the
+            network's.
+        """
+        net, features = self.encoder, []
+        h = net.conv_in(images.to(dtype_of(self)))
+        for level, block in enumerate(net.down_blocks):
+            for resnet in block.resnets:
+                h = resnet(h, None)
+            if level in _FUSED:
+                features.append(h)
+            for layer in block.downsamplers or ():
+                h = layer(h)
+        h = net.conv_out(net.conv_act(net.conv_norm_out(net.mid_block(h))))
+        moments = self.quant_conv(h).to(images.dtype)
+        mean, logvar = moments.chunk(2, 1)
+        return Posterior(mean, logvar.clamp(*_LOGVAR), tuple(features))
+
+
+class CFWAutoencoder(KLEncoder):
+    """An image autoencoder whose decoder takes features of an image.
+
+    The defaults are StableSR's.
+
+    Args:
+        channels: as for `KLEncoder`.
+        layers: residual blocks of a level; the decoder has one more.
+        make_middle: makes the middle of a fusion, (N, C, h, w) to the same
+            shape, for C channels; None for two RRDBs.
+        make_mixing: makes a layer that follows the decoder's first residual
+            block and each of its levels', called with (N, C, h, w) alone;
+            None for none.
+    """
+
+    decoder: Any
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (128, 256, 512, 512),
+        layers: int = 2,
+        make_middle: MakeLayer | None = None,
+        make_mixing: MakeLayer | None = None,
+    ) -> None:
+        super().__init__(channels, layers)
+        from diffusers.models.autoencoders.vae import Decoder  # slow
+
+        self.decoder = Decoder(
+            in_channels=4,
+            up_block_types=('UpDecoderBlock2D',) * len(channels),
+            block_out_channels=tuple(channels),
+            layers_per_block=layers,
+        )
+        self.post_quant_conv = nn.Conv2d(4, 4, 1)
+        make_middle = make_middle or _two_rrdbs
+        self.fusions = nn.ModuleDict(
+            {
+                str(level): FusionBlock(
+                    channels[level], make_middle(channels[level])
+                )
+                for level in _FUSED
+            }
+        )
+        make_mixing = make_mixing or _nothing
+        self.first_mixing = make_mixing(channels[-1])
+        self.mixings = nn.ModuleList(  # by level, 0 being the finest
+            nn.ModuleList(make_mixing(dim) for _ in range(layers + 1))
+            for dim in channels
+        )
+
+    def decode(
+        self, z: Tensor, features: Sequence[Tensor], weight: float
+    ) -> Tensor:
+        """Decode latents.
+
+        Args:
+            z: (N, 4, h, w), scaled by `SCALING`.
+            features: of the images, as `encode` returns them.
+            weight: how much the features count: 0 for a plain decoder.
+
+        Returns:
+            Images (N, 3, 8 h, 8 w) about [-1, 1], in the dtype of z.
+        """
+        net = self.decoder
+        h = self.post_quant_conv((z / SCALING).to(dtype_of(self)))
+        h = self._middle(net.conv_in(h))
+        for index, block in enumerate(net.up_blocks):
+            level = self.levels - 1 - index
+            mixings = self.mixings[level]
+            assert isinstance(mixings, nn.ModuleList)
+            for resnet, mixing in zip(block.resnets, mixings, strict=True):
+                h = mixing(resnet(h, None))
+            if level in _FUSED and weight:
+                feature = features[_FUSED.index(level)]
+                h = h + weight * self.fusions[str(level)](feature, h)
+            for layer in block.upsamplers or ():
+                h = layer(h)
+        return net.conv_out(net.conv_act(net.conv_norm_out(h))).to(z.dtype)
+
+    def _middle(self, h: Tensor) -> Tensor:
+        middle = self.decoder.mid_block
+        h = self.first_mixing(middle.resnets[0](h, None))
+        return middle.resnets[1](middle.attentions[0](h), None)
+
+
+class FusionBlock(nn.Module):
+    """Computes what features of an image add to the decoder's.
+
+    Args:
+        dim: channels of both.
+        middle: (N, dim, h, w) to the same shape.
+    """
+
+    def __init__(self, dim: int, middle: nn.Module) -> None:
+        super().__init__()
+        self.encode_enc_1 = ResidualBlock(2 * dim, dim, eps=_EPS)
+        self.encode_enc_2 = middle
+        self.encode_enc_3 = ResidualBlock(dim, dim, eps=_EPS)
+
+    def forward(self, encoded: Tensor, decoded: Tensor) -> Tensor:
+        """Fuse features, each (N, dim, h, w)."""
+        h = self.encode_enc_1(torch.cat([encoded, decoded], 1))
+        return self.encode_enc_3(self.encode_enc_2(h))
+
+
+def kl_state(
+    network: KLEncoder, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Rename the tensors of an official autoencoder for ours.
+
+    Args:
+        network: ours, with or without decoder.
+        state: tensors by official name.
+    """
+    renamed = from_ldm(state, network.levels)
+    return {rename_fusion(name): value for name, value in renamed.items()}
+
+
+def rename_fusion(name: str) -> str:
+    """Rename a tensor that only decoders which see an image have."""
+    if match := _FUSION.fullmatch(name):
+        tail = match[2].replace('conv_out.', 'conv_shortcut.')
+        return f'fusions.{match[1]}.{tail}'
+    if match := _MIXING.fullmatch(name):
+        place = 'first_mixing' if match[1] is None else f'mixings.{match[1]}'
+        return f'{place}.{match[2]}'
+    return name
+
+
+def _two_rrdbs(dim: int) -> nn.Module:
+    return nn.Sequential(RRDB(dim, _GROWTH), RRDB(dim, _GROWTH))
+
+
+def _nothing(dim: int) -> nn.Module:
+    return nn.Identity()

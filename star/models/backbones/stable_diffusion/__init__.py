@@ -1,0 +1,1 @@
+"""Networks made of Stable Diffusion's UNet, for single images."""
