@@ -2,14 +2,11 @@
 
 import json
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from star.diffusion.guidance import guide
 from star.models.editors.upscale_a_video.decoding import decode_chunks
