@@ -1,0 +1,1 @@
+"""MGLD-VSR's denoiser: StableSR's, with three temporal layers."""
