@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from star.diffusion.respaced import scaled_linear_product
+
 # the SD x4 upscaler's, in force unless a release's file says otherwise
 SCHEDULER: dict[str, Any] = {
     'num_train_timesteps': 1000,
@@ -18,7 +20,6 @@ SCHEDULER: dict[str, Any] = {
     'steps_offset': 1,
     'prediction_type': 'v_prediction',
 }
-
 Velocity = Callable[[Tensor, int], Tensor]
 Change = Callable[[Tensor], Tensor]
 
@@ -61,58 +62,52 @@ def plan_steps(
     """Plan the steps of DDIM without noise.
 
     Args:
-        steps: number of them.
-        scheduler: of diffusers' DDIMScheduler, as a release's
-            `scheduler_config.json` has it.
+        steps: number of them, less than there are timesteps.
+        scheduler: settings of diffusers' DDIMScheduler, as a release's
+            `scheduler/scheduler_config.json` has them.
 
     Returns:
-        Steps with decreasing timesteps.
+        Steps with evenly spaced timesteps, decreasing to the offset.
 
     Raises:
-        ValueError: more steps than timesteps, or a scheduler that predicts
-            no velocity or clips x0.
+        ValueError: too many steps, or a scheduler of another kind.
     """
-    from diffusers.schedulers import DDIMScheduler  # slow
-
-    found = DDIMScheduler.from_config(_known(scheduler))
-    config = found.config
-    if config.prediction_type != 'v_prediction' or config.clip_sample:
+    _expect(scheduler, 'clip_sample', 'prediction_type')
+    table = signal_shares(scheduler)
+    if not 1 <= steps < len(table):
         raise ValueError(
-            'the scheduler must predict v and not clip, got '
-            f'{config.prediction_type!r}, clip_sample={config.clip_sample}'
+            f'`steps` must lie in [1, {len(table) - 1}], got {steps}'
         )
-    found.set_timesteps(steps)
-    table = found.alphas_cumprod.double().tolist()
-    stride = config.num_train_timesteps // steps
+    stride, offset = len(table) // steps, scheduler['steps_offset']
+    last = 1.0 if scheduler['set_alpha_to_one'] else table[0]
+    timesteps = [i * stride + offset for i in reversed(range(steps))]
     return [
-        DDIMStep(
-            t,
-            table[t],
-            table[t - stride]
-            if t >= stride
-            else float(found.final_alpha_cumprod),
-        )
-        for t in found.timesteps.tolist()
+        DDIMStep(t, table[t], table[t - stride] if t >= stride else last)
+        for t in timesteps
     ]
 
 
-def noise_share(t: int, scheduler: Mapping[str, Any] = SCHEDULER) -> float:
-    """Return the share of the noise's variance at a timestep.
+def signal_shares(scheduler: Mapping[str, Any] = SCHEDULER) -> list[float]:
+    """Return the share of the signal's variance at each timestep.
 
     Args:
-        t: timestep.
-        scheduler: of diffusers' DDPMScheduler, as a release's
-            `low_res_scheduler/scheduler_config.json` has it.
+        scheduler: settings of a scheduler of diffusers: that of the latents,
+            or that of the low-quality clip.
+
+    Raises:
+        ValueError: its betas are of another kind.
     """
-    from diffusers.schedulers import DDPMScheduler  # slow
+    _expect(scheduler, 'beta_schedule')
+    return scaled_linear_product(
+        scheduler['num_train_timesteps'],
+        scheduler['beta_start'],
+        scheduler['beta_end'],
+    ).tolist()
 
-    found = DDPMScheduler.from_config(_known(scheduler))
-    return 1 - found.alphas_cumprod[t].item()
 
-
-def add_noise(x: Tensor, noise: Tensor, share: float) -> Tensor:
-    """Mix a sample with noise that has a given share of the variance."""
-    return math.sqrt(1 - share) * x + math.sqrt(share) * noise
+def add_noise(x: Tensor, noise: Tensor, signal: float) -> Tensor:
+    """Mix a sample with noise; `signal` is its share of the variance."""
+    return math.sqrt(signal) * x + math.sqrt(1 - signal) * noise
 
 
 def sample(
@@ -215,6 +210,12 @@ def call_windows(
     return blend_running(pieces(), x)
 
 
-def _known(scheduler: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the notes that diffusers keeps in its files."""
-    return {k: v for k, v in scheduler.items() if not k.startswith('_')}
+def _expect(scheduler: Mapping[str, Any], *names: str) -> None:
+    """Refuse settings that would need other code."""
+    for name in names:
+        wanted = SCHEDULER[name]
+        if scheduler.get(name, wanted) != wanted:
+            raise ValueError(
+                f'the scheduler: `{name}` must be {wanted!r}, got '
+                f'{scheduler[name]!r}'
+            )
