@@ -6,6 +6,7 @@ import html
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from star.registry import MODELS
 from star.utils.state_dicts import load_strict
-from star.utils.tensor_files import open_safetensors
+from star.utils.tensor_files import LazyTensor, held, open_safetensors
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
@@ -83,7 +84,8 @@ class OpenCLIPTextEncoder(nn.Module):
     block but one.
 
     The defaults are ViT-H-14 (laion2b_s32b_b79k), as STAR has it. The last
-    block is not built. The tower is frozen; keep it in float32.
+    block is not built. The tower is frozen; keep it in float32. The empty
+    prompt needs no tokenizer.
 
     Args:
         pretrained: a folder with `vocab.json`, `merges.txt` and the weights,
@@ -167,6 +169,9 @@ class OpenCLIPTextEncoder(nn.Module):
 
     def _ids(self, prompt: str) -> list[int]:
         """Return a prompt's token ids with both marks, of any number."""
+        if self.tokenizer is None and not clean_text(prompt):
+            end = self.tower.config.vocab_size - 1
+            return [end - 1, end]  # the marks are the last of all tokens
         if self.tokenizer is None:
             raise ValueError(
                 'OpenCLIPTextEncoder cannot read prompts without `pretrained` '
@@ -206,19 +211,36 @@ def load_text_weights(encoder: OpenCLIPTextEncoder, path: str | Path) -> None:
     file = _weight_file(Path(path))
     if file is None:
         raise ValueError(f'no text encoder weights in {path}')
+    state = _read_tower(open_safetensors(file))
+    load_strict(encoder.tower, _without_last(encoder, state), file)
+
+
+def name_text_tensors(
+    encoder: OpenCLIPTextEncoder, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Give the tensors of a text tower the names of our encoder.
+
+    Args:
+        encoder: ours; it does not have the tower's last block.
+        state: tensors as open_clip or transformers name them; those of other
+            parts are left out.
+    """
+    held_state = {name: held(tensor) for name, tensor in state.items()}
+    named = _without_last(encoder, _read_tower(held_state))
+    return {f'tower.{name}': tensor for name, tensor in named.items()}
+
+
+def _without_last(
+    encoder: OpenCLIPTextEncoder, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     last = f'encoder.layers.{encoder.tower.config.num_hidden_layers}.'
-    state = {
-        key: value
-        for key, value in _read_tower(file).items()
-        if not key.startswith(last)
-    }
-    load_strict(encoder.tower, state, file)
+    return {k: v for k, v in state.items() if not k.startswith(last)}
 
 
-def _read_tower(file: Path) -> dict[str, Tensor]:
+def _read_tower(tensors: Mapping[str, LazyTensor]) -> dict[str, Tensor]:
     """Read only the text tower, under transformers' names."""
     state: dict[str, Tensor] = {}
-    for key, tensor in open_safetensors(file).items():
+    for key, tensor in tensors.items():
         name = key.removeprefix('text_model.').removeprefix('text.')
         if name.startswith(('embeddings.', 'encoder.', 'final_')):
             state[name] = tensor.read()

@@ -12,8 +12,10 @@ from star.models.text_encoders.open_clip import (
     ConstantTextEncoder,
     OpenCLIPTextEncoder,
     join_prompts,
+    name_text_tensors,
 )
 from star.utils.randomness import RandomTracker
+from star.utils.state_dicts import load_strict
 
 open_clip = pytest.importorskip('open_clip')
 
@@ -202,6 +204,23 @@ def test_no_tokenizer():
     encoder = OpenCLIPTextEncoder(**SMALL)
     with pytest.raises(ValueError, match=r'vocab\.json'):
         encoder(['a'])
+
+
+def test_the_empty_prompt_needs_no_tokenizer(small):
+    _, encoder = small
+    without = OpenCLIPTextEncoder(**SMALL)
+    assert torch.equal(without.tokenize(['', ' ']), encoder.tokenize(['', '']))
+
+
+def test_a_tower_inside_another_state_is_found(small):
+    theirs = open_clip_tower(**SMALL)
+    perturb(theirs)
+    state = {**theirs.state_dict(), 'logit_scale': torch.ones(())}
+    encoder = OpenCLIPTextEncoder(**SMALL)
+    load_strict(encoder, name_text_tensors(encoder, state), 'state')
+    tokens = encoder.tokenize([''])
+    expected = penultimate(theirs, tokens)
+    torch.testing.assert_close(encoder.encode_tokens(tokens), expected)
 
 
 def test_bundled_merges_are_the_usual_ones():
