@@ -3,5 +3,6 @@
 from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
 from star.models.autoencoders.patch_dct import PatchDCT
 from star.models.autoencoders.temporal_vae import TemporalVAE
+from star.models.autoencoders.uav_vae import UAVVAE
 
-__all__ = ['CogVideoXVAE', 'PatchDCT', 'TemporalVAE']
+__all__ = ['CogVideoXVAE', 'PatchDCT', 'TemporalVAE', 'UAVVAE']
