@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from star.diffusion.respaced import scaled_linear_product
 from star.diffusion.schedule import Level, LevelTable, Schedule
 from star.diffusion.timesteps import truncated_timesteps
 from star.registry import MODELS
@@ -34,14 +34,7 @@ def scaled_linear_alpha(
     Returns:
         Alpha, (num_timesteps,) float32 on the CPU, decreasing.
     """
-    roots = torch.linspace(
-        math.sqrt(beta_start),
-        math.sqrt(beta_end),
-        num_timesteps,
-        dtype=torch.float64,
-        device='cpu',
-    )
-    square = torch.cumprod(1 - roots.square(), dim=0)
+    square = scaled_linear_product(num_timesteps, beta_start, beta_end)
     square = square / (shift + (1 - shift) * square)
     return square.float().sqrt()
 

@@ -94,12 +94,13 @@ def reweigh_tiles(
     Returns:
         The same rectangles.
     """
-    total = torch.zeros(tiles[-1].bottom, tiles[-1].right)
+    size = tiles[-1].bottom, tiles[-1].right
+    total = torch.zeros(size, dtype=torch.float64)
     raw = [weigh(*tile.weight.shape) for tile in tiles]
     for tile, weight in zip(tiles, raw, strict=True):
         cut_tile(total, tile).add_(weight)
     return [
-        replace(tile, weight=weight / cut_tile(total, tile))
+        replace(tile, weight=(weight / cut_tile(total, tile)).float())
         for tile, weight in zip(tiles, raw, strict=True)
     ]
 

@@ -1,0 +1,197 @@
+"""Ancestral sampling (DDPM) at some of a schedule's timesteps.
+
+Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models",
+section 4: betas of the kept timesteps follow from the products of all.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Predict = Callable[[Tensor, int], Tensor]
+StepNoise = Callable[[int], Tensor]
+Adjust = Callable[[Tensor, int], Tensor]
+
+_LEAST = 1e-20  # of a variance in a logarithm
+
+
+def scaled_linear_product(
+    num_timesteps: int, beta_start: float, beta_end: float
+) -> Tensor:
+    """Multiply 1 - beta, where the square roots of beta grow linearly.
+
+    Args:
+        num_timesteps: length of the table.
+        beta_start: first beta.
+        beta_end: last beta.
+
+    Returns:
+        The products up to each timestep, (num_timesteps,) float64 on the CPU.
+    """
+    roots = torch.linspace(
+        math.sqrt(beta_start),
+        math.sqrt(beta_end),
+        num_timesteps,
+        dtype=torch.float64,
+        device='cpu',
+    )
+    return torch.cumprod(1 - roots.square(), dim=0)
+
+
+def spaced_timesteps(steps: int, num_timesteps: int = 1000) -> list[int]:
+    """Choose timesteps evenly, the first and the last always.
+
+    Args:
+        steps: how many, from 1 to `num_timesteps`; 1 gives the last alone.
+        num_timesteps: of the schedule.
+
+    Returns:
+        Increasing timesteps, rounded as Python does, halves to even.
+
+    Raises:
+        ValueError: `steps` is out of range.
+    """
+    if not 1 <= steps <= num_timesteps:
+        raise ValueError(
+            f'`steps` must lie in [1, {num_timesteps}], got {steps}'
+        )
+    if steps == 1:
+        return [num_timesteps - 1]
+    stride, place, found = (num_timesteps - 1) / (steps - 1), 0.0, []
+    for _ in range(steps):
+        found.append(round(place))
+        place += stride
+    return found
+
+
+@dataclass(frozen=True)
+class RespacedSchedule:
+    """The tables of some timesteps, by their index i from clean to noisy.
+
+    Args:
+        timesteps: increasing; the networks get these.
+        last: product of 1 - beta up to the last timestep of all.
+        products: of 1 - beta up to each kept timestep, (K,) float32.
+    """
+
+    timesteps: tuple[int, ...]
+    last: float
+    products: Tensor
+
+    @property
+    def before(self) -> Tensor:
+        """The products of the index before, 1 at the first, (K,)."""
+        return torch.cat([self.products.new_ones(1), self.products[:-1]])
+
+    @property
+    def betas(self) -> Tensor:
+        """Share of noise that each index adds to the one before, (K,)."""
+        return 1 - self.products / self.before
+
+    @property
+    def variances(self) -> Tensor:
+        """Variance of the noise of each step: the posterior's, (K,)."""
+        return self.betas * (1 - self.before) / (1 - self.products)
+
+    def start(self, z: Tensor, noise: Tensor) -> Tensor:
+        """Noise clean latents to the last timestep of all.
+
+        Args:
+            z: scaled latents.
+            noise: standard normal, like z.
+        """
+        return math.sqrt(self.last) * z + math.sqrt(1 - self.last) * noise
+
+    def mean_weights(self) -> tuple[Tensor, Tensor]:
+        """Compute the weights of x0 and of x_i in a step's mean, (K,) each."""
+        rest = 1 - self.products
+        return (
+            self.betas * self.before.sqrt() / rest,
+            (1 - self.before) * (1 - self.betas).sqrt() / rest,
+        )
+
+    def log_variance(self, i: int) -> float:
+        """Return the logarithm of a step's variance, of 1e-20 at i = 0."""
+        return math.log(max(float(self.variances[i]), _LEAST))
+
+    def clean(self, x: Tensor, predicted: Tensor, i: int) -> Tensor:
+        """Compute x0 from noisy latents and their predicted noise."""
+        inverse = 1 / self.products[i]
+        scale, share = inverse.sqrt(), (inverse - 1).sqrt()
+        return float(scale) * x - float(share) * predicted
+
+    def step(self, x: Tensor, x0: Tensor, i: int, noise: Tensor) -> Tensor:
+        """Go from index i to i - 1.
+
+        Args:
+            x: noisy latents.
+            x0: predicted clean ones.
+            i: index of x.
+            noise: standard normal, like x; unused at i = 0.
+        """
+        of_x0, of_x = (float(weights[i]) for weights in self.mean_weights())
+        mean = of_x0 * x0 + of_x * x
+        if i == 0:
+            return mean
+        return mean + math.sqrt(float(self.variances[i])) * noise
+
+
+def respace(
+    steps: int,
+    num_timesteps: int = 1000,
+    beta_start: float = 0.00085,
+    beta_end: float = 0.012,
+) -> RespacedSchedule:
+    """Keep some timesteps of a scaled linear schedule, Stable Diffusion's.
+
+    Tables have float32, as in the official codes of StableSR and MGLD-VSR:
+    that changes the first beta by 3e-5 of itself.
+
+    Args:
+        steps: as for `spaced_timesteps`.
+        num_timesteps: of the schedule.
+        beta_start: first beta.
+        beta_end: last beta.
+
+    Raises:
+        ValueError: `steps` is out of range.
+    """
+    whole = scaled_linear_product(num_timesteps, beta_start, beta_end).float()
+    timesteps = spaced_timesteps(steps, num_timesteps)
+    return RespacedSchedule(
+        tuple(timesteps), float(whole[-1]), whole[timesteps]
+    )
+
+
+def sample_ancestral(
+    predict: Predict,
+    x: Tensor,
+    schedule: RespacedSchedule,
+    noise: StepNoise,
+    adjust: Adjust | None = None,
+) -> Tensor:
+    """Denoise latents with ancestral steps; x0 is not clipped.
+
+    Args:
+        predict: (x_t, timestep) -> predicted noise.
+        x: noisy latents at the last timestep, float32 or better.
+        schedule: of the steps.
+        noise: step k, from 0 -> standard normal noise like x; called in order
+            for every step but the last.
+        adjust: (latents, index i of the step that made them) -> latents,
+            after every step.
+
+    Returns:
+        Clean latents.
+    """
+    count = len(schedule.timesteps)
+    for k, i in enumerate(reversed(range(count))):
+        predicted = predict(x, schedule.timesteps[i])
+        x0 = schedule.clean(x, predicted, i)
+        x = schedule.step(x, x0, i, noise(k).to(x) if i else x)
+        if adjust is not None:
+            x = adjust(x, i)
+    return x
