@@ -8,8 +8,10 @@ from torch.nn import functional as F
 from star.models.backbones.i2vgen.encoder import dtype_of, time_sinusoid
 from star.models.backbones.stable_diffusion.spade_unet import spread
 from star.models.layers.residual_block import ResidualBlock
+from star.registry import MODELS
 
 
+@MODELS.register_module()
 class StructureEncoder(nn.Module):
     """Turns a clean latent into features for each level of `SpadeUNet`.
 
