@@ -10,17 +10,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# the official 1e-5 is a variance in [0, 1], four times that in [-1, 1]
+# STAR's 1e-5 is a variance in [0, 1], four times that in [-1, 1]
 _VARIANCE_FLOOR = 4e-5
+_PLAIN_FLOOR = 1e-5  # that of other methods, in [-1, 1]
 _WAVELET_LEVELS = 5
 
 
-def adain_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
+def adain_color_fix(
+    pred: Tensor,
+    lq: Tensor,
+    floor: float = _VARIANCE_FLOOR,
+    correction: int = 0,
+) -> Tensor:
     """Give each channel of each frame the input's mean and deviation.
 
     Args:
         pred: restored clip, (T, C, H, W) float in [-1, 1].
         lq: low-quality clip enlarged to the same size and range.
+        floor: added to the variances; STAR's by default.
+        correction: 1 for variances divided by one less than the pixels.
 
     Returns:
         Corrected clip like pred; values may leave the range.
@@ -30,7 +38,8 @@ def adain_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
 
     Source: Huang and Belongie, "Arbitrary Style Transfer", Eq. 8.
     """
-    return _per_frame(_adain_frame, pred, lq)
+    fix = partial(_adain_frame, floor=floor, correction=correction)
+    return _per_frame(fix, pred, lq)
 
 
 def wavelet_color_fix(pred: Tensor, lq: Tensor) -> Tensor:
@@ -84,6 +93,11 @@ COLOR_FIXES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'detail': detail_fix,
     'none': no_color_fix,
 }
+# as StableSR, Upscale-A-Video and MGLD-VSR have them
+IMAGE_COLOR_FIXES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    **COLOR_FIXES,
+    'adain': partial(adain_color_fix, floor=_PLAIN_FLOOR, correction=1),
+}
 
 
 def _per_frame(
@@ -100,17 +114,21 @@ def _per_frame(
     return out
 
 
-def _adain_frame(pred: Tensor, lq: Tensor) -> Tensor:
-    pred_mean, pred_std = _statistics(pred)
-    lq_mean, lq_std = _statistics(lq)
+def _adain_frame(
+    pred: Tensor, lq: Tensor, floor: float, correction: int
+) -> Tensor:
+    pred_mean, pred_std = _statistics(pred, floor, correction)
+    lq_mean, lq_std = _statistics(lq, floor, correction)
     return (pred - pred_mean) * (lq_std / pred_std) + lq_mean
 
 
-def _statistics(frame: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(
+    frame: Tensor, floor: float, correction: int
+) -> tuple[Tensor, Tensor]:
     variance, mean = torch.var_mean(
-        frame, dim=(1, 2), correction=0, keepdim=True
+        frame, dim=(1, 2), correction=correction, keepdim=True
     )
-    return mean, (variance + _VARIANCE_FLOOR).sqrt()
+    return mean, (variance + floor).sqrt()
 
 
 def _wavelet_frame(
