@@ -20,6 +20,7 @@ from star.utils.tensor_files import LazyTensor, held, open_safetensors
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
+VOCABULARY = ('vocab.json', 'merges.txt')  # files of the tokenizer
 _START, _END, _PAD = '<|startoftext|>', '<|endoftext|>', 0
 _CURLED = str.maketrans(
     '\u02bc\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f',
@@ -119,7 +120,10 @@ class OpenCLIPTextEncoder(nn.Module):
         self.context_length = context_length
         folder = tokenizer or pretrained
         _check_files(pretrained, folder)
-        self.tokenizer = None if folder is None else _tokenizer(Path(folder))
+        self.tokenizer: CLIPTokenizer | None = None
+        if folder is not None:
+            files = (Path(folder) / name for name in VOCABULARY)
+            self.take_vocabulary(*(file.read_text('utf-8') for file in files))
         config = CLIPTextConfig(
             vocab_size=vocab_size,
             hidden_size=width,
@@ -162,6 +166,15 @@ class OpenCLIPTextEncoder(nn.Module):
             kept = [start, *text[: self.context_length - 2], end]
             row[: len(kept)] = torch.tensor(kept)
         return ids
+
+    def take_vocabulary(self, vocab: str, merges: str) -> None:
+        """Build the tokenizer from the texts of its two files.
+
+        Args:
+            vocab: content of `vocab.json`.
+            merges: content of `merges.txt`.
+        """
+        self.tokenizer = _tokenizer(vocab, merges)
 
     def count_overflow(self, prompt: str) -> int:
         """Count the tokens of a prompt that are cut off."""
@@ -266,20 +279,18 @@ def _rename_block(name: str, value: Tensor) -> dict[str, Tensor]:
     return {f'{prefix}{_BLOCK_NAMES.get(module, module)}.{kind}': value}
 
 
-def _tokenizer(folder: Path) -> CLIPTokenizer:
-    """Build the tokenizer from its two files, without a download."""
+def _tokenizer(vocab: str, merges: str) -> CLIPTokenizer:
+    """Build the tokenizer from the texts of its files, without a download."""
     from transformers import CLIPTokenizer
 
-    vocab = json.loads((folder / 'vocab.json').read_text('utf-8'))
-    lines = (folder / 'merges.txt').read_text('utf-8').split('\n')
-    merges = [
+    pairs = [
         tuple(line.split())
-        for line in lines
+        for line in merges.split('\n')
         if line.strip() and not line.startswith('#version')
     ]
     return CLIPTokenizer(
-        vocab=vocab,
-        merges=merges,  # type: ignore[arg-type]  # pairs are right
+        vocab=json.loads(vocab),
+        merges=pairs,  # type: ignore[arg-type]  # pairs are right
         bos_token=_START,
         eos_token=_END,
         unk_token=_END,
@@ -301,9 +312,7 @@ def _check_files(pretrained: str | None, tokenizer: str | None) -> None:
     if pretrained is not None and _weight_file(Path(pretrained)) is None:
         missing.append(str(Path(pretrained) / 'model.safetensors'))
     if tokenizer is not None:
-        files = [
-            Path(tokenizer) / name for name in ('vocab.json', 'merges.txt')
-        ]
+        files = [Path(tokenizer) / name for name in VOCABULARY]
         missing += [str(file) for file in files if not file.is_file()]
     if missing:
         raise ValueError(

@@ -206,6 +206,15 @@ def test_no_tokenizer():
         encoder(['a'])
 
 
+def test_takes_the_vocabulary_later(folder, small):
+    """As a converted file keeps it."""
+    _, encoder = small
+    late = OpenCLIPTextEncoder(**SMALL)
+    files = (folder / 'vocab.json', folder / 'merges.txt')
+    late.take_vocabulary(*(file.read_text('utf-8') for file in files))
+    assert torch.equal(late.tokenize(PROMPTS), encoder.tokenize(PROMPTS))
+
+
 def test_the_empty_prompt_needs_no_tokenizer(small):
     _, encoder = small
     without = OpenCLIPTextEncoder(**SMALL)
