@@ -3,6 +3,7 @@
 from star.models.editors.base import Baseline
 from star.models.editors.dbvsr.dbvsr import DBVSR
 from star.models.editors.interpolation.interpolation import Bicubic, Lanczos
+from star.models.editors.mgld_vsr.mgld_vsr import MGLDVSR
 from star.models.editors.network_baseline import NetworkBaseline
 from star.models.editors.real_basicvsr.real_basicvsr import RealBasicVSR
 from star.models.editors.real_esrgan.real_esrgan import (
@@ -11,11 +12,14 @@ from star.models.editors.real_esrgan.real_esrgan import (
 )
 from star.models.editors.real_viformer.real_viformer import RealViformer
 from star.models.editors.recipe import Recipe
+from star.models.editors.resshift.resshift import ResShift
 from star.models.editors.saved_results.saved_results import SavedResults
 from star.models.editors.star.star_model import STARModel
+from star.models.editors.upscale_a_video.upscale_a_video import UpscaleAVideo
 
 __all__ = [
     'DBVSR',
+    'MGLDVSR',
     'Baseline',
     'Bicubic',
     'Lanczos',
@@ -25,6 +29,8 @@ __all__ = [
     'RealESRGANCompact',
     'RealViformer',
     'Recipe',
+    'ResShift',
     'STARModel',
     'SavedResults',
+    'UpscaleAVideo',
 ]

@@ -1,0 +1,1 @@
+"""ResShift: diffusion from an enlarged picture to a sharp one."""
