@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from star.diffusion.respaced import scaled_linear_product
@@ -34,7 +35,8 @@ def scaled_linear_alpha(
     Returns:
         Alpha, (num_timesteps,) float32 on the CPU, decreasing.
     """
-    square = scaled_linear_product(num_timesteps, beta_start, beta_end)
+    table = scaled_linear_product(num_timesteps, beta_start, beta_end)
+    square = torch.from_numpy(table)
     square = square / (shift + (1 - shift) * square)
     return square.float().sqrt()
 

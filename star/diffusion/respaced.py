@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from torch import Tensor
 
+Table = np.ndarray
 Predict = Callable[[Tensor, int], Tensor]
 StepNoise = Callable[[int], Tensor]
 Adjust = Callable[[Tensor, int], Tensor]
@@ -20,8 +21,11 @@ _LEAST = 1e-20  # of a variance in a logarithm
 
 def scaled_linear_product(
     num_timesteps: int, beta_start: float, beta_end: float
-) -> Tensor:
+) -> Table:
     """Multiply 1 - beta, where the square roots of beta grow linearly.
+
+    No tensor is made: the tables of a restoration are also needed where
+    tensors have no content.
 
     Args:
         num_timesteps: length of the table.
@@ -29,16 +33,11 @@ def scaled_linear_product(
         beta_end: last beta.
 
     Returns:
-        The products up to each timestep, (num_timesteps,) float64 on the CPU.
+        The products up to each timestep, (num_timesteps,) float64.
     """
-    roots = torch.linspace(
-        math.sqrt(beta_start),
-        math.sqrt(beta_end),
-        num_timesteps,
-        dtype=torch.float64,
-        device='cpu',
-    )
-    return torch.cumprod(1 - roots.square(), dim=0)
+    ends = math.sqrt(beta_start), math.sqrt(beta_end)
+    roots = np.linspace(*ends, num_timesteps, dtype=np.float64)
+    return np.cumprod(1 - roots**2)
 
 
 def spaced_timesteps(steps: int, num_timesteps: int = 1000) -> list[int]:
@@ -79,20 +78,20 @@ class RespacedSchedule:
 
     timesteps: tuple[int, ...]
     last: float
-    products: Tensor
+    products: Table
 
     @property
-    def before(self) -> Tensor:
+    def before(self) -> Table:
         """The products of the index before, 1 at the first, (K,)."""
-        return torch.cat([self.products.new_ones(1), self.products[:-1]])
+        return np.append(np.float32(1), self.products[:-1])
 
     @property
-    def betas(self) -> Tensor:
+    def betas(self) -> Table:
         """Share of noise that each index adds to the one before, (K,)."""
         return 1 - self.products / self.before
 
     @property
-    def variances(self) -> Tensor:
+    def variances(self) -> Table:
         """Variance of the noise of each step: the posterior's, (K,)."""
         return self.betas * (1 - self.before) / (1 - self.products)
 
@@ -105,12 +104,12 @@ class RespacedSchedule:
         """
         return math.sqrt(self.last) * z + math.sqrt(1 - self.last) * noise
 
-    def mean_weights(self) -> tuple[Tensor, Tensor]:
+    def mean_weights(self) -> tuple[Table, Table]:
         """Compute the weights of x0 and of x_i in a step's mean, (K,) each."""
         rest = 1 - self.products
         return (
-            self.betas * self.before.sqrt() / rest,
-            (1 - self.before) * (1 - self.betas).sqrt() / rest,
+            self.betas * np.sqrt(self.before) / rest,
+            (1 - self.before) * np.sqrt(1 - self.betas) / rest,
         )
 
     def log_variance(self, i: int) -> float:
@@ -120,7 +119,7 @@ class RespacedSchedule:
     def clean(self, x: Tensor, predicted: Tensor, i: int) -> Tensor:
         """Compute x0 from noisy latents and their predicted noise."""
         inverse = 1 / self.products[i]
-        scale, share = inverse.sqrt(), (inverse - 1).sqrt()
+        scale, share = np.sqrt(inverse), np.sqrt(inverse - 1)
         return float(scale) * x - float(share) * predicted
 
     def step(self, x: Tensor, x0: Tensor, i: int, noise: Tensor) -> Tensor:
@@ -159,7 +158,8 @@ def respace(
     Raises:
         ValueError: `steps` is out of range.
     """
-    whole = scaled_linear_product(num_timesteps, beta_start, beta_end).float()
+    table = scaled_linear_product(num_timesteps, beta_start, beta_end)
+    whole = table.astype(np.float32)
     timesteps = spaced_timesteps(steps, num_timesteps)
     return RespacedSchedule(
         tuple(timesteps), float(whole[-1]), whole[timesteps]

@@ -5,7 +5,8 @@ faithful ("controllable feature wrapping", Wang et al., "StableSR", 3.3).
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 
 from star.models.autoencoders.ldm_names import from_ldm
 from star.models.backbones.i2vgen.encoder import dtype_of
+from star.models.layers.chunked_attention import chunk_attention
 from star.models.layers.residual_block import ResidualBlock
 from star.models.layers.rrdb import RRDB
+from star.registry import MODELS
 
 SCALING = 0.18215  # of latents, so that their deviation is about 1
 _LOGVAR = (-30.0, 20.0)
@@ -47,6 +50,7 @@ class Posterior(NamedTuple):
         return SCALING * (self.mean + deviation * noise.to(self.mean))
 
 
+@MODELS.register_module()
 class KLEncoder(nn.Module):
     """Encodes images as Stable Diffusion 1 and 2 do, eight times smaller.
 
@@ -75,6 +79,7 @@ class KLEncoder(nn.Module):
             layers_per_block=layers,
         )
         self.quant_conv = nn.Conv2d(8, 8, 1)
+        chunk_attention(self)
 
     def encode(self, images: Tensor) -> Posterior:
         """Encode images, (N, 3, H, W) in [-1, 1], sides multiples of 8.
@@ -84,20 +89,30 @@ class KLEncoder(nn.Module):
             network's.
         """
         net, features = self.encoder, []
-        h = net.conv_in(images.to(dtype_of(self)))
-        for level, block in enumerate(net.down_blocks):
-            for resnet in block.resnets:
-                h = resnet(h, None)
+        for level, h in enumerate(self._levels(images)):
             if level in _FUSED:
                 features.append(h)
-            for layer in block.downsamplers or ():
-                h = layer(h)
         h = net.conv_out(net.conv_act(net.conv_norm_out(net.mid_block(h))))
         moments = self.quant_conv(h).to(images.dtype)
         mean, logvar = moments.chunk(2, 1)
         return Posterior(mean, logvar.clamp(*_LOGVAR), tuple(features))
 
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute the features of `encode` alone, which costs less."""
+        return tuple(islice(self._levels(images), _FUSED[0], _FUSED[-1] + 1))
 
+    def _levels(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield what each level's last residual block gives."""
+        h = self.encoder.conv_in(images.to(dtype_of(self)))
+        for block in self.encoder.down_blocks:
+            for resnet in block.resnets:
+                h = resnet(h, None)
+            yield h
+            for layer in block.downsamplers or ():
+                h = layer(h)
+
+
+@MODELS.register_module()
 class CFWAutoencoder(KLEncoder):
     """An image autoencoder whose decoder takes features of an image.
 
@@ -132,6 +147,7 @@ class CFWAutoencoder(KLEncoder):
             layers_per_block=layers,
         )
         self.post_quant_conv = nn.Conv2d(4, 4, 1)
+        chunk_attention(self)
         make_middle = make_middle or _two_rrdbs
         self.fusions = nn.ModuleDict(
             {

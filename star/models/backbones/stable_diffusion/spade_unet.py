@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from star.models.backbones.i2vgen.encoder import dtype_of, time_sinusoid
 from star.models.layers.residual_block import ResidualBlock
+from star.registry import MODELS
 
 Structure = Mapping[int, Tensor]  # features by their width
 
 
+@MODELS.register_module()
 class SpadeUNet(nn.Module):
     """Predicts noise; every residual block is modulated by `SPADE`.
 
