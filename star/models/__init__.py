@@ -8,6 +8,7 @@ from star.models.controlnets import LatentConcat, UNetControlNet
 from star.models.data_preprocessor import VideoDataPreprocessor
 from star.models.editors import (
     DBVSR,
+    MGLDVSR,
     Bicubic,
     Lanczos,
     RealBasicVSR,
@@ -32,6 +33,7 @@ from star.models.text_encoders import (
 __all__ = [
     'DBVSR',
     'LIEM',
+    'MGLDVSR',
     'Bicubic',
     'CogVideoXDiT',
     'CogVideoXSchedule',

@@ -4,5 +4,12 @@ from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
 from star.models.autoencoders.patch_dct import PatchDCT
 from star.models.autoencoders.temporal_vae import TemporalVAE
 from star.models.autoencoders.uav_vae import UAVVAE
+from star.models.autoencoders.video_cfw_vae import VideoCFWAutoencoder
 
-__all__ = ['CogVideoXVAE', 'PatchDCT', 'TemporalVAE', 'UAVVAE']
+__all__ = [
+    'CogVideoXVAE',
+    'PatchDCT',
+    'TemporalVAE',
+    'UAVVAE',
+    'VideoCFWAutoencoder',
+]
