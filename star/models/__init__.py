@@ -17,6 +17,7 @@ from star.models.editors import (
     RealViformer,
     SavedResults,
     STARModel,
+    UpscaleAVideo,
 )
 from star.models.layers import LIEM, LoRA
 from star.models.losses import (
@@ -58,6 +59,7 @@ __all__ = [
     'T5TextEncoder',
     'TemporalVAE',
     'UNetControlNet',
+    'UpscaleAVideo',
     'VelocityLoss',
     'VideoDataPreprocessor',
 ]

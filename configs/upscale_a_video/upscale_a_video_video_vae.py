@@ -1,0 +1,7 @@
+# The published recipe for animations: an autoencoder that looks at the input.
+_base_ = 'upscale_a_video.py'
+model = dict(
+    vae=dict(video=True),
+    weights=('unet_video.bin', 'vae_video.bin'),
+    restore_options=dict(steps=20),
+)
