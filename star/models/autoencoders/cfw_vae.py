@@ -6,6 +6,7 @@ faithful ("controllable feature wrapping", Wang et al., "StableSR", 3.3).
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -23,7 +24,6 @@ SCALING = 0.18215  # of latents, so that their deviation is about 1
 _LOGVAR = (-30.0, 20.0)
 _FUSED = (1, 2)  # levels, 0 being the image's size
 _EPS = 1e-6
-_GROWTH = 32
 _FUSION = re.compile(r'decoder\.fusion_layer_(\d+)\.(.+)')
 _MIXING = re.compile(r'decoder\.(?:up\.(\d+)\.)?temporal_mixing\.(.+)')
 
@@ -121,6 +121,7 @@ class CFWAutoencoder(KLEncoder):
     Args:
         channels: as for `KLEncoder`.
         layers: residual blocks of a level; the decoder has one more.
+        growth: of the dense blocks of a fusion.
         make_middle: makes the middle of a fusion, (N, C, h, w) to the same
             shape, for C channels; None for two RRDBs.
         make_mixing: makes a layer that follows the decoder's first residual
@@ -134,6 +135,7 @@ class CFWAutoencoder(KLEncoder):
         self,
         channels: Sequence[int] = (128, 256, 512, 512),
         layers: int = 2,
+        growth: int = 32,
         make_middle: MakeLayer | None = None,
         make_mixing: MakeLayer | None = None,
     ) -> None:
@@ -148,7 +150,7 @@ class CFWAutoencoder(KLEncoder):
         )
         self.post_quant_conv = nn.Conv2d(4, 4, 1)
         chunk_attention(self)
-        make_middle = make_middle or _two_rrdbs
+        make_middle = make_middle or partial(_two_rrdbs, growth=growth)
         self.fusions = nn.ModuleDict(
             {
                 str(level): FusionBlock(
@@ -243,8 +245,8 @@ def rename_fusion(name: str) -> str:
     return name
 
 
-def _two_rrdbs(dim: int) -> nn.Module:
-    return nn.Sequential(RRDB(dim, _GROWTH), RRDB(dim, _GROWTH))
+def _two_rrdbs(dim: int, growth: int) -> nn.Module:
+    return nn.Sequential(RRDB(dim, growth), RRDB(dim, growth))
 
 
 def _nothing(dim: int) -> nn.Module:

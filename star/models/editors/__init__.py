@@ -14,6 +14,7 @@ from star.models.editors.real_viformer.real_viformer import RealViformer
 from star.models.editors.recipe import Recipe
 from star.models.editors.resshift.resshift import ResShift
 from star.models.editors.saved_results.saved_results import SavedResults
+from star.models.editors.stablesr.stablesr import StableSR
 from star.models.editors.star.star_model import STARModel
 from star.models.editors.upscale_a_video.upscale_a_video import UpscaleAVideo
 
@@ -32,5 +33,6 @@ __all__ = [
     'ResShift',
     'STARModel',
     'SavedResults',
+    'StableSR',
     'UpscaleAVideo',
 ]

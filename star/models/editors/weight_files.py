@@ -9,6 +9,7 @@ from star.utils.weight_files import WeightFile
 _REAL_ESRGAN = 'https://github.com/xinntao/Real-ESRGAN/releases/download'
 _OPENMMLAB = 'https://download.openmmlab.com/mmediting/restorers/real_basicvsr'
 _DRIVE = 'https://drive.google.com/drive/folders'
+_S_LAB = 'S-Lab-1.0 (non-commercial)'
 _DBVSR = f'{_DRIVE}/1qqJzwbA_Xwsv_yOGuglUezaY2SduhupR'
 
 _FILES = (
@@ -82,6 +83,20 @@ _FILES = (
         '',
         'none stated',
         source='https://github.com/cscss/DBVSR (pretrain)',
+    ),
+    WeightFile(
+        'stablesr_000117.ckpt',
+        '',
+        '',
+        _S_LAB,
+        source='https://huggingface.co/Iceclear/StableSR',
+    ),
+    WeightFile(
+        'vqgan_cfw_00011.ckpt',
+        '',
+        '',
+        _S_LAB,
+        source='https://huggingface.co/Iceclear/StableSR',
     ),
 )
 FILES = {file.name: file for file in _FILES}

@@ -1,0 +1,2 @@
+_base_ = 'stablesr.py'
+model = dict(restore_options=dict(steps=50))
