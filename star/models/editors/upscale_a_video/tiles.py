@@ -33,7 +33,7 @@ def plan_core_tiles(
         height: rows of the frame.
         width: columns of the frame.
         tile: side of a core with its borders, or height and width.
-        overlap: two borders, < `tile`.
+        overlap: two borders, less than two thirds of `tile`.
         paste: whether only cores count, as published; if not, tiles are
             faded over all that they share.
 

@@ -39,6 +39,16 @@ _SCALE = 4  # a latent is a pixel of the input
 _LARGE = 1280  # the official script shrinks frames with such sides
 _FLOW_UPDATES = 20
 _WHOLE = 2**31  # frames of a segment that has no end
+_OPTIONS = {  # as published
+    'steps': 30,
+    'guidance_scale': 6,
+    'seed': 10,
+    'prompt_suffix': 'best quality, extremely detailed',
+    'negative_prompt': 'blur, worst quality',
+    'color_fix': 'none',
+    'tile': 1536,  # a core of 1024, and borders of 256
+    'tile_overlap': 512,
+}
 _WEIGHTS = ('unet_video.bin', 'vae_3d.bin')
 
 
@@ -114,7 +124,9 @@ class UpscaleAVideo(DiffusionBaseline):
         self._level = noise_level
         self._propagated = tuple(propagation_steps)
         self._segment = segment
-        super().__init__(recipe, weights, restore_options, noise)
+        super().__init__(
+            recipe, weights, {**_OPTIONS, **(restore_options or {})}, noise
+        )
         self.unet = MODELS.build(unet or {'type': 'UAVUNet'})
         self.vae = MODELS.build(vae or {'type': 'UAVVAE'})
         self.text_encoder = MODELS.build(
@@ -294,8 +306,8 @@ def _plan_tiles(clip: Tensor, options: RestoreOptions) -> list[Tile]:
     """Plan tiles in output pixels; one for the whole frame if it is small."""
     height, width = clip.shape[-2:]
     rows, columns = (max(x // _SCALE, 1) for x in both_axes(options.tile))
-    border = min(options.tile_overlap // (2 * _SCALE), (rows - 1) // 2)
-    border = min(border, (columns - 1) // 2)
+    widest = (min(rows, columns) - 1) // 3
+    border = min(options.tile_overlap // (2 * _SCALE), widest)
     if not options.tile or not needs_tiles(height, width, (rows, columns)):
         rows, columns, border = height, width, 0
     height, width, rows, columns, border = (
