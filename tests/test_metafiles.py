@@ -90,6 +90,7 @@ METHODS = {
     'dbvsr': 'DBVSR',
     'realbasicvsr': 'RealBasicVSR',
     'realviformer': 'RealViformer',
+    'resshift_v3': 'ResShift',
     'stablesr': 'StableSR',
     'star_cogvideox_2b': 'STAR (CogVideoX-2B)',
     'star_cogvideox_5b': 'STAR (CogVideoX-5B)',

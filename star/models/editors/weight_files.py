@@ -11,6 +11,7 @@ _OPENMMLAB = 'https://download.openmmlab.com/mmediting/restorers/real_basicvsr'
 _DRIVE = 'https://drive.google.com/drive/folders'
 _S_LAB = 'S-Lab-1.0 (non-commercial)'
 _DBVSR = f'{_DRIVE}/1qqJzwbA_Xwsv_yOGuglUezaY2SduhupR'
+_RESSHIFT = 'https://github.com/zsyOAOA/ResShift/releases/tag/v2.0'
 
 _FILES = (
     WeightFile(
@@ -97,6 +98,34 @@ _FILES = (
         '',
         _S_LAB,
         source='https://huggingface.co/Iceclear/StableSR',
+    ),
+    WeightFile(
+        'resshift_realsrx4_s15_v1.pth',
+        '',
+        '',
+        _S_LAB,
+        source=_RESSHIFT,
+    ),
+    WeightFile(
+        'resshift_realsrx4_s15_v2.pth',
+        '',
+        '',
+        _S_LAB,
+        source=_RESSHIFT,
+    ),
+    WeightFile(
+        'resshift_realsrx4_s4_v3.pth',
+        '',
+        '',
+        _S_LAB,
+        source=_RESSHIFT,
+    ),
+    WeightFile(
+        'autoencoder_vq_f4.pth',
+        '',
+        '',
+        _S_LAB,
+        source=_RESSHIFT,
     ),
 )
 FILES = {file.name: file for file in _FILES}
