@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from star.models.backbones.i2vgen.encoder import dtype_of, time_sinusoid
-from star.models.backbones.stable_diffusion.spade_unet import spread
+from star.models.backbones.i2vgen.encoder import dtype_of
+from star.models.backbones.stable_diffusion.spade_unet import (
+    embed_time,
+    spread,
+)
 from star.models.layers.residual_block import ResidualBlock
 from star.registry import MODELS
 
@@ -79,7 +82,7 @@ class StructureEncoder(nn.Module):
             For each width w' the features (N, outputs, h', w'), sides halved
             from level to level, in the network's dtype.
         """
-        embedding = time_sinusoid(t, self.width).to(dtype_of(self))
+        embedding = embed_time(t, self.width).to(dtype_of(self))
         embedding = spread(self.time_embed(embedding), len(x))
         levels, h = [], x.to(dtype_of(self))
         for block in self.input_blocks:
