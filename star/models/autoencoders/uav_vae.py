@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from star.models.layers.chunked_attention import ChunkedAttention
 from star.models.layers.clip_resnet import (
-    norm_clips,
+    add_conv_3d,
     norm_conv,
     run_frames,
     run_resnet,
+    upsample_conv,
 )
 from star.registry import MODELS
 from star.utils.state_dicts import find_misfits
@@ -110,7 +111,7 @@ class UAVVAE(nn.Module):
             for resnet in block.resnets:
                 h = _run_resnet(resnet, h, frames)
             for layer in block.upsamplers or ():
-                h = run_frames(layer, h)
+                h = upsample_conv(layer.conv, h)
         out = norm_conv(net.conv_norm_out, net.conv_out, h, frames)
         return rearrange(out, '(n t) c h w -> n c t h w', t=frames).to(z)
 
@@ -268,9 +269,7 @@ def _run_resnet(resnet: Any, x: Tensor, frames: int) -> Tensor:
     out = run_resnet(resnet, x, frames)
     if not hasattr(resnet, 'conv_3d'):
         return out
-    clips = norm_clips(resnet.norm_3d, out, frames).unflatten(0, (-1, frames))
-    mixed = resnet.conv_3d(clips.transpose(1, 2))
-    return out.add_(mixed.transpose(1, 2).flatten(0, 1))
+    return add_conv_3d(resnet.norm_3d, resnet.conv_3d, out, frames)
 
 
 def _rename(name: str) -> str:

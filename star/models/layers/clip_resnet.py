@@ -7,14 +7,16 @@ in pieces: no normed copy of a whole clip is in memory. For inference: results
 overwrite what is no longer needed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_PIECE = 1 << 26  # numbers of a normed piece
+_PIECE = 1 << 24  # numbers of a normed piece
+_Lack = tuple[int, int]  # rows above and below a band that do not exist
 
 
 def split_frames(x: Tensor, most: int = _PIECE) -> Iterator[slice]:
@@ -57,43 +59,127 @@ def gather_affine(
     return scale, shift
 
 
-def norm_clips(norm: nn.GroupNorm, x: Tensor, frames: int) -> Tensor:
-    """Apply a group norm over whole clips, and SiLU.
-
-    Args:
-        norm: the layer.
-        x: (N T, C, h, w).
-        frames: T.
-    """
-    affine = gather_affine(norm, x, frames)
-    parts = [_act(x[p], affine, p).to(x.dtype) for p in split_frames(x)]
-    return torch.cat(parts)
-
-
 def norm_conv(
     norm: nn.GroupNorm,
-    conv: nn.Module,
+    conv: nn.Conv2d,
     x: Tensor,
     frames: int,
     reuse: bool = False,
 ) -> Tensor:
-    """Apply a group norm over whole clips, SiLU, and a layer to each frame.
+    """Apply a group norm over whole clips, SiLU, and a convolution.
 
     Args:
         norm: the group norm.
-        conv: maps frames, (n, C, h, w), to frames.
+        conv: of each frame; keeps its size.
         x: (N T, C, h, w).
         frames: T.
-        reuse: write the result into `x`; `conv` keeps the shape.
+        reuse: write the result into `x`; `conv` keeps the channels.
     """
     affine = gather_affine(norm, x, frames)
-    out = x if reuse else None
+    out = x
+    if not reuse:
+        out = x.new_empty(len(x), conv.out_channels, *x.shape[2:])
     for piece in split_frames(x):
-        done = conv(_act(x[piece], affine, piece).to(x.dtype))
-        if out is None:
-            out = done.new_empty(len(x), *done.shape[1:])
-        out[piece] = done
-    assert out is not None
+
+        def run(band: Tensor, lack: _Lack, piece: slice = piece) -> Tensor:
+            normed = _act(band, affine, piece).to(x.dtype)
+            return _convolve(conv, normed, lack)
+
+        _run_bands(run, conv.kernel_size[0] // 2, x[piece], out[piece])
+    return out
+
+
+def add_conv_3d(
+    norm: nn.GroupNorm, conv: nn.Conv3d, x: Tensor, frames: int
+) -> Tensor:
+    """Add to clips what a group norm, SiLU and a 3x3x3 convolution give.
+
+    Args:
+        norm: pools over the clip.
+        conv: keeps the shape.
+        x: (N T, C, h, w), overwritten.
+        frames: T.
+    """
+    affine = gather_affine(norm, x, frames)
+
+    def run(band: Tensor, lack: _Lack) -> Tensor:
+        normed = _act(band, affine, slice(None)).to(x.dtype)
+        clips = F.pad(normed, (0, 0, *lack)).unflatten(0, (-1, frames))
+        done = F.conv3d(
+            clips.transpose(1, 2), conv.weight, conv.bias, padding=(1, 0, 1)
+        )
+        return done.transpose(1, 2).flatten(0, 1)
+
+    _run_bands(run, 1, x, x, add=True)
+    return x
+
+
+def _run_bands(
+    run: Callable[[Tensor, _Lack], Tensor],
+    border: int,
+    x: Tensor,
+    out: Tensor,
+    add: bool = False,
+) -> None:
+    """Run a layer on frames, in one band of rows or in several.
+
+    Args:
+        run: maps rows with `border` more above and below, where there are
+            any, to rows without these; also gets how many lack above and
+            below.
+        border: rows.
+        x: (n, C, h, w).
+        out: receives the result, may be `x`.
+        add: add the result.
+    """
+    height = x.shape[2]
+    step = max(border, 1, _PIECE // x[:, :, 0].numel())
+    above = x[:, :, :0]  # kept, where the result overwrites it
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        band = x[:, :, start : stop + border]
+        if start:
+            band = torch.cat([above, band], 2)
+        lack = (
+            max(0, border - above.shape[2]),
+            max(0, stop + border - height),
+        )
+        above = x[:, :, stop - border : stop]
+        if stop < height:
+            above = above.clone()
+        rows, done = out[:, :, start:stop], run(band, lack)
+        rows.add_(done) if add else rows.copy_(done)
+
+
+def _convolve(conv: nn.Conv2d, band: Tensor, lack: _Lack) -> Tensor:
+    """Convolve rows; zeros stand for those that lack."""
+    border = conv.kernel_size[0] // 2
+    if lack == (border, border):
+        return conv(band)
+    band = F.pad(band, (0, 0, *lack))
+    return F.conv2d(band, conv.weight, conv.bias, padding=(0, border))
+
+
+def upsample_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Double frames by repeating pixels, and convolve them, band by band.
+
+    Args:
+        conv: 3x3; keeps the size and the channels.
+        x: (N T, C, h, w).
+    """
+    count, channels, height, width = x.shape
+    out = x.new_empty(count, channels, 2 * height, 2 * width)
+    step = max(1, _PIECE // (4 * x[:1, :, 0].numel()))
+    for frame, start in product(range(count), range(0, height, step)):
+        stop = min(start + step, height)
+        first, last = max(start - 1, 0), min(stop + 1, height)
+        band = x[frame : frame + 1, :, first:last]
+        band = F.interpolate(band, scale_factor=2.0, mode='nearest')
+        # one row of each neighbour, or of zeros
+        lack = (-1 if start else 1, -1 if stop < height else 1)
+        out[frame : frame + 1, :, 2 * start : 2 * stop] = _convolve(
+            conv, band, lack
+        )
     return out
 
 
@@ -135,7 +221,13 @@ def run_resnet(
     if resnet.conv_shortcut is None:
         return h.add_(x)
     for piece in split_frames(x):
-        h[piece] += resnet.conv_shortcut(x[piece])
+        _run_bands(
+            lambda band, _: resnet.conv_shortcut(band),
+            0,
+            x[piece],
+            h[piece],
+            add=True,
+        )
     return h
 
 
