@@ -76,8 +76,8 @@ class MGLDVSR(DiffusionBaseline):
         weights: the authors' two files: diffusion and video autoencoder.
         fidelity: how much the decoder listens to the enlarged frames, from 0
             to 1 (`dec_w`).
-        motion_guidance: 'published', 'intended' or 'none'; see
-            `motion_loss`.
+        motion_guidance: 'published' or 'intended', see `motion_loss`, or
+            'none', without a flow network.
         latent_tile: side of the tiles at each step, in latents, and what two
             of them share; frames are enlarged to at least one such tile.
         noise: as for `DiffusionBaseline`; that of the first frame of each
@@ -88,13 +88,12 @@ class MGLDVSR(DiffusionBaseline):
         ValueError: a value is out of range, or two parts do not fit.
     """
 
-    parts = (
+    parts: tuple[str, ...] = (
         'unet',
         'structure_encoder',
         'first_stage',
         'video_autoencoder',
         'text_encoder',
-        'flow',
     )
     float32_parts = ('text_encoder', 'flow')
 
@@ -136,7 +135,9 @@ class MGLDVSR(DiffusionBaseline):
         self.text_encoder = MODELS.build(
             text_encoder or {'type': 'OpenCLIPTextEncoder'}
         )
-        self.flow = RAFTFlow()
+        if motion_guidance != 'none':
+            self.flow = RAFTFlow()
+            self.parts += ('flow',)
         self.requires_grad_(False)
 
     @property
@@ -196,8 +197,9 @@ class MGLDVSR(DiffusionBaseline):
             ),
             'first_stage': _starting(encoder, ('encoder.', 'quant_conv.')),
             'text_encoder': {},
-            'flow': name_raft_tensors(take('flownet_model')),
         }
+        if 'flow' in self.parts:
+            found['flow'] = name_raft_tensors(take('flownet_model'))
         if isinstance(self.text_encoder, OpenCLIPTextEncoder):
             found['text_encoder'] = name_text_tensors(
                 self.text_encoder, take('cond_stage_model.model')
