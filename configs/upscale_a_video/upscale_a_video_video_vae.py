@@ -2,6 +2,5 @@
 _base_ = 'upscale_a_video.py'
 model = dict(
     vae=dict(video=True),
-    weights=('unet_video.bin', 'vae_video.bin'),
     restore_options=dict(steps=20),
 )

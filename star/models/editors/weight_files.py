@@ -11,6 +11,7 @@ _OPENMMLAB = 'https://download.openmmlab.com/mmediting/restorers/real_basicvsr'
 _DRIVE = 'https://drive.google.com/drive/folders'
 _S_LAB = 'S-Lab-1.0 (non-commercial)'
 _DBVSR = f'{_DRIVE}/1qqJzwbA_Xwsv_yOGuglUezaY2SduhupR'
+_UAV = f'{_DRIVE}/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1'
 _RESSHIFT = 'https://github.com/zsyOAOA/ResShift/releases/tag/v2.0'
 
 _FILES = (
@@ -126,6 +127,50 @@ _FILES = (
         '',
         _S_LAB,
         source=_RESSHIFT,
+    ),
+    WeightFile(
+        'unet_video.bin',
+        '',
+        '',
+        _S_LAB,
+        names=('unet/unet_video.bin',),
+        source=f'{_UAV} (unet)',
+    ),
+    WeightFile(
+        'vae_3d.bin',
+        '',
+        '',
+        _S_LAB,
+        names=('vae/vae_3d.bin',),
+        source=f'{_UAV} (vae)',
+    ),
+    WeightFile(
+        'vae_video.bin',
+        '',
+        '',
+        _S_LAB,
+        names=('vae/vae_video.bin',),
+        source=f'{_UAV} (vae)',
+    ),
+    # the text tower of Stable Diffusion's x4 upscaler
+    WeightFile(
+        'upscale_a_video_text_encoder.bin',
+        '',
+        '',
+        'CreativeML Open RAIL++-M',
+        names=(
+            'text_encoder/model.safetensors',
+            'text_encoder/pytorch_model.bin',
+        ),
+        source=f'{_UAV} (text_encoder, keep the folder)',
+    ),
+    WeightFile(
+        'raft-things.pth',
+        '',
+        '',
+        'BSD-3-Clause',
+        names=('propagator/raft-things.pth',),
+        source=f'{_UAV} (propagator), or from princeton-vl/RAFT',
     ),
 )
 FILES = {file.name: file for file in _FILES}

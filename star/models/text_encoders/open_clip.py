@@ -117,7 +117,7 @@ class OpenCLIPTextEncoder(nn.Module):
         super().__init__()
         from transformers import CLIPTextConfig, CLIPTextModel  # slow
 
-        self.context_length = context_length
+        self.context_length, self._pad = context_length, _PAD
         folder = tokenizer or pretrained
         _check_files(pretrained, folder)
         self.tokenizer: CLIPTokenizer | None = None
@@ -157,24 +157,34 @@ class OpenCLIPTextEncoder(nn.Module):
     def tokenize(self, prompts: list[str]) -> Tensor:
         """Turn prompts into ids (N, L) int64, as open_clip does.
 
-        A start mark, the text, an end mark, then zeros. A text that is too
+        A start mark, the text, an end mark, then padding. A text that is too
         long loses its last tokens, never the end mark.
         """
-        ids = torch.full((len(prompts), self.context_length), _PAD)
+        ids = torch.full((len(prompts), self.context_length), self._pad)
         for row, prompt in zip(ids, prompts, strict=True):
             start, *text, end = self._ids(prompt)
             kept = [start, *text[: self.context_length - 2], end]
             row[: len(kept)] = torch.tensor(kept)
         return ids
 
-    def take_vocabulary(self, vocab: str, merges: str) -> None:
+    def take_vocabulary(
+        self, vocab: str, merges: str, pad: str | None = None
+    ) -> None:
         """Build the tokenizer from the texts of its two files.
 
         Args:
             vocab: content of `vocab.json`.
             merges: content of `merges.txt`.
+            pad: the token that fills short prompts up; None for number 0.
+
+        Raises:
+            ValueError: the vocabulary does not have `pad`.
         """
         self.tokenizer = _tokenizer(vocab, merges)
+        tokens = self.tokenizer.get_vocab()
+        if pad is not None and pad not in tokens:
+            raise ValueError(f'vocab.json does not have {pad!r}, the padding')
+        self._pad = _PAD if pad is None else tokens[pad]
 
     def count_overflow(self, prompt: str) -> int:
         """Count the tokens of a prompt that are cut off."""

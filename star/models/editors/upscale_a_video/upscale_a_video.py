@@ -14,6 +14,14 @@ from star.models.contracts import Events
 from star.models.editors.diffusion_baseline import DiffusionBaseline, WindowJob
 from star.models.editors.recipe import Recipe
 from star.models.editors.upscale_a_video.decoding import decode_chunks
+from star.models.editors.upscale_a_video.files import (
+    TEXTS,
+    choose_files,
+    read_networks,
+    read_schedulers,
+    read_texts,
+    take_vocabulary,
+)
 from star.models.editors.upscale_a_video.propagation import Propagation
 from star.models.editors.upscale_a_video.sampling import (
     SCHEDULER,
@@ -49,7 +57,6 @@ _OPTIONS = {  # as published
     'tile': 1536,  # a core of 1024, and borders of 256
     'tile_overlap': 512,
 }
-_WEIGHTS = ('unet_video.bin', 'vae_3d.bin')
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,9 @@ class UpscaleAVideo(DiffusionBaseline):
         vae: config of the autoencoder, a UAVVAE.
         text_encoder: config of the text encoder.
         weights: files of denoiser and autoencoder, then those of the text
-            encoder and of the flow network.
+            encoder and, with `propagation_steps`, of the flow network; None
+            for those of a release, whose schedulers and tokenizer are read
+            from the folders beside.
         noise_level: timestep of the noise that the low-quality clip gets,
             0 to 349; more lets the denoiser invent more.
         propagation_steps: indices of the steps after which x0 is propagated
@@ -106,7 +115,7 @@ class UpscaleAVideo(DiffusionBaseline):
         unet: Mapping[str, Any] | None = None,
         vae: Mapping[str, Any] | None = None,
         text_encoder: Mapping[str, Any] | None = None,
-        weights: Sequence[str | None] = _WEIGHTS,
+        weights: Sequence[str | None] | None = None,
         noise_level: int = 120,
         propagation_steps: Sequence[int] = (),
         segment: int = 8,
@@ -124,15 +133,18 @@ class UpscaleAVideo(DiffusionBaseline):
         self._level = noise_level
         self._propagated = tuple(propagation_steps)
         self._segment = segment
+        vae = vae or {'type': 'UAVVAE'}
+        text_encoder = text_encoder or {'type': 'OpenCLIPTextEncoder'}
+        if weights is None:
+            weights = choose_files(vae, text_encoder, bool(self._propagated))
         super().__init__(
             recipe, weights, {**_OPTIONS, **(restore_options or {})}, noise
         )
         self.unet = MODELS.build(unet or {'type': 'UAVUNet'})
-        self.vae = MODELS.build(vae or {'type': 'UAVVAE'})
-        self.text_encoder = MODELS.build(
-            text_encoder or {'type': 'OpenCLIPTextEncoder'}
-        )
+        self.vae = MODELS.build(vae)
+        self.text_encoder = MODELS.build(text_encoder)
         self.scheduler = self.lq_scheduler = dict(SCHEDULER)
+        self._texts: dict[str, str] = {}  # of the release that is loaded
         self.parts = ('unet', 'vae', 'text_encoder')
         if self._propagated:
             self.raft = RAFTFlow()
@@ -180,8 +192,23 @@ class UpscaleAVideo(DiffusionBaseline):
     def read_parts(
         self, paths: Sequence[Path]
     ) -> Mapping[str, tuple[Path, Mapping[str, Tensor]]]:
-        """Read the authors' files."""
-        raise NotImplementedError
+        """Read the authors' files, and the texts of the folders beside."""
+        texts = read_texts(paths[0], self.text_encoder)
+        parts = read_networks(
+            paths, self.vae, self.text_encoder, bool(self._propagated)
+        )
+        self.take_notes(texts)
+        return parts
+
+    def make_notes(self) -> dict[str, str]:
+        """Return the texts of a converted file: schedulers, tokenizer."""
+        return {**super().make_notes(), **self._texts}
+
+    def take_notes(self, notes: Mapping[str, str]) -> None:
+        """Take schedulers and tokenizer from texts, where they are there."""
+        self._texts = {key: notes[key] for key in TEXTS if key in notes}
+        self.scheduler, self.lq_scheduler = read_schedulers(notes)
+        take_vocabulary(self.text_encoder, notes)
 
     def restore_clip(self, clip: Tensor, job: WindowJob) -> Tensor:
         """Restore a segment; see DiffusionBaseline."""
