@@ -55,16 +55,16 @@ _COUNTS = ('num_train_timesteps', 'steps_offset')
 
 
 def choose_files(
-    vae: Mapping[str, Any], text_encoder: Mapping[str, Any], has_flow: bool
+    vae: Mapping[str, Any], text: Mapping[str, Any], has_flow: bool
 ) -> list[str]:
     """List the published files that a configuration needs.
 
     Args:
         vae: config of the autoencoder.
-        text_encoder: config of the text encoder.
+        text: config of the text encoder.
         has_flow: whether there is a flow network.
     """
-    has_tower = text_encoder['type'] == OpenCLIPTextEncoder.__name__
+    has_tower = text['type'] == OpenCLIPTextEncoder.__name__
     files = ['unet_video.bin']
     files.append('vae_video.bin' if vae.get('video') else 'vae_3d.bin')
     files += ['upscale_a_video_text_encoder.bin'] * has_tower

@@ -114,7 +114,7 @@ class UpscaleAVideo(DiffusionBaseline):
         self,
         unet: Mapping[str, Any] | None = None,
         vae: Mapping[str, Any] | None = None,
-        text_encoder: Mapping[str, Any] | None = None,
+        text_encoder: Mapping[str, object] | None = None,
         weights: Sequence[str | None] | None = None,
         noise_level: int = 120,
         propagation_steps: Sequence[int] = (),
