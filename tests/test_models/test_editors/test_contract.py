@@ -1,5 +1,6 @@
 """What every baseline of the configs does, whatever its method."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from star.apis.inference.build import build_model, load_config, take_random
 from star.models.editors import Baseline, NetworkBaseline
 from star.models.editors.diffusion_baseline import DiffusionBaseline
 from star.models.editors.weight_files import FILES
-from star.models.restoration.options import RestoreOptions
 from star.registry import MODELS
 from star.testing import check_restorer
 from star.utils.paths import config_root
@@ -120,8 +120,8 @@ def test_windows(name: str):
     model = build(name)
     exact = not model.recipe.overlap or model.recipe.blend == 'trim'
     overlap = model.recipe.overlap if exact else 1
-    options = RestoreOptions(
-        scale=model.recipe.scale, window=overlap + 1, overlap=overlap
+    options = replace(
+        model.restore_options, window=overlap + 1, overlap=overlap
     )
     pieces = list(model.restore_stream(iter(clip(4)), options))
     assert len(pieces) > 1
