@@ -169,7 +169,7 @@ class CFWAutoencoder(KLEncoder):
     def decode(
         self, z: Tensor, features: Sequence[Tensor], weight: float
     ) -> Tensor:
-        """Decode latents.
+        """Decode latents, layer by layer, each image by image.
 
         Args:
             z: (N, 4, h, w), scaled by `SCALING`.
@@ -181,24 +181,29 @@ class CFWAutoencoder(KLEncoder):
         """
         net = self.decoder
         h = self.post_quant_conv((z / SCALING).to(dtype_of(self)))
-        h = self._middle(net.conv_in(h))
+        h = self._middle(each(net.conv_in, h))
         for index, block in enumerate(net.up_blocks):
             level = self.levels - 1 - index
             mixings = self.mixings[level]
             assert isinstance(mixings, nn.ModuleList)
             for resnet, mixing in zip(block.resnets, mixings, strict=True):
-                h = mixing(resnet(h, None))
+                h = mixing(each(partial(resnet, temb=None), h))
             if level in _FUSED and weight:
                 feature = features[_FUSED.index(level)]
-                h = h + weight * self.fusions[str(level)](feature, h)
+                fuse = partial(_fuse, self.fusions[str(level)], weight)
+                h = each(fuse, h, feature)
             for layer in block.upsamplers or ():
-                h = layer(h)
-        return net.conv_out(net.conv_act(net.conv_norm_out(h))).to(z.dtype)
+                h = each(layer, h)
+        end = nn.Sequential(net.conv_norm_out, net.conv_act, net.conv_out)
+        return each(end, h).to(z.dtype)
 
     def _middle(self, h: Tensor) -> Tensor:
         middle = self.decoder.mid_block
-        h = self.first_mixing(middle.resnets[0](h, None))
-        return middle.resnets[1](middle.attentions[0](h), None)
+        first, second = (
+            partial(resnet, temb=None) for resnet in middle.resnets
+        )
+        h = self.first_mixing(each(first, h))
+        return each(second, each(middle.attentions[0], h))
 
 
 class FusionBlock(nn.Module):
@@ -219,6 +224,28 @@ class FusionBlock(nn.Module):
         """Fuse features, each (N, dim, h, w)."""
         h = self.encode_enc_1(torch.cat([encoded, decoded], 1))
         return self.encode_enc_3(self.encode_enc_2(h))
+
+
+def each(layer: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Run a layer for one image after the other, which takes less memory.
+
+    Args:
+        layer: called with (1, ...) of each of `inputs`.
+        inputs: (N, ...) each.
+
+    Returns:
+        (N, ...).
+    """
+    if len(inputs[0]) == 1:
+        return layer(*inputs)
+    out = None
+    for i, rows in enumerate(zip(*(x.split(1) for x in inputs), strict=True)):
+        row = layer(*rows)
+        if out is None:
+            out = row.new_empty(len(inputs[0]), *row.shape[1:])
+        out[i] = row[0]
+    assert out is not None
+    return out
 
 
 def kl_state(
@@ -243,6 +270,12 @@ def rename_fusion(name: str) -> str:
         place = 'first_mixing' if match[1] is None else f'mixings.{match[1]}'
         return f'{place}.{match[2]}'
     return name
+
+
+def _fuse(
+    fusion: nn.Module, weight: float, decoded: Tensor, encoded: Tensor
+) -> Tensor:
+    return decoded + weight * fusion(encoded, decoded)
 
 
 def _two_rrdbs(dim: int, growth: int) -> nn.Module:

@@ -10,9 +10,13 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_NUMBERS = 1 << 25  # of the bands in which a convolution over time works
+
 
 class TemporalConvMix(nn.Module):
     """Blend frames with a convolution over time: a conv(x) + (1 - a) x.
+
+    It works on some rows at a time, which takes less memory.
 
     Args:
         dim: channels.
@@ -31,10 +35,18 @@ class TemporalConvMix(nn.Module):
         Args:
             x: (N T, C, h, w).
         """
-        clips = rearrange(x, '(n t) c h w -> n c t h w', t=self.num_frames)
-        mixed = self.temporal_conv(clips)
-        mixed = rearrange(mixed, 'n c t h w -> (n t) c h w')
-        return x.lerp(mixed, self.temporal_alpha)
+        out = torch.empty_like(x)
+        rows = max(1, _NUMBERS // (x.numel() // x.shape[-2]))
+        for band, place in zip(
+            x.split(rows, -2), out.split(rows, -2), strict=True
+        ):
+            clips = rearrange(
+                band, '(n t) c h w -> n c t h w', t=self.num_frames
+            )
+            mixed = self.temporal_conv(clips)
+            mixed = rearrange(mixed, 'n c t h w -> (n t) c h w')
+            place.copy_(band.lerp(mixed, self.temporal_alpha))
+        return out
 
 
 class TemporalAttentionMix(nn.Module):

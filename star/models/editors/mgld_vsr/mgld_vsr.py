@@ -48,7 +48,7 @@ OPTIONS = {
     'steps': 50,
     'seed': 42,
     'color_fix': 'adain',
-    'tile': 640,
+    'tile': (768, 704),
     'tile_overlap': 128,
 }
 _SCALE, _CHANNELS = 4, 4
@@ -265,11 +265,16 @@ class MGLDVSR(DiffusionBaseline):
                 job.progress((i + share) / len(tiles))
 
             z = self._denoise(part, text, job.options.steps, report)
-            features = _encode(self.video_autoencoder, x).features
+            features = self._features(x)
             out = self.video_autoencoder.decode(z, features, self.fidelity)
             if job.options.compat == 'official':
                 out = IMAGE_COLOR_FIXES[job.options.color_fix](out, x)
             yield out
+
+    def _features(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the decoder's view of the enlarged frames."""
+        found = map(self.video_autoencoder.features, x.split(1))
+        return tuple(map(torch.cat, zip(*found, strict=True)))
 
     def _noise(self, frames: Tensor, tile: PixelTile, job: WindowJob) -> Draw:
         """Return what draws a tile's noise, the same in all segments.
@@ -350,12 +355,8 @@ class _Part:
 def _encode(encoder: KLEncoder, frames: Tensor) -> Posterior:
     """Encode frames one by one, which takes less memory."""
     found = [encoder.encode(frame) for frame in frames.split(1)]
-    means, variances, features = zip(*found, strict=True)
-    return Posterior(
-        torch.cat(means),
-        torch.cat(variances),
-        tuple(map(torch.cat, zip(*features, strict=True))),
-    )
+    means, variances, _ = zip(*found, strict=True)
+    return Posterior(torch.cat(means), torch.cat(variances), ())
 
 
 def _starting(
