@@ -6,5 +6,5 @@ model = dict(
     text_encoder=dict(_delete_=True, type='ConstantTextEncoder', dim=16),
     weights=(None,),
     segment=2,
-    restore_options=dict(steps=2),
+    restore_options=dict(steps=1),
 )

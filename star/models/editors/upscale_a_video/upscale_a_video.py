@@ -130,16 +130,17 @@ class UpscaleAVideo(DiffusionBaseline):
             source='Zhou et al. 2024, github.com/sczhou/Upscale-A-Video',
         )
         _check(noise_level, propagation_steps, segment)
-        self._level = noise_level
-        self._propagated = tuple(propagation_steps)
-        self._segment = segment
+        self._level, self._segment = noise_level, segment
+        self._propagated: tuple[int, ...] = ()
         vae = vae or {'type': 'UAVVAE'}
         text_encoder = text_encoder or {'type': 'OpenCLIPTextEncoder'}
         if weights is None:
-            weights = choose_files(vae, text_encoder, bool(self._propagated))
+            weights = choose_files(vae, text_encoder, bool(propagation_steps))
         super().__init__(
             recipe, weights, {**_OPTIONS, **(restore_options or {})}, noise
         )
+        self._propagated = tuple(propagation_steps)
+        self.check_options(self.restore_options)
         self.unet = MODELS.build(unet or {'type': 'UAVUNet'})
         self.vae = MODELS.build(vae)
         self.text_encoder = MODELS.build(text_encoder)
