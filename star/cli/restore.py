@@ -18,6 +18,7 @@ from star.apis.inference.restore import is_complete
 from star.apis.inference.sidecar import sidecar_path
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
+from star.cli.prompts import find_prompts, give_prompts
 from star.cli.restore_results import (
     Result,
     not_begun,
@@ -47,15 +48,16 @@ def run(planned: Plan, args: argparse.Namespace) -> int:
     results: list[Result] = []
     try:
         model = init_model(args.config, args.weights, args.device, args.dtype)
-        options = choose_options(model, given(args, RestoreOptions))
+        chosen = choose_for_each(model, planned.jobs, args)
         if args.preview:
             previews = [
-                preview(model, job, options, args) for job in planned.jobs
+                preview(model, job, options, args)
+                for job, options in zip(planned.jobs, chosen, strict=True)
             ]
             if not goes_on(args):
                 print_json(previews, planned, args)
                 return exit_code(previews)
-        for job in planned.jobs:
+        for job, options in zip(planned.jobs, chosen, strict=True):
             results.append(restore(model, job, options, args))
     except (KeyboardInterrupt, StoppedError) as reason:
         with ignore_interrupts():
@@ -95,6 +97,19 @@ def given(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """Collect the given options that are fields of a dataclass."""
     found = {f.name: getattr(args, f.name, None) for f in fields(options)}
     return {k: value for k, value in found.items() if value is not None}
+
+
+def choose_for_each(
+    model: Restorer, jobs: list[Job], args: argparse.Namespace
+) -> list[RestoreOptions]:
+    """Choose the options of each clip: only prompts differ."""
+    found, texts = given(args, RestoreOptions), args.prompt_file
+    if texts is None:
+        return [choose_options(model, found)] * len(jobs)
+    if 'prompt' in found:
+        raise ValueError('give --prompt or --prompt-file, not both')
+    options = choose_options(model, {**found, 'prompt': ''})
+    return give_prompts(options, find_prompts(texts, jobs))
 
 
 def restore(

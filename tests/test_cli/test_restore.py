@@ -274,3 +274,37 @@ def test_odd_clip_is_restored_or_refused(
         assert len(result.err.splitlines()) == 1
         assert name in result.err
         assert os.listdir(tmp_path) == []
+
+
+def test_prompts_come_from_text_files(restore: Restore, tmp_path: Path):
+    class Listener(Enlarger):
+        def restore_stream(
+            self,
+            frames: Iterable[Tensor],
+            options: RestoreOptions | None = None,
+            events: Events | None = None,
+        ) -> Iterator[Tensor]:
+            assert options is not None
+            heard.append(options.prompt)
+            return super().restore_stream(frames, options, events)
+
+    heard: list[str] = []
+    clips, texts = tmp_path / 'in', tmp_path / 'text'
+    for folder in (clips, texts):
+        folder.mkdir()
+    for name in 'ab':
+        write_clip(clips / f'{name}.mkv', 1)
+    (texts / 'b.txt').write_text('a dog\n on grass\n')
+    run = ('--prompt-file', texts)
+    out = f'{tmp_path / "out"}/'
+    result = restore(clips, out, *run, model=Listener())
+    assert result.error == f'--prompt-file {texts} lacks a.txt'
+    (texts / 'a.txt').write_text('a cat')
+    assert restore(clips, out, *run, model=Listener()).code == 0
+    assert heard == ['a cat', 'a dog on grass']
+    heard.clear()
+    run, out = ('--prompt-file', texts / 'a.txt'), f'{tmp_path / "all"}/'
+    assert restore(clips, out, *run, model=Listener()).code == 0
+    assert heard == ['a cat', 'a cat']
+    result = restore(clips, out, *run, '--prompt', 'b', model=Listener())
+    assert result.error == 'give --prompt or --prompt-file, not both'

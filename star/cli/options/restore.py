@@ -79,6 +79,13 @@ def _add_sampling_options(parser: Parser) -> None:
     )
     add('--seed', type=number(int, 0, 2**32 - 1))
     add('--prompt', help='what the video shows')
+    add(
+        '--prompt-file',
+        type=Path,
+        metavar='FILE|FOLDER',
+        help='read the prompt from a text file; from a folder, NAME.txt for '
+        'each clip NAME',
+    )
     add('--prompt-suffix', help='words added to the prompt')
     add('--negative-prompt', help='what to avoid')
     add('--color-fix', choices=choices.COLOR_FIXES)
