@@ -28,7 +28,6 @@ from star.models.editors.upscale_a_video.tiles import (
 )
 from tests.test_reference.vectors import (
     each_vector,
-    find_vector,
     find_vectors,
 )
 
@@ -148,16 +147,16 @@ def test_propagation(path: Path):
     torch.testing.assert_close(found(a['x']), a['out'], atol=1e-6, rtol=0)
 
 
-def test_windows():
-    path = find_vector(f'{FOLDER}/window_starts.json')
+@each_vector(f'{FOLDER}/window_starts*.json')
+def test_windows(path: Path):
     table = json.loads(path.read_text())
     assert len(table) > 30
     for length, starts in table.items():
         assert window_starts(int(length), 8, 2) == starts
 
 
-def test_tiles():
-    path = find_vector(f'{FOLDER}/tiles.json')
+@each_vector(f'{FOLDER}/tiles*.json')
+def test_tiles(path: Path):
     table = json.loads(path.read_text())
     assert len(table) > 5
     for size, rows in table.items():
