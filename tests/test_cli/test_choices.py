@@ -39,6 +39,7 @@ def test_choices_mirror_the_restore_options():
         'blend': choices.BLENDS,
         'color_fix': choices.COLOR_FIXES,
         'upsample': choices.UPSAMPLINGS,
+        'noise': choices.NOISES,
         'compat': choices.COMPATS,
     }
 

@@ -90,6 +90,12 @@ def _add_sampling_options(parser: Parser) -> None:
     add('--negative-prompt', help='what to avoid')
     add('--color-fix', choices=choices.COLOR_FIXES)
     add('--upsample', choices=choices.UPSAMPLINGS)
+    add(
+        '--noise',
+        choices=choices.NOISES,
+        help='of methods that restore frames by themselves; shared: the same '
+        'in every frame, which flickers less',
+    )
     add('--compat', choices=choices.COMPATS)
 
 

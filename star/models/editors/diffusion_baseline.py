@@ -14,7 +14,7 @@ from star.models.data_preprocessor import PEAKS, round_pixels, to_float
 from star.models.editors.base import Baseline, FrameWindow, Restored
 from star.models.editors.recipe import Recipe
 from star.models.restoration.events import EventRelay
-from star.models.restoration.noise import FrameNoise, check_noise
+from star.models.restoration.noise import FrameNoise
 from star.models.restoration.options import RestoreOptions, build_options
 from star.utils.state_dicts import find_misfits, load_strict
 from star.utils.tensor_files import read_notes, read_state
@@ -65,7 +65,7 @@ class DiffusionBaseline(Baseline):
             for one that the user must name.
         restore_options: fields of RestoreOptions that differ from `recipe`'s
             and from RestoreOptions' own defaults.
-        noise: 'per_frame', or 'shared' for the same noise in every frame.
+        noise: the option `noise`, unless `restore_options` has it.
 
     Raises:
         ValueError: a value is out of range.
@@ -84,11 +84,10 @@ class DiffusionBaseline(Baseline):
         noise: str = 'per_frame',
     ) -> None:
         super().__init__(recipe)
-        check_noise(noise)
-        self.noise, self.loaded = noise, False
+        self.loaded = False
         self._files = tuple(weights)
         self.register_load_state_dict_post_hook(_mark_loaded)
-        own = {**asdict(self.restore_options), 'mode': 'normal'}
+        own = asdict(self.restore_options) | {'mode': 'normal', 'noise': noise}
         self.restore_options = build_options(
             {**own, **(restore_options or {})}
         )
@@ -131,12 +130,8 @@ class DiffusionBaseline(Baseline):
     @property
     def options_used(self) -> frozenset[str]:
         """Names of the options that matter to it."""
-        always = {'seed', 'steps', 'tile', 'tile_overlap', 'compat'}
-        return super().options_used | always
-
-    def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
-        """Return recipe, noise and options, to be written as JSON."""
-        return {**super().describe_options(options), 'noise': self.noise}
+        always = {'seed', 'steps', 'tile', 'tile_overlap'}
+        return super().options_used | always | {'noise', 'compat'}
 
     def files_beside(self, path: str | Path) -> tuple[str | None, ...]:
         """Return the further files; none for a converted one."""
@@ -222,7 +217,7 @@ class DiffusionBaseline(Baseline):
             )
         device = next(self.parameters()).device
         for clip, last, start in windows:
-            noise = FrameNoise(options.seed, start, self.noise)
+            noise = FrameNoise(options.seed, start, options.noise)
             job = WindowJob(options, noise, events, start, len(clip))
             out = self.restore_clip(to_float(clip.to(device)), job)
             height, width = (

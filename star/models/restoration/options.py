@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from star.diffusion.samplers import SAMPLERS
+from star.models.restoration.noise import NOISES
 from star.video.color_fix import COLOR_FIXES
 from star.video.tiling import TileSize
 
@@ -44,6 +45,8 @@ class RestoreOptions:
         tile_overlap: pixels shared by neighbouring tiles, < tile.
         color_fix: 'adain', 'wavelet', 'detail' or 'none'.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
+        noise: of methods that restore frames by themselves: 'per_frame', or
+            'shared' for the same noise in every frame.
         compat: 'none', or 'official' for the official padding and windows.
 
     Raises:
@@ -69,6 +72,7 @@ class RestoreOptions:
     tile_overlap: int = 128
     color_fix: str = 'adain'
     upsample: str = 'bicubic'
+    noise: str = 'per_frame'
     compat: str = 'none'
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ _CHOICES = {
     'blend': ('smooth', 'cut'),
     'color_fix': tuple(COLOR_FIXES),
     'upsample': ('bicubic', 'bilinear'),
+    'noise': NOISES,
     'compat': ('none', 'official'),
 }
 _INTEGERS = (

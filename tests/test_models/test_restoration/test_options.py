@@ -13,7 +13,10 @@ from star.models.restoration.options import (
     fit_overlap,
 )
 
-WORDS = ('mode', 'sampler', 'blend', 'color_fix', 'upsample', 'compat')
+WORDS = (
+    *('mode', 'sampler', 'blend', 'color_fix', 'upsample'),
+    *('noise', 'compat'),
+)
 INTEGERS = (
     *('steps', 'guidance_exponent', 'seed'),
     *('window', 'overlap', 'tile', 'tile_overlap'),
@@ -53,6 +56,7 @@ RIGHT = [
     {'guidance_exponent': 5},
     {'mode': 'normal', 'steps': 1000, 'sampler': 'heun', 'blend': 'cut'},
     {'prompt': '', 'negative_prompt': 'x', 'compat': 'official'},
+    {'noise': 'shared'},
 ]
 
 

@@ -134,8 +134,9 @@ class STARModel(BaseModel):
 
     @property
     def options_used(self) -> frozenset[str]:
-        """Names of the options that matter to it: all."""
-        return frozenset(field.name for field in fields(RestoreOptions))
+        """Names of the options that matter to it: all but one."""
+        known = {field.name for field in fields(RestoreOptions)}
+        return frozenset(known - {'noise'})  # its frames are one clip
 
     def train(self, mode: bool = True) -> 'STARModel':
         """Switch to training mode; frozen parts stay in evaluation mode."""

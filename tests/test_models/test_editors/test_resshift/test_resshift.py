@@ -77,12 +77,12 @@ def test_seeds_and_noise(model: ResShift):
     other = replace(model.restore_options, seed=1)
     assert not torch.equal(model.restore(lq, other), out)
     assert not torch.equal(out[0], out[1])
-    model.noise = 'shared'
-    shared = model.restore(lq)
+    options = replace(model.restore_options, noise='shared')
+    shared = model.restore(lq, options)
     assert torch.equal(shared[0], out[0])
     assert torch.equal(shared[0], shared[1])
     assert torch.equal(shared[0], shared[2])
-    described = model.describe_options(model.restore_options)
+    described = model.describe_options(options)
     assert (described['noise'], described['steps']) == ('shared', 2)
 
 
