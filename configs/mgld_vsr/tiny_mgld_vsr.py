@@ -1,3 +1,4 @@
+# for tests and demos: no weights belong to it but random ones
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/test_sets.py',

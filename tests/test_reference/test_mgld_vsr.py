@@ -44,6 +44,7 @@ from tests.test_reference.vectors import (
     each_vector,
     find_vector,
     official_weight,
+    read_shapes,
 )
 
 FOLDER = 'mgld_vsr'
@@ -72,18 +73,6 @@ def read(path: Path) -> tuple[dict, dict[str, Tensor]]:
             if name != 'meta'
         }
     return meta, arrays
-
-
-def read_names(name: str) -> dict[str, torch.Size]:
-    """Read names and shapes of an official network."""
-    lines = find_vector(f'{FOLDER}/{name}.tsv').read_text().splitlines()
-    rows = [line.split('\t')[:2] for line in lines]
-    return {
-        key: torch.Size(
-            [] if shape == 'scalar' else map(int, shape.split('x'))
-        )
-        for key, shape in rows
-    }
 
 
 def fill(
@@ -165,10 +154,10 @@ def test_denoiser(path: Path):
         tiny_structure(sizes['structcond']),
     )
     alpha = meta['temporal_alpha_override']
-    names = read_names('tiny_unet_manifest')
+    names = read_shapes(f'{FOLDER}/tiny_unet_manifest.tsv')
     state = fill(names, seed, alpha, meta['abs_sum_unet'])
     unet.load_state_dict(unet_state(unet, state), assign=True)
-    names = read_names('tiny_structcond_manifest')
+    names = read_shapes(f'{FOLDER}/tiny_structcond_manifest.tsv')
     state = fill(names, seed, abs_sum=meta['abs_sum_structcond'])
     encoder.load_state_dict(structure_state(state), assign=True)
 
@@ -196,7 +185,7 @@ def test_autoencoder(path: Path):
     meta, a = read(path)
     with torch.device('meta'):
         vae = tiny_vae(tiny_config()['video_vae']['ddconfig'])
-    names = read_names('tiny_video_vae_manifest')
+    names = read_shapes(f'{FOLDER}/tiny_video_vae_manifest.tsv')
     alpha = meta['temporal_alpha_override']
     state = fill(names, meta['seed'], alpha, meta['abs_sum'])
     vae.load_state_dict(kl_state(vae, state), assign=True)
@@ -371,7 +360,7 @@ def test_sizes(path: Path):
 )
 def test_published_sizes(count: int, name: str, kind: type, rename: Callable):
     """Names and shapes at full size are those of the official files."""
-    names = read_names(f'manifest_{name}')
+    names = read_shapes(f'{FOLDER}/manifest_{name}.tsv')
     with torch.device('meta'):
         network = kind()
         state = {k: torch.empty(shape) for k, shape in names.items()}
@@ -388,7 +377,10 @@ def test_published_image_encoder_and_flow():
     with torch.device('meta'):
         encoder, flow = KLEncoder(), RAFTFlow()
         states = [
-            {k: torch.empty(s) for k, s in read_names(f'manifest_{n}').items()}
+            {
+                k: torch.empty(s)
+                for k, s in read_shapes(f'{FOLDER}/manifest_{n}.tsv').items()
+            }
             for n in ('first_stage', 'raft')
         ]
     assert sum(x.numel() for x in states[0].values()) == 83_653_863

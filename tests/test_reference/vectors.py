@@ -75,6 +75,18 @@ def read_manifest(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(lines, delimiter='\t'))
 
 
+def read_shapes(name: str) -> dict[str, torch.Size]:
+    """Read a list of an official file's tensors that has no header."""
+    lines = find_vector(name).read_text(encoding='utf-8').splitlines()
+    rows = [line.split('\t')[:2] for line in lines]
+    return {
+        key: torch.Size(
+            [] if shape == 'scalar' else map(int, shape.split('x'))
+        )
+        for key, shape in rows
+    }
+
+
 def list_tensors(network: nn.Module) -> list[dict[str, str]]:
     """List a network's tensors as a manifest does."""
     parameters = dict(network.named_parameters())

@@ -13,6 +13,10 @@ _S_LAB = 'S-Lab-1.0 (non-commercial)'
 _DBVSR = f'{_DRIVE}/1qqJzwbA_Xwsv_yOGuglUezaY2SduhupR'
 _UAV = f'{_DRIVE}/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1'
 _RESSHIFT = 'https://github.com/zsyOAOA/ResShift/releases/tag/v2.0'
+_MGLD = (
+    'the links in the README of https://github.com/IanYeung/MGLD-VSR, or from '
+    'https://huggingface.co/Iceclear/MGLD-VSR'
+)
 
 _FILES = (
     WeightFile(
@@ -171,6 +175,20 @@ _FILES = (
         'BSD-3-Clause',
         names=('propagator/raft-things.pth',),
         source=f'{_UAV} (propagator), or from princeton-vl/RAFT',
+    ),
+    WeightFile(
+        'mgldvsr_unet.ckpt',
+        '',
+        '',
+        _S_LAB,
+        source=_MGLD,
+    ),
+    WeightFile(
+        'video_vae_cfw.ckpt',
+        '',
+        '',
+        _S_LAB,
+        source=_MGLD,
     ),
 )
 FILES = {file.name: file for file in _FILES}

@@ -116,6 +116,11 @@ class MGLDVSR(DiffusionBaseline):
         video = {'type': 'VideoCFWAutoencoder', **(video_autoencoder or {})}
         denoiser = {'type': 'SpadeVideoUNet', **(unet or {})}
         self.num_frames = denoiser.get('num_frames', 5)
+        if video.get('num_frames', 5) != self.num_frames:
+            raise ValueError(
+                '`num_frames` must be the same for denoiser and autoencoder, '
+                f'got {self.num_frames} and {video.get("num_frames", 5)}'
+            )
         recipe = Recipe(
             scale=_SCALE,
             window=self.num_frames,
