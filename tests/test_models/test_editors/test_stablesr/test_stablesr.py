@@ -230,7 +230,7 @@ def test_published_recipe(name: str):
     assert (found.seed, found.color_fix, found.scale) == (42, 'adain', 4)
     assert (found.tile, found.tile_overlap) == (1280, 280)
     assert (model.latent_tile, model.latent_overlap) == (64, 32)
-    assert model.fidelity == 0.5 and options.noise == 'per_frame'
+    assert model.fidelity == 0.5 and found.noise == 'per_frame'
     assert set(model.weight_files) <= FILES.keys()
     assert 'prompt' not in model.options_used
     # a result of 1280 x 720 is one tile of pixels
