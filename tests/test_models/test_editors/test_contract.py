@@ -123,13 +123,16 @@ def test_windows(name: str):
     options = replace(
         model.restore_options, window=overlap + 1, overlap=overlap
     )
-    pieces = list(model.restore_stream(iter(clip(4)), options))
+    # some methods have segments of a fixed length
+    lq = clip(max(4, model.segment_of(options)[0] + 1))
+    whole = restored(name) if len(lq) == 4 else model.restore(lq)
+    pieces = list(model.restore_stream(iter(lq), options))
     assert len(pieces) > 1
     out = torch.cat(pieces)
-    assert out.shape == restored(name).shape
+    assert out.shape == whole.shape
     assert out.dtype == torch.uint8
     if exact:  # but for the order of sums
-        assert (out.int() - restored(name).int()).abs().max() <= 1
+        assert (out.int() - whole.int()).abs().max() <= 1
 
 
 @every_baseline
