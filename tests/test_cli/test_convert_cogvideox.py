@@ -250,9 +250,8 @@ print(json.dumps([peak[0] - before[0], status('VmHWM') - before[1]]))
 @pytest.mark.skipif(
     not Path('/proc/self/clear_refs').exists(), reason='needs Linux'
 )
-@pytest.mark.parametrize(
-    'layers', [8, pytest.param(32, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('layers', [8, 32])
 def test_memory_is_that_of_one_tensor(source, tmp_path, monkeypatch, layers):
     """A file is mapped, which the kernel can undo; nothing more is held."""
     monkeypatch.setattr(cogvideox_files, 'HIDDEN', 512)

@@ -26,7 +26,13 @@ TINY = str(ROOT / 'configs' / 'star' / 'tiny.py')
 CROP = 'train_dataloader.dataset.pipeline.1'
 
 
-@pytest.mark.parametrize('config', ['i2vgen', 'configs/star/i2vgen.py'])
+@pytest.mark.parametrize(
+    'config',
+    [
+        'i2vgen',
+        pytest.param('configs/star/i2vgen.py', marks=pytest.mark.slow),
+    ],
+)
 def test_plan_of_a_config_by_name_and_by_path(
     star: Star, config: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -69,6 +69,10 @@ def config(folder, iterations=8, loop=True, **options):
     return toy_config(folder, iterations, **options)
 
 
+def slowly(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def bests(folder):
     return sorted(path.name for path in folder.glob('best_*'))
 
@@ -77,12 +81,12 @@ def bests(folder):
     'loop, name, rule, best',
     [
         (True, 'wave', 'greater', 'best_wave_iter_5'),  # the first of two
-        (True, 'wave', 'less', 'best_wave_iter_7'),
-        (True, 'other_acc', None, 'best_other_acc_iter_8'),
+        slowly(True, 'wave', 'less', 'best_wave_iter_7'),
+        slowly(True, 'other_acc', None, 'best_other_acc_iter_8'),
         (True, 'auto', 'less', 'best_wave_iter_7'),
-        (False, 'PSNR', None, 'best_PSNR_iter_5'),
+        slowly(False, 'PSNR', None, 'best_PSNR_iter_5'),
         (False, 'LPIPS', None, 'best_LPIPS_iter_7'),
-        (False, 'auto', None, 'best_PSNR_iter_5'),
+        slowly(False, 'auto', None, 'best_PSNR_iter_5'),
     ],
 )
 def test_the_best_is_kept(tmp_path, loop, name, rule, best):

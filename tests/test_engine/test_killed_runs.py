@@ -95,7 +95,7 @@ def test_killed_at_any_moment(tmp_path, process):
     whole = time.monotonic() - begin  # machines differ, and so does their load
     killed, last, deaths = tmp_path / 'killed', 0, 0
     rng = random.Random(0)
-    for _ in range(8):
+    for _ in range(5):
         seconds = rng.uniform(0.2, 0.6) * whole
         if process(killed, options, kill_after=seconds) == KILLED:
             deaths += 1

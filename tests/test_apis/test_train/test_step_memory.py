@@ -46,6 +46,7 @@ def test_what_saves_memory(config):
     assert step_memory(config, clip, 2) < 0.85 * 2 * half
 
 
+@pytest.mark.slow
 def test_decoding_costs(config):
     clip = ClipSize(4, 64, 64)
     without = step_memory(config, clip)
