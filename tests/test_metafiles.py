@@ -95,6 +95,7 @@ METHODS = {
     'star_cogvideox_2b': 'STAR (CogVideoX-2B)',
     'star_cogvideox_5b': 'STAR (CogVideoX-5B)',
     'star_i2vgen': 'STAR (I2VGen-XL)',
+    'upscale_a_video': 'Upscale-A-Video',
 }
 
 
@@ -133,7 +134,7 @@ def test_parameters_are_those_of_the_network(model: dict[str, Any]):
     if 'Parameters' not in model.get('Metadata', {}):
         pytest.skip('no number of parameters')
     network = build(config_name(model))
-    parts = ('network', 'backbone', 'controlnet')
+    parts = ('network', 'backbone', 'controlnet', 'unet')
     count = sum(
         parameter.numel()
         for name, parameter in network.named_parameters()
