@@ -73,7 +73,8 @@ def test_any_number_and_size(
 def test_seeds_and_noise(model: ResShift):
     lq = clip(1, 8, 8).expand(3, -1, -1, -1)  # three equal frames
     out = model.restore(lq)
-    assert torch.equal(model.restore(lq), out)
+    together = replace(model.restore_options, window=2)
+    assert torch.equal(model.restore(lq, together), out)
     other = replace(model.restore_options, seed=1)
     assert not torch.equal(model.restore(lq, other), out)
     assert not torch.equal(out[0], out[1])
@@ -204,7 +205,8 @@ def test_codebook_keeps_its_precision(model: ResShift):
     finally:
         model.place(torch.device('cpu'), torch.float32)
         model.load_state_dict(states)
-    assert (near - exact).abs().mean() < 20  # another vector here and there
+    both = torch.stack([near.flatten(), exact.flatten()])
+    assert both.corrcoef()[0, 1] > 0.5  # another vector here and there
 
 
 def test_nearest_vector():
