@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from star.apis.inference.build import fill_random
@@ -29,7 +28,9 @@ def network() -> CFWAutoencoder:
     return made
 
 
-def plain(network: KLEncoder) -> AutoencoderKL:
+def plain(network: KLEncoder) -> nn.Module:
+    from diffusers import AutoencoderKL  # after star, see compat
+
     made = AutoencoderKL(
         down_block_types=('DownEncoderBlock2D',) * 4,
         up_block_types=('UpDecoderBlock2D',) * 4,

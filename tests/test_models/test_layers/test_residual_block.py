@@ -1,11 +1,12 @@
 import torch
-from diffusers.models.resnet import ResnetBlock2D
 
 from star.apis.inference.build import fill_random
 from star.models.layers.residual_block import ResidualBlock
 
 
 def test_is_that_of_diffusers_without_modulation():
+    from diffusers.models.resnet import ResnetBlock2D  # after star, see compat
+
     own = ResidualBlock(32, 64, embedding=16)
     fill_random(own)
     theirs = ResnetBlock2D(

@@ -115,14 +115,14 @@ class PixelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend within each image, (N, dim, h, w)."""
-        n, dim = x.shape[:2]
-        tokens = self.qkv(self.norm(x).flatten(2))
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        # kernels that do not hold all scores need channels last in memory
+        parts = _pointwise(self.qkv, tokens)
         # a head's query, key and value are neighbours
-        parts = tokens.view(n, self.heads, 3, dim // self.heads, -1)
-        q, k, v = parts.transpose(-1, -2).unbind(2)
-        out = F.scaled_dot_product_attention(q, k, v)
-        out = out.transpose(-1, -2).reshape(n, dim, -1)
-        return x + self.proj_out(out).view_as(x)
+        parts = parts.unflatten(-1, (self.heads, 3, -1)).transpose(1, 2)
+        out = F.scaled_dot_product_attention(*parts.unbind(3))
+        out = _pointwise(self.proj_out, out.transpose(1, 2).flatten(2))
+        return x + out.transpose(1, 2).reshape_as(x)
 
 
 class _Downsample(nn.Module):
@@ -139,3 +139,8 @@ def _run(block: nn.ModuleList, h: Tensor, embedding: Tensor) -> Tensor:
         has_time = isinstance(layer, ResidualBlock)
         h = layer(h, embedding) if has_time else layer(h)
     return h
+
+
+def _pointwise(layer: nn.Conv1d, tokens: Tensor) -> Tensor:
+    """Apply a convolution of one tap to tokens (N, L, C)."""
+    return F.linear(tokens, layer.weight[..., 0], layer.bias)

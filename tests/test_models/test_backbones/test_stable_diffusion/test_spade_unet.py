@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from star.apis.inference.build import fill_random
 from star.models.backbones.stable_diffusion.names import (
@@ -12,9 +13,11 @@ from star.models.backbones.stable_diffusion.names import (
 )
 from star.models.backbones.stable_diffusion.spade_unet import SpadeUNet, spread
 from star.models.backbones.stable_diffusion.structure_encoder import (
+    PixelAttention,
     StructureEncoder,
 )
 from star.models.layers.residual_block import SPADE
+from star.utils.memory_counter import MemoryCounter, empty_tensors
 
 SIZES = {
     'channels': (32, 64),
@@ -68,6 +71,8 @@ def inputs(height: int = 6, width: int = 8, count: int = 2) -> dict:
 
 
 def test_is_the_plain_unet_without_modulation():
+    from diffusers import UNet2DConditionModel  # after star, see compat
+
     network, given = build(), inputs()
     for module in network.modules():
         if isinstance(module, SPADE):  # norm(x) instead of x
@@ -172,6 +177,18 @@ def test_structure_has_a_feature_for_each_level():
     }
     later = encoder(x, torch.tensor([900]))
     assert (found[10] - later[10]).abs().max() > 0.01  # it knows the time
+
+
+def test_attention_holds_no_matrix_of_all_scores():
+    """A layout that fused kernels refuse would be 16 times as large."""
+    with torch.device('meta'):
+        layer = PixelAttention(256, 4)
+    with FakeTensorMode(), torch.device('cpu'), torch.inference_mode():
+        empty_tensors(layer, torch.bfloat16)
+        x = torch.zeros(1, 256, 64, 64, dtype=torch.bfloat16)
+        with MemoryCounter() as memory, FlopCounterMode(display=False):
+            layer(x)
+    assert memory.peak < 12 * x.nbytes
 
 
 def test_results_have_the_dtype_of_the_latents():
