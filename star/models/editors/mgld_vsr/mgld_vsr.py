@@ -99,10 +99,10 @@ class MGLDVSR(DiffusionBaseline):
 
     def __init__(
         self,
-        unet: Mapping[str, Any] | None = None,
-        structure_encoder: Mapping[str, Any] | None = None,
-        video_autoencoder: Mapping[str, Any] | None = None,
-        text_encoder: Mapping[str, Any] | None = None,
+        unet: Mapping[str, object] | None = None,
+        structure_encoder: Mapping[str, object] | None = None,
+        video_autoencoder: Mapping[str, object] | None = None,
+        text_encoder: Mapping[str, object] | None = None,
         weights: Sequence[str | None] = WEIGHTS,
         fidelity: float = 1.0,
         motion_guidance: str = 'published',
@@ -264,7 +264,7 @@ class MGLDVSR(DiffusionBaseline):
         for i, tile in enumerate(tiles):
             x = cut_tile(frames, tile.pixels)
             guides = motion and motion.cut(tile.top, tile.left, *tile.size)
-            part = _Part(x, guides, self._noise(frames, tile, job))
+            part = _TilePart(x, guides, self._noise(frames, tile, job))
 
             def report(share: float, i: int = i) -> None:
                 job.progress((i + share) / len(tiles))
@@ -302,7 +302,7 @@ class MGLDVSR(DiffusionBaseline):
 
     def _denoise(
         self,
-        part: '_Part',
+        part: '_TilePart',
         text: Tensor,
         steps: int,
         report: Callable[[float], None],
@@ -343,7 +343,7 @@ class MGLDVSR(DiffusionBaseline):
 
 
 @dataclass(frozen=True)
-class _Part:
+class _TilePart:
     """What is denoised at once: a tile of a segment.
 
     Args:
