@@ -15,7 +15,6 @@ again. Exit code: 0 done, 2 wrong use.
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +30,7 @@ from star.apis.inference.build import fill_random
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import Parser, execute, number, sizes
 from star.models.backbones import CogVideoXDiT
-from star.utils.memory import measure_cost, peak_memory, reset_peak_memory
+from star.utils.turns import compare
 
 SIZES: dict[str, dict[str, int]] = {
     'tiny': dict(
@@ -144,40 +143,6 @@ def latent_grid(clip: tuple[int, int, int]) -> tuple[int, int, int]:
     """Turn a clip's frames, height and width into its latents'."""
     frames, height, width = clip
     return (frames - 1) // 4 + 1, height // 8, width // 8
-
-
-@torch.inference_mode()
-def compare(
-    calls: dict[str, Callable[[], Tensor]], repeat: int
-) -> dict[str, dict[str, float]]:
-    """Time calls in turn.
-
-    Args:
-        calls: by name, each gives a tensor.
-        repeat: calls of each, after one that does not count.
-
-    Returns:
-        By name: `seconds`, the median; `fastest`; `bytes`, the median.
-    """
-    outputs = [call() for call in calls.values()]
-    device = outputs[0].device
-    del outputs
-    costs: dict[str, list[tuple[float, int]]] = {name: [] for name in calls}
-    for _ in range(repeat):
-        for name, call in calls.items():
-            reset_peak_memory(device)
-            before = peak_memory(device)
-            with measure_cost(device) as cost:
-                call()
-            costs[name].append((cost.seconds, cost.peak_memory - before))
-    return {
-        name: {
-            'seconds': statistics.median(seconds for seconds, _ in found),
-            'fastest': min(seconds for seconds, _ in found),
-            'bytes': statistics.median(size for _, size in found),
-        }
-        for name, found in costs.items()
-    }
 
 
 def main(arguments: list[str] | None = None) -> int:

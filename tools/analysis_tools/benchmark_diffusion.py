@@ -32,7 +32,7 @@ from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_model, fill_random, load_config
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import Parser, execute, number, sizes
-from tools.analysis_tools.benchmark_cogvideox import compare
+from star.utils.turns import compare
 
 TOKENS = 77
 
@@ -136,7 +136,7 @@ def spade_pair(model: Any, latent: tuple[int, ...], made: dict) -> Pair:
     """Make the calls of StableSR or MGLD-VSR, structure encoder included."""
     from diffusers import UNet2DConditionModel
 
-    ours = model.unet
+    ours = model.get_submodule('unet' if 'unet' in model.parts else 'backbone')
     frames, height, width = latent
     z, z_lq = torch.randn(2, frames, 4, height, width, **made)
     t = torch.full((1,), 500, device=made['device'])
