@@ -113,8 +113,11 @@ class MGLDVSR(DiffusionBaseline):
         check_guidance(motion_guidance)
         self.latent_tile, self.fidelity = tuple(latent_tile), fidelity
         self.motion_guidance = motion_guidance
-        video = {'type': 'VideoCFWAutoencoder', **(video_autoencoder or {})}
-        denoiser = {'type': 'SpadeVideoUNet', **(unet or {})}
+        video: dict[str, Any] = {
+            'type': 'VideoCFWAutoencoder',
+            **(video_autoencoder or {}),
+        }
+        denoiser: dict[str, Any] = {'type': 'SpadeVideoUNet', **(unet or {})}
         self.num_frames = denoiser.get('num_frames', 5)
         if video.get('num_frames', 5) != self.num_frames:
             raise ValueError(
