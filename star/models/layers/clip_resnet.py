@@ -43,7 +43,10 @@ def gather_affine(
     found = []
     for piece in split_frames(x):
         groups = _fine(x[piece]).reshape(-1, norm.num_groups, _size(x, norm))
-        found.append(torch.stack(torch.var_mean(groups, 2, correction=0)))
+        mean = groups.mean(2)
+        # on a CPU ten times as fast as `var_mean`
+        spread = torch.linalg.vector_norm(groups - mean[..., None], dim=2)
+        found.append(torch.stack([spread.square() / groups.shape[2], mean]))
     moments = torch.cat(found, 1).unflatten(1, (-1, frames))
     variance, mean = moments[0].mean(1), moments[1].mean(1)
     # frames have as many numbers each: the spread of their means adds up
@@ -73,9 +76,11 @@ def norm_conv(
         conv: of each frame; keeps its size.
         x: (N T, C, h, w).
         frames: T.
-        reuse: write the result into `x`; `conv` keeps the channels.
+        reuse: the result may overwrite `x`; `conv` keeps the channels.
     """
     affine = gather_affine(norm, x, frames)
+    if x.numel() <= _PIECE:
+        return conv(_act(x, affine, slice(None)).to(x.dtype))
     out = x
     if not reuse:
         out = x.new_empty(len(x), conv.out_channels, *x.shape[2:])
@@ -220,6 +225,8 @@ def run_resnet(
     h = norm_conv(resnet.norm2, resnet.conv2, h, frames, reuse=True)
     if resnet.conv_shortcut is None:
         return h.add_(x)
+    if x.numel() <= _PIECE:
+        return h.add_(resnet.conv_shortcut(x))
     for piece in split_frames(x):
         _run_bands(
             lambda band, _: resnet.conv_shortcut(band),

@@ -81,7 +81,7 @@ def test_norm_conv(size: int, reuse: bool):
     expected = conv(F.silu(as_frames(layer(as_clips(x)))))
     found = norm_conv(layer, conv, x, FRAMES, reuse)
     close(found, expected)
-    assert (found is x) == reuse
+    assert (found is x) == (reuse and x.numel() > clip_resnet._PIECE)
 
 
 @torch.no_grad()
