@@ -136,6 +136,7 @@ def test_tiles_have_noise_of_their_own_officially(model: ResShift):
     left, right = draws_of(model, options)
     assert torch.equal(left, FrameNoise(0).draw(1, 1, (3, 16, 16)))
     assert not torch.equal(left[..., 12:], right[..., :4])
+    assert not torch.equal(left, right)
 
 
 def test_overlaps_are_plain_means_officially(model: ResShift):
