@@ -111,6 +111,10 @@ class MGLDVSR(DiffusionBaseline):
         restore_options: Mapping[str, Any] | None = None,
     ) -> None:
         check_guidance(motion_guidance)
+        if not 0 <= fidelity <= 1:
+            raise ValueError(
+                f'`fidelity` must lie between 0 and 1, got {fidelity}'
+            )
         self.latent_tile, self.fidelity = tuple(latent_tile), fidelity
         self.motion_guidance = motion_guidance
         video: dict[str, Any] = {

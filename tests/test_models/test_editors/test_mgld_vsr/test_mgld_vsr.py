@@ -43,7 +43,12 @@ def tiny() -> MGLDVSR:
 
 def guided(monkeypatch: pytest.MonkeyPatch, kind: str) -> MGLDVSR:
     """Give the tiny model guidance, but no flow network."""
-    model = tiny()
+    return guide_by(monkeypatch, tiny(), kind)
+
+
+def guide_by(
+    monkeypatch: pytest.MonkeyPatch, model: MGLDVSR, kind: str
+) -> MGLDVSR:
     monkeypatch.setattr(model, 'motion_guidance', kind)
     monkeypatch.setitem(model._modules, 'flow', Shift())
     return model
@@ -156,6 +161,17 @@ def test_guidance_changes_the_result(monkeypatch):
     assert not torch.equal(results[1], results[2])
 
 
+def test_half_precision_is_close(monkeypatch):
+    model = guided(monkeypatch, 'published')
+    options = replace(model.restore_options, compat='official')
+    half = make()
+    half.place(torch.device('cpu'), torch.bfloat16)
+    assert half.unet.unet.conv_in.weight.dtype == torch.bfloat16
+    out = guide_by(monkeypatch, half, 'published').restore(clip(2), options)
+    error = (out.float() - model.restore(clip(2), options).float()).abs()
+    assert 0 < float(error.mean()) < 8
+
+
 def test_official_guidance_is_the_published_one(monkeypatch):
     options = replace(tiny().restore_options, compat='official')
     with pytest.raises(ValueError, match="'intended'"):
@@ -168,6 +184,8 @@ def test_official_guidance_is_the_published_one(monkeypatch):
 def test_refuses_what_it_cannot_do():
     with pytest.raises(ValueError, match='motion_guidance'):
         make(motion_guidance='always')
+    with pytest.raises(ValueError, match='between 0 and 1, got 2'):
+        make(fidelity=2)
     with pytest.raises(ValueError, match='num_frames'):
         make(unet=dict(num_frames=4))
     model = tiny()
