@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from star.models.autoencoders.uav_vae import UAVVAE
@@ -26,6 +25,8 @@ def inputs(frames: int = 3) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def test_equals_diffusers_for_one_frame():
+    from diffusers import AutoencoderKL  # after star's fixes
+
     ours = small(encoder=True)
     theirs = AutoencoderKL(
         down_block_types=('DownEncoderBlock2D',) * 3,
