@@ -96,10 +96,10 @@ class StableSR(DiffusionBaseline):
 
     def __init__(
         self,
-        backbone: Mapping[str, Any] | None = None,
-        structure_encoder: Mapping[str, Any] | None = None,
-        autoencoder: Mapping[str, Any] | None = None,
-        text_encoder: Mapping[str, Any] | None = None,
+        backbone: Mapping | None = None,
+        structure_encoder: Mapping | None = None,
+        autoencoder: Mapping | None = None,
+        text_encoder: Mapping | None = None,
         weights: Sequence[str | None] | None = WEIGHTS,
         fidelity: float = 0.5,
         latent_tile: Sequence[int] = (64, 32),

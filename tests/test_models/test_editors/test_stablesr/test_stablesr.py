@@ -29,10 +29,8 @@ def no_gradients():
 
 
 @lru_cache
-def tiny(noise: str = 'per_frame') -> StableSR:
-    settings = load_config('tiny_stablesr')
-    settings.model.noise = noise
-    model = build_model(settings).eval()
+def tiny() -> StableSR:
+    model = build_model(load_config('tiny_stablesr')).eval()
     take_random(model)
     return model
 
@@ -73,12 +71,12 @@ def test_same_seed_same_bytes():
 @pytest.mark.parametrize('noise', ['per_frame', 'shared'])
 def test_noise_of_frames(noise: str):
     """A still clip flickers, unless its frames share their noise."""
-    still = clip(1, 7, 7).expand(3, -1, -1, -1)
-    model = tiny(noise)
-    first, second, third = model.restore(still, options(steps=2))
+    still, model = clip(1, 7, 7).expand(3, -1, -1, -1), tiny()
+    given = options(steps=2, noise=noise)
+    first, second, third = model.restore(still, given)
     assert torch.equal(first, second) == (noise == 'shared')
     assert torch.equal(second, third) == (noise == 'shared')
-    assert model.describe_options(options())['noise'] == noise
+    assert model.describe_options(given)['noise'] == noise
 
 
 def test_more_steps_take_more_calls():
@@ -146,10 +144,10 @@ class Drawn:
     ('height', 'width'), [(5, 7), (9, 11), (24, 40), (33, 18)]
 )
 def test_pixel_tiles_of_an_identity_are_the_enlarged_frame(
-    height, width, tile, compat
+    height, width, tile, compat, monkeypatch
 ):
-    model = build_model(load_config('tiny_stablesr'))
-    model.sample = lambda frame, *others: frame
+    model = tiny()
+    monkeypatch.setattr(model, 'sample', lambda frame, *others: frame)
     lq = torch.rand(1, 3, height, width) * 1.6 - 0.8
     given = options(
         tile=tile, tile_overlap=32, compat=compat, color_fix='none'
@@ -164,14 +162,14 @@ def test_pixel_tiles_of_an_identity_are_the_enlarged_frame(
         assert (out - expected).abs().mean() < 0.04
 
 
-def test_a_tile_takes_its_part_of_the_frames_noise():
-    model, drawn = build_model(load_config('tiny_stablesr')), []
+def test_a_tile_takes_its_part_of_the_frames_noise(monkeypatch):
+    model, drawn = tiny(), []
 
     def sample(frame, text, steps, draw, report) -> Tensor:
         drawn.append([draw(number) for number in (0, 1, 5)])
         return frame
 
-    model.sample = sample
+    monkeypatch.setattr(model, 'sample', sample)
     given = options(tile=64, tile_overlap=32, steps=3)
     lq = torch.zeros(1, 3, 24, 16)  # 96 x 64: two tiles
     model.restore_clip(lq, job(given))
