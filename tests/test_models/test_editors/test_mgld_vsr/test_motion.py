@@ -18,17 +18,15 @@ from star.models.editors.mgld_vsr.motion_guidance import (
 SIZE = (12, 20)
 
 
-def panning(frames: int = 5, step: int = 2) -> tuple[Tensor, Motion]:
-    """Make latents that move to the left, and their motion."""
+def panning(frames: int = 5) -> tuple[Tensor, Motion]:
+    """Make latents that move to the left, ever faster, and their motion."""
     generator = torch.Generator().manual_seed(0)
-    wide = torch.randn(
-        4, SIZE[0], SIZE[1] + frames * step, generator=generator
-    )
-    z = torch.stack(
-        [wide[..., i * step : i * step + SIZE[1]] for i in range(frames)]
-    )
+    height, width = SIZE
+    places = [i * (i + 3) // 2 for i in range(frames)]  # steps of 2, 3, ...
+    wide = torch.randn(4, height, width + places[-1], generator=generator)
+    z = torch.stack([wide[..., x : x + width] for x in places])
     to_next = torch.zeros(frames - 1, 2, *SIZE)
-    to_next[:, 0] = -step
+    to_next[:, 0] = -2 - torch.arange(frames - 1).view(-1, 1, 1)
     return z, compare_flows(to_next, -to_next)
 
 
