@@ -171,6 +171,19 @@ def test_tiles_share_the_noise_of_their_pixels():
     assert torch.equal(left[..., both[0]], right[..., both[1]])
     left, right = first_noise(model, lq, compat='official', **tiles)
     assert not torch.equal(left[..., both[0]], right[..., both[1]])
+    assert not torch.equal(left, right)  # each has noise of its own
+
+
+def test_official_tiles_are_pasted():
+    lq, tiles = clip(1, 9, 16), dict(tile=48, tile_overlap=16)
+    model, shades = known(), iter([-1.0, 1.0] * 2)
+    model.vae.decode = lambda z, lq: blocks(z[:, :3] * 0 + next(shades))
+    kinds = [
+        model.restore(lq, choose_options(model, {**tiles, 'compat': compat}))
+        for compat in ('official', 'none')
+    ]
+    assert kinds[0].unique().tolist() == [0, 255]
+    assert len(kinds[1].unique()) > 4
 
 
 def test_segments_share_windows():
@@ -256,11 +269,17 @@ class Standstill(nn.Module):
         return flow, flow
 
 
-def test_propagation():
+def test_propagation(monkeypatch):
     """Where nothing moves, the frames come nearer to one another."""
     options = {'tile': 32, 'tile_overlap': 8}
     model = known(propagation_steps=(2,), restore_options=options)
-    model.raft = Standstill()
+    model.raft, made = Standstill(), module.Propagation
+
+    def checked(forward: Tensor, backward: Tensor, size: tuple):
+        assert forward.shape[-2:] == backward.shape[-2:] == size  # a tile's
+        return made(forward, backward, size)
+
+    monkeypatch.setattr(module, 'Propagation', checked)
     lq = clip(4, 9, 10)
     out = model.restore(lq).float()
     spread = out.std(0).mean() / blocks(lq).float().std(0).mean()
