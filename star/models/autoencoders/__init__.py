@@ -7,9 +7,9 @@ from star.models.autoencoders.uav_vae import UAVVAE
 from star.models.autoencoders.video_cfw_vae import VideoCFWAutoencoder
 
 __all__ = [
+    'UAVVAE',
     'CogVideoXVAE',
     'PatchDCT',
     'TemporalVAE',
-    'UAVVAE',
     'VideoCFWAutoencoder',
 ]
