@@ -28,6 +28,6 @@ model = dict(
     ),
     text_encoder=dict(type='ConstantTextEncoder', dim=16),
     motion_guidance='none',  # a flow network of full size is not tiny
-    latent_tile=(4, 2),
-    restore_options=dict(steps=2, tile=64, tile_overlap=16),
+    latent_tile=(8, 2),
+    restore_options=dict(steps=2, tile=128, tile_overlap=32),
 )

@@ -29,7 +29,9 @@ class Shift(nn.Module):
 
 def make(**changes: Any) -> MGLDVSR:
     settings = load_config('tiny_mgld_vsr')
-    settings.model.update(changes)
+    options = dict(steps=2, tile=64, tile_overlap=16)  # tiles of a 7 x 7 clip
+    small = dict(latent_tile=(4, 2), restore_options=options)
+    settings.model.update({**small, **changes})
     with torch.device('cpu'):
         model: Any = build_model(settings).eval()
     take_random(model)
@@ -149,6 +151,26 @@ def test_tiles_and_segments_get_the_same_noise(monkeypatch):
     options = replace(model.restore_options, compat='official')
     model.restore(clip(5, 20, 21), options)
     assert {key[2] for key in drawn} == {(4, 8, 8)}
+
+
+def test_the_tiny_config_calls_its_denoiser_a_few_times(monkeypatch):
+    model: Any = build_model(load_config('tiny_mgld_vsr')).eval()
+    take_random(model)
+    calls: list[int] = []
+
+    def predict(z: Tensor, lq: Tensor, t: int, text: Tensor) -> Tensor:
+        calls.append(t)
+        return z
+
+    monkeypatch.setattr(model, '_predict', predict)
+    monkeypatch.setattr(model, '_features', lambda x: ())
+    monkeypatch.setattr(
+        model.video_autoencoder,
+        'decode',
+        lambda z, features, weight: z[:, :3].repeat(1, 1, 8, 8),
+    )
+    model.restore(clip(5, 20, 30))
+    assert model.restore_options.steps < len(calls) <= 12
 
 
 def test_guidance_changes_the_result(monkeypatch):
