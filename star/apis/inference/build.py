@@ -198,6 +198,10 @@ def without_text(settings: Config) -> Config:
     return settings
 
 
+# transformers puts its functions in the place of torch's
+_INITIALISING = ('torch.nn.init', 'transformers.initialization')
+
+
 class _NoInit(TorchFunctionMode):
     """Skip `torch.nn.init`: memory that is never written costs nothing."""
 
@@ -209,7 +213,7 @@ class _NoInit(TorchFunctionMode):
         kwargs: dict | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, '__module__', None) == 'torch.nn.init':
+        if getattr(func, '__module__', None) in _INITIALISING:
             return kwargs['tensor'] if 'tensor' in kwargs else args[0]
         return func(*args, **kwargs)
 

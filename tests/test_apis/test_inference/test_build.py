@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from safetensors.torch import save_file
 from torch import nn
 
@@ -181,6 +182,14 @@ def test_official_size_without_memory() -> None:
         for name in ('backbone', 'controlnet', 'autoencoder')
     ]
     assert counts == [1_411_235_496, 629_886_414, 97_742_847]
+
+
+def test_no_time_goes_into_numbers_that_are_loaded_over() -> None:
+    encoder = {'type': 'OpenCLIPTextEncoder', 'width': 16, 'heads': 2}
+    settings = Config({'model': {'part': {**encoder, 'layers': 2}}})
+    before = torch.get_rng_state()
+    build_part(settings, 'part')  # transformers initialises by itself
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_fill_random_reaches_every_parameter() -> None:
