@@ -57,6 +57,8 @@ class DiffusionBaseline(Baseline):
     Attributes:
         parts: names of the networks with weights.
         float32_parts: those that stay in float32 whatever dtype is chosen.
+        text_encoder: if there is one, it stays on the CPU: it runs once for
+            each prompt, and would take memory where it is scarce.
         loaded: whether the parts have weights.
 
     Args:
@@ -86,6 +88,7 @@ class DiffusionBaseline(Baseline):
         super().__init__(recipe)
         self.loaded = False
         self._files = tuple(weights)
+        self._prompts: tuple[tuple[str, ...], Tensor] | None = None
         self.register_load_state_dict_post_hook(_mark_loaded)
         own = asdict(self.restore_options) | {'mode': 'normal', 'noise': noise}
         self.restore_options = build_options(
@@ -154,7 +157,23 @@ class DiffusionBaseline(Baseline):
         else:
             for name, (path, state) in self.read_parts(files).items():
                 load_strict(self.get_submodule(name), state, path)
-        self.loaded = True
+        _mark_loaded(self, None)
+
+    def embed(self, prompts: Sequence[str], like: Tensor) -> Tensor:
+        """Encode prompts, once as long as they do not change.
+
+        Args:
+            prompts: N texts.
+            like: its dtype and device are those of the result.
+
+        Returns:
+            (N, L, D).
+        """
+        wanted = tuple(prompts)
+        if self._prompts is None or self._prompts[0] != wanted:
+            found = self.get_submodule('text_encoder')(list(wanted))
+            self._prompts = wanted, found
+        return self._prompts[1].to(like)
 
     def make_notes(self) -> dict[str, str]:
         """Return the texts of a converted file: what is no tensor.
@@ -176,7 +195,8 @@ class DiffusionBaseline(Baseline):
         for name in self.parts:
             single = name in self.float32_parts
             self.get_submodule(name).to(torch.float32 if single else dtype)
-        self.to(device)
+        for name, child in self.named_children():
+            child.to('cpu' if name == 'text_encoder' else device)
 
     @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
@@ -215,7 +235,8 @@ class DiffusionBaseline(Baseline):
                 f'{type(self).__name__} has no weights: name a file in '
                 '`weights`, or call `load_weights`'
             )
-        device = next(self.parameters()).device
+        first = self.get_submodule(self.parts[0])
+        device = next(first.parameters()).device
         for clip, last, start in windows:
             noise = FrameNoise(options.seed, start, options.noise)
             job = WindowJob(options, noise, events, start, len(clip))
@@ -279,4 +300,4 @@ def take_part(
 
 def _mark_loaded(model: nn.Module, _: Any) -> None:
     assert isinstance(model, DiffusionBaseline)
-    model.loaded = True
+    model.loaded, model._prompts = True, None

@@ -267,7 +267,7 @@ class MGLDVSR(DiffusionBaseline):
         job: WindowJob,
     ) -> Iterator[Tensor]:
         """Restore the tiles of a segment's enlarged frames."""
-        text = self.text_encoder(['']).to(next(self.unet.parameters()))
+        text = self.embed([''], next(self.unet.parameters()))
         for i, tile in enumerate(tiles):
             x = cut_tile(frames, tile.pixels)
             guides = motion and motion.cut(tile.top, tile.left, *tile.size)

@@ -210,7 +210,7 @@ class StableSR(DiffusionBaseline):
 
     def restore_clip(self, clip: Tensor, job: WindowJob) -> Tensor:
         """Restore frames one by one: (t, 3, h, w) to (t, 3, 4 h, 4 w)."""
-        text = self.text_encoder(['']).to(clip)
+        text = self.embed([''], clip)
         restored = []
         for i, frame in enumerate(clip.split(1)):
             noise = replace(job.noise, start=job.noise.start + i)

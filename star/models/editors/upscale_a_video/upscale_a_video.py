@@ -327,7 +327,7 @@ class UpscaleAVideo(DiffusionBaseline):
             lost = self.text_encoder.count_overflow(text)
             if lost:
                 events.note(f'{lost} tokens too many in: {text}')
-        return self.text_encoder(texts).to(next(self.unet.parameters()))
+        return self.embed(texts, next(self.unet.parameters()))
 
 
 def _plan_tiles(clip: Tensor, options: RestoreOptions) -> list[Tile]:
