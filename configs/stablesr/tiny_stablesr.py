@@ -23,6 +23,6 @@ model = dict(
     autoencoder=dict(channels=(32, 32, 32, 32), layers=1, growth=8),
     text_encoder=dict(type='ConstantTextEncoder', dim=16, num_tokens=4),
     weights=None,
-    latent_tile=(4, 2),
+    latent_tile=(8, 2),
     restore_options=dict(steps=3, tile=128, tile_overlap=32),
 )

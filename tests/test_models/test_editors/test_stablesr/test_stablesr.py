@@ -28,9 +28,15 @@ def no_gradients():
         yield
 
 
+def build() -> StableSR:
+    config = load_config('tiny_stablesr')
+    config.model.latent_tile = (4, 2)  # small frames have several
+    return build_model(config)
+
+
 @lru_cache
 def tiny() -> StableSR:
-    model = build_model(load_config('tiny_stablesr')).eval()
+    model = build().eval()
     take_random(model)
     return model
 
@@ -114,7 +120,7 @@ class Same(nn.Module):
 
 @pytest.mark.parametrize(('height', 'width'), [(8, 8), (8, 37), (21, 13)])
 def test_latent_tiles_of_an_identity_are_the_latents(height, width):
-    model = build_model(load_config('tiny_stablesr'))
+    model = build()
     model.backbone, model.structure_encoder = Same(), Same()
     seen: list[Tensor] = []
     z = torch.randn(1, 4, height, width)
@@ -239,7 +245,7 @@ def test_half_precision_stays_close():
     """Only the networks' weights are coarser."""
     lq = clip(1, 5, 5)
     exact = tiny().restore(lq, options()).float()
-    model = build_model(load_config('tiny_stablesr')).eval()
+    model = build().eval()
     take_random(model)
     model.place(torch.device('cpu'), torch.bfloat16)
     assert next(model.backbone.parameters()).dtype == torch.bfloat16
