@@ -113,7 +113,7 @@ def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
                 weights_only=True,
                 mmap=mmap and _is_mappable(path),
             )
-    except pickle.UnpicklingError:
+    except (pickle.UnpicklingError, LookupError):  # of text: its opcodes
         raise ValueError(
             f'{path}: not a plain file of tensors (it is damaged or holds '
             'code, which is never run)'

@@ -283,3 +283,10 @@ def test_truncated_file_is_refused(tmp_path):
         path.write_bytes(path.read_bytes()[:-1000])
         with pytest.raises(ValueError, match=suffix):
             read_checkpoint(path)
+
+
+def test_a_text_is_called_no_file_of_tensors(tmp_path):
+    path = tmp_path / 'weights.ckpt'
+    path.write_text('hello\n')  # torch.load raises KeyError(101)
+    with pytest.raises(ValueError, match='not a plain file of tensors'):
+        read_state(path)
