@@ -4,8 +4,11 @@
         --latent 2x18x16
     python tools/analysis_tools/measure_cost.py --restore 24x180x320 \
         --window 16
+    python tools/analysis_tools/measure_cost.py --config stablesr \
+        --plan 1x180x320
 
-With --restore, all other options are handed to `star restore`. Weights are
+--plan computes what a whole clip takes with a diffusion baseline, without
+running it: operations, and memory in the dtype (default: bf16). With --restore, all other options are handed to `star restore`. Weights are
 random numbers unless --weights says otherwise: the cost is the same, and no
 sample is a zero that a library could skip.
 """
@@ -25,6 +28,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from star.apis.analysis.restore_cost import restore_cost
 from star.apis.inference.build import (
     build_part,
     fill_random,
@@ -57,6 +61,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='FxHxW',
         help='a whole restore of F frames of H x W pixels',
     )
+    parser.add_argument(
+        '--plan',
+        type=sizes('FxHxW'),
+        metavar='FxHxW',
+        help='count the restoration of F frames of H x W pixels',
+    )
     parser.add_argument('--weights', default='random')
     parser.add_argument('--device')
     parser.add_argument('--dtype')
@@ -83,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(args: argparse.Namespace) -> dict:
     settings = load_config(args.config)
+    if args.plan:
+        return plan(settings, args)
     device = find_device(args.device)
     result: dict = {
         'config': str(settings.filename),
@@ -101,6 +113,20 @@ def measure(args: argparse.Namespace) -> dict:
     if args.restore:
         result |= measure_restore(args)
     return result | count_parameters(settings)
+
+
+def plan(settings: Config, args: argparse.Namespace) -> dict:
+    dtype = find_dtype(args.dtype or 'bf16', torch.device('cpu'))
+    cost = restore_cost(settings, args.plan, dtype=dtype)
+    return {
+        'config': str(settings.filename),
+        'dtype': str(dtype).removeprefix('torch.'),
+        'plan': 'x'.join(map(str, args.plan)),
+        'plan_tflop': cost.tflop,
+        'plan_weights_gib': cost.weights / 2**30,
+        'plan_activations_gib': cost.activations / 2**30,
+        'plan_peak_gib': cost.peak / 2**30,
+    }
 
 
 def count_parameters(settings: Config) -> dict:
