@@ -194,7 +194,16 @@ class MGLDVSR(DiffusionBaseline):
         The first is Lightning's checkpoint of the whole diffusion model; the
         decoder of its image autoencoder and the tables of its schedule are
         left out. The second has the losses of the training, left out too.
+
+        Raises:
+            ValueError: a file cannot be read, lacks a part, or one is not
+                given.
         """
+        if len(paths) != len(WEIGHTS):
+            raise ValueError(
+                f'MGLD-VSR takes two files, {" and ".join(WEIGHTS)}, got '
+                f'{len(paths)}'
+            )
         main, video = paths
         state = read_state(main)
 

@@ -51,8 +51,9 @@ def plan_pixel_tiles(
         Tiles row by row. Unless `official`, sides and overlaps are multiples
         of `LATENT`.
     """
-    sides = [side or max(size) for side in both_axes(tile)]
-    strides = [side - overlap for side in sides]
+    given = both_axes(tile)
+    sides = [side or max(size) for side in given]
+    strides = [side - overlap if side else max(size) for side in given]
     if not official:
         sides, strides = (
             [max(n // LATENT, 1) * LATENT for n in row]

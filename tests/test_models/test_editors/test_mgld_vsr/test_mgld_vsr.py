@@ -215,6 +215,8 @@ def test_refuses_what_it_cannot_do():
         options = replace(model.restore_options, tile=tile, tile_overlap=8)
         with pytest.raises(ValueError, match='at least 32'):
             model.restore(clip(1), options)
+    with pytest.raises(ValueError, match='two files, mgldvsr_unet'):
+        model.load_weights('one.ckpt')
     assert 'window' not in model.options_used
     assert {'color_fix', 'steps', 'tile', 'seed'} <= model.options_used
 

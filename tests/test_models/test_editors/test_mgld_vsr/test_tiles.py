@@ -28,3 +28,10 @@ def test_official_motion_lies_aside():
     tiles = plan_pixel_tiles((960, 2560), 960, 210, official=True)
     starts = [(found.pixels.left, found.left) for found in tiles]
     assert starts == [(0, 0), (750, 93), (1500, 186), (1600, 200)]
+
+
+def test_no_tiles_need_no_overlap():
+    """A frame may be smaller than the overlap that tiles would have."""
+    for official in (False, True):
+        (found,) = plan_pixel_tiles((64, 96), 0, 128, official)
+        assert (found.top, found.left, found.size) == (0, 0, (8, 12))
