@@ -34,6 +34,19 @@ def test_measure_cost_of_the_default() -> None:
     assert cost['call_tflop'] == pytest.approx(expected, 0.02)
 
 
+def test_plan_of_a_baseline() -> None:
+    result = run_tool(
+        'analysis_tools/measure_cost.py',
+        *('--config', 'tiny_resshift', '--plan', '3x16x16', '--json'),
+    )
+    assert result.returncode == 0, result.stderr
+    cost = json.loads(result.stdout)
+    assert cost['dtype'] == 'bfloat16' and cost['plan'] == '3x16x16'
+    assert cost['plan_tflop'] > 0 and cost['plan_activations_gib'] > 0
+    total = cost['plan_weights_gib'] + cost['plan_activations_gib']
+    assert cost['plan_peak_gib'] == pytest.approx(total)
+
+
 def test_measure_cost_of_a_restore() -> None:
     result = run_tool(
         'analysis_tools/measure_cost.py',
