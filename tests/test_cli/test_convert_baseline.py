@@ -59,6 +59,22 @@ def test_one_file_restores_as_all(config: Path, folder: Path, tmp_path: Path):
     assert torch.equal(*results)
 
 
+def test_the_second_file_lies_beside_the_first(config: Path, folder: Path):
+    lq = torch.randint(0, 256, (1, 3, 8, 9), dtype=torch.uint8)
+    one, two = (
+        init_model(config, source, 'cpu').restore(lq)
+        for source in (folder, folder / UNET)
+    )
+    assert torch.equal(one, two)
+
+
+def test_files_that_nothing_names(folder: Path):
+    with pytest.raises(ValueError, match=r'needs 2 files, .* names 0'):
+        init_model('tiny_resshift', folder / UNET, 'cpu')
+    with pytest.raises(ValueError, match='has no weights: name a file'):
+        init_model('tiny_resshift', None, 'cpu')
+
+
 def test_number_formats(config: Path, folder: Path, tmp_path: Path, capsys):
     target = tmp_path / 'half.safetensors'
     words = folder, target, '--config', config, '--dtype', 'bf16'

@@ -35,7 +35,8 @@ def load_files(
         source: None for the files that its config names; a file, or the
             name of a published one, in place of the first of them; or a
             folder that is searched for them first.
-        weights_dir: a folder that is searched next.
+        weights_dir: a folder that is searched next; None for that of the
+            file in `source`.
 
     Returns:
         The files; none for a method without weights.
@@ -59,6 +60,14 @@ def load_files(
             folder = path
         else:
             names = [str(path), *_beside(restorer, path)]
+            if path.is_file():
+                folder = folder or path.parent
+    if names[0] is not None and None in names[1:]:
+        raise ValueError(
+            f'{method} needs {len(names)} files, of which the config names '
+            f'{sum(n is not None for n in restorer.weight_files)}: name them '
+            'in a config, or give a converted file with `weights`'
+        )
     paths = [_find(name, folder, method) for name in names]
     restorer.load_weights(*paths)
     return paths
