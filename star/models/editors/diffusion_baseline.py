@@ -152,6 +152,8 @@ class DiffusionBaseline(Baseline):
                 tensors; the message names them.
         """
         files = [Path(path) for path in paths]
+        if not files:
+            raise ValueError(f'{type(self).__name__} needs files of weights')
         if len(files) == 1 and METHOD in (notes := read_notes(files[0])):
             self._load_converted(files[0], notes)
         else:
