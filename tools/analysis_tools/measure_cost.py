@@ -8,9 +8,10 @@
         --plan 1x180x320
 
 --plan computes what a whole clip takes with a diffusion baseline, without
-running it: operations, and memory in the dtype (default: bf16). With --restore, all other options are handed to `star restore`. Weights are
-random numbers unless --weights says otherwise: the cost is the same, and no
-sample is a zero that a library could skip.
+running it: operations, and memory in the dtype (default: bf16). With
+--restore, all other options are handed to `star restore`. Weights are random
+numbers unless --weights says otherwise: the cost is the same, and no sample is
+a zero that a library could skip.
 """
 
 import argparse

@@ -271,35 +271,6 @@ class DiffusionBaseline(Baseline):
         self.take_notes(notes)
 
 
-def take_part(
-    state: Mapping[str, Tensor], prefix: str, path: object
-) -> dict[str, Tensor]:
-    """Take one network's tensors out of a file that holds several.
-
-    Args:
-        state: tensors by name.
-        prefix: of the network's names, such as 'model.diffusion_model.'.
-        path: of the file, for the message.
-
-    Returns:
-        The tensors without the prefix.
-
-    Raises:
-        ValueError: there are none.
-    """
-    found = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in state.items()
-        if name.startswith(prefix)
-    }
-    if not found:
-        raise ValueError(
-            f'{path} holds no tensors named {prefix}..., but '
-            f'{", ".join(sorted({k.partition(".")[0] for k in state})[:5])}'
-        )
-    return found
-
-
 def _mark_loaded(model: nn.Module, _: Any) -> None:
     assert isinstance(model, DiffusionBaseline)
     model.loaded, model._prompts = True, None

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from star.diffusion.respaced import respace, sample_ancestral
-from star.models.autoencoders.cfw_vae import KLEncoder, Posterior, kl_state
-from star.models.backbones.stable_diffusion.names import (
-    structure_state,
-    unet_state,
-)
+from star.models.autoencoders.cfw_vae import KLEncoder, Posterior
 from star.models.editors.diffusion_baseline import (
     DiffusionBaseline,
     WindowJob,
-    take_part,
+)
+from star.models.editors.latent_diffusion_files import (
+    DiffusionFile,
+    check_files,
+    read_decoder,
 )
 from star.models.editors.mgld_vsr.flows import LATENT, Motion, find_motion
 from star.models.editors.mgld_vsr.motion_guidance import (
@@ -28,12 +28,7 @@ from star.models.editors.mgld_vsr.tiles import PixelTile, plan_pixel_tiles
 from star.models.editors.recipe import Recipe
 from star.models.layers.raft import RAFTFlow, name_raft_tensors
 from star.models.restoration.options import RestoreOptions
-from star.models.text_encoders.open_clip import (
-    OpenCLIPTextEncoder,
-    name_text_tensors,
-)
 from star.registry import MODELS
-from star.utils.tensor_files import read_state
 from star.video.canvas import plan_canvas
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import plan_gaussian_tiles
@@ -191,42 +186,17 @@ class MGLDVSR(DiffusionBaseline):
     ) -> Mapping[str, tuple[Path, Mapping[str, Tensor]]]:
         """Read the authors' two files.
 
-        The first is Lightning's checkpoint of the whole diffusion model; the
-        decoder of its image autoencoder and the tables of its schedule are
-        left out. The second has the losses of the training, left out too.
-
         Raises:
             ValueError: a file cannot be read, lacks a part, or one is not
                 given.
         """
-        if len(paths) != len(WEIGHTS):
-            raise ValueError(
-                f'MGLD-VSR takes two files, {" and ".join(WEIGHTS)}, got '
-                f'{len(paths)}'
-            )
+        check_files('MGLD-VSR', WEIGHTS, paths)
         main, video = paths
-        state = read_state(main)
-
-        def take(prefix: str) -> dict[str, Tensor]:
-            return take_part(state, f'{prefix}.', main)
-
-        encoder = kl_state(self.first_stage, take('first_stage_model'))
-        found = {
-            'unet': unet_state(self.unet, take('model.diffusion_model')),
-            'structure_encoder': structure_state(
-                take('structcond_stage_model')
-            ),
-            'first_stage': _starting(encoder, ('encoder.', 'quant_conv.')),
-            'text_encoder': {},
-        }
+        file = DiffusionFile(main)
+        found = file.read_parts(self.unet, self.first_stage, self.text_encoder)
         if 'flow' in self.parts:
-            found['flow'] = name_raft_tensors(take('flownet_model'))
-        if isinstance(self.text_encoder, OpenCLIPTextEncoder):
-            found['text_encoder'] = name_text_tensors(
-                self.text_encoder, take('cond_stage_model.model')
-            )
-        both = _without(read_state(video), 'loss.')
-        decoder = kl_state(self.video_autoencoder, both)
+            found['flow'] = name_raft_tensors(file.take('flownet_model.'))
+        decoder = read_decoder(video, self.video_autoencoder)
         return {
             **{name: (main, tensors) for name, tensors in found.items()},
             'video_autoencoder': (video, decoder),
@@ -378,13 +348,3 @@ def _encode(encoder: KLEncoder, frames: Tensor) -> Posterior:
     found = [encoder.encode(frame) for frame in frames.split(1)]
     means, variances, _ = zip(*found, strict=True)
     return Posterior(torch.cat(means), torch.cat(variances), ())
-
-
-def _starting(
-    state: Mapping[str, Tensor], prefixes: tuple[str, ...]
-) -> dict[str, Tensor]:
-    return {k: v for k, v in state.items() if k.startswith(prefixes)}
-
-
-def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k: v for k, v in state.items() if not k.startswith(prefix)}

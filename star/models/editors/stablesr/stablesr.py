@@ -9,29 +9,20 @@ import torch
 from torch import Tensor
 
 from star.diffusion.respaced import respace, sample_ancestral
-from star.models.autoencoders.cfw_vae import (
-    CFWAutoencoder,
-    KLEncoder,
-    kl_state,
-)
-from star.models.backbones.stable_diffusion.names import (
-    structure_state,
-    unet_state,
-)
+from star.models.autoencoders.cfw_vae import CFWAutoencoder, KLEncoder
 from star.models.backbones.stable_diffusion.spade_unet import SpadeUNet
 from star.models.editors.diffusion_baseline import (
     DiffusionBaseline,
     WindowJob,
-    take_part,
+)
+from star.models.editors.latent_diffusion_files import (
+    DiffusionFile,
+    check_files,
+    read_decoder,
 )
 from star.models.editors.recipe import Recipe
 from star.models.restoration.options import RestoreOptions
-from star.models.text_encoders.open_clip import (
-    OpenCLIPTextEncoder,
-    name_text_tensors,
-)
 from star.registry import MODELS
-from star.utils.tensor_files import read_state
 from star.video.canvas import MULTIPLE, plan_canvas
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import plan_gaussian_tiles
@@ -167,42 +158,17 @@ class StableSR(DiffusionBaseline):
     ) -> Mapping[str, tuple[Path, Mapping[str, Tensor]]]:
         """Read the authors' two files.
 
-        The first is Lightning's checkpoint of the whole diffusion model; the
-        decoder of its image autoencoder and the tables of its schedule are
-        left out. The second has the losses of the training, left out too.
-
         Raises:
             ValueError: a file cannot be read, lacks a part, or one is not
                 given.
         """
-        if len(paths) != len(WEIGHTS):
-            raise ValueError(
-                f'StableSR takes two files, {" and ".join(WEIGHTS)}, got '
-                f'{len(paths)}'
-            )
+        check_files('StableSR', WEIGHTS, paths)
         main, cfw = paths
-        state = read_state(main)
-
-        def take(prefix: str) -> dict[str, Tensor]:
-            return take_part(state, f'{prefix}.', main)
-
-        found = {
-            'backbone': unet_state(
-                self.backbone, take('model.diffusion_model')
-            ),
-            'structure_encoder': structure_state(
-                take('structcond_stage_model')
-            ),
-            'first_stage': kl_state(
-                self.first_stage, encoder_of(take('first_stage_model'))
-            ),
-            'text_encoder': {},
-        }
-        if isinstance(self.text_encoder, OpenCLIPTextEncoder):
-            found['text_encoder'] = name_text_tensors(
-                self.text_encoder, take('cond_stage_model.model')
-            )
-        decoder = kl_state(self.autoencoder, without_losses(read_state(cfw)))
+        found = DiffusionFile(main).read_parts(
+            self.backbone, self.first_stage, self.text_encoder
+        )
+        found['backbone'] = found.pop('unet')
+        decoder = read_decoder(cfw, self.autoencoder)
         return {
             **{name: (main, tensors) for name, tensors in found.items()},
             'autoencoder': (cfw, decoder),
@@ -317,17 +283,6 @@ class StableSR(DiffusionBaseline):
 def truncate(x: Tensor) -> Tensor:
     """Round [-1, 1] down to 8 bits, as the official script does."""
     return ((x.clamp(-1, 1) + 1) * 127.5).floor() / 127.5 - 1
-
-
-def encoder_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keep what the encoder of an image autoencoder needs."""
-    kept = ('encoder.', 'quant_conv.')
-    return {k: v for k, v in state.items() if k.startswith(kept)}
-
-
-def without_losses(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the networks that only the training of a decoder needs."""
-    return {k: v for k, v in state.items() if not k.startswith('loss.')}
 
 
 def _plan_tiles(size: tuple[int, int], options: RestoreOptions) -> list[Tile]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from star.apis.inference.build import build_model, load_config, take_random
-from star.models.editors import MGLDVSR
+from star.models.editors import MGLDVSR, latent_diffusion_files
 from star.models.editors.mgld_vsr import mgld_vsr
 from star.models.restoration.noise import FrameNoise
 from tests.test_reference.vectors import read_shapes
@@ -369,7 +369,7 @@ def test_incomplete_files_are_refused(
     for key in [k for k in states[where] if k.startswith(name)]:
         del states[where][key]
     files = dict(zip(map(Path, mgld_vsr.WEIGHTS), states, strict=True))
-    monkeypatch.setattr(mgld_vsr, 'read_state', files.get)
+    monkeypatch.setattr(latent_diffusion_files, 'read_state', files.get)
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         unfilled_on_meta().load_weights(*files)
     assert mgld_vsr.WEIGHTS[where] in str(caught.value)

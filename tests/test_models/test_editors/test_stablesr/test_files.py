@@ -173,13 +173,13 @@ def without(state: dict[str, Tensor], start: str) -> dict[str, Tensor]:
         ),
         (
             'structcond_stage_model.',
-            'main.ckpt holds no tensors named structcond_stage_model',
+            "main.ckpt holds no tensors .* 'structcond_stage_model.'",
         ),
         (
             'cond_stage_model.',
-            'main.ckpt holds no tensors named cond_stage_model.model',
+            "main.ckpt holds no tensors .* 'cond_stage_model.model.'",
         ),
-        ('first_stage_model.', 'no tensors named first_stage_model'),
+        ('first_stage_model.', "no tensors .* 'first_stage_model.'"),
         (
             'decoder.fusion_layer_1.encode_enc_3.conv2.bias',
             'cfw.ckpt does not fit CFWAutoencoder: 1 missing',
@@ -197,7 +197,7 @@ def test_a_file_without_a_part_is_refused_with_its_name(
 def test_swapped_and_foreign_files_are_refused(tmp_path: Path):
     main, cfw = map(hollow, official())
     paths = save(tmp_path, main, cfw)
-    with pytest.raises(ValueError, match='holds no tensors named model'):
+    with pytest.raises(ValueError, match=r"holds no tensors .* 'model\."):
         small().load_weights(*reversed(paths))
     more = {
         **main,
