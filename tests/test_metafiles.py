@@ -88,6 +88,7 @@ def published_results() -> list[tuple[str, str, dict[str, float]]]:
 
 METHODS = {
     'dbvsr': 'DBVSR',
+    'mgld_vsr': 'MGLD-VSR',
     'realbasicvsr': 'RealBasicVSR',
     'realviformer': 'RealViformer',
     'resshift_v3': 'ResShift',
