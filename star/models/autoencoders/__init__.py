@@ -1,4 +1,4 @@
-"""Autoencoders: clips to latents and back."""
+"""Autoencoders: clips to latents and back; others of a method of its own."""
 
 from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
 from star.models.autoencoders.patch_dct import PatchDCT

@@ -1,4 +1,4 @@
-"""Denoisers: (z_t, t, text, control) -> v."""
+"""Denoisers: (z_t, t, text, control) -> v; others of a method of its own."""
 
 from star.models.backbones.cogvideox.dit import CogVideoXDiT
 from star.models.backbones.compact.denoiser import CompactDenoiser

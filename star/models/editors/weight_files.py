@@ -14,8 +14,8 @@ _DBVSR = f'{_DRIVE}/1qqJzwbA_Xwsv_yOGuglUezaY2SduhupR'
 _UAV = f'{_DRIVE}/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1'
 _RESSHIFT = 'https://github.com/zsyOAOA/ResShift/releases/tag/v2.0'
 _MGLD = (
-    'the links in the README of https://github.com/IanYeung/MGLD-VSR, or from '
-    'https://huggingface.co/Iceclear/MGLD-VSR'
+    'https://huggingface.co/Iceclear/MGLD-VSR or the links in the README of '
+    'https://github.com/IanYeung/MGLD-VSR'
 )
 
 _FILES = (

@@ -44,6 +44,7 @@ def plain(network: KLEncoder) -> nn.Module:
 
 
 def test_without_the_image_it_is_stable_diffusions(network):
+    torch.manual_seed(0)
     other, x = plain(network), torch.rand(2, 3, 32, 48) * 2 - 1
     posterior = network.encode(x)
     expected = other.encode(x).latent_dist
@@ -53,7 +54,9 @@ def test_without_the_image_it_is_stable_diffusions(network):
     z = expected.mean + expected.std * noise
     torch.testing.assert_close(posterior.sample(noise), SCALING * z)
     out = network.decode(SCALING * z, posterior.features, 0)
-    torch.testing.assert_close(out, other.decode(z).sample)
+    # attention in pieces, and another order of sums
+    close = {'rtol': 0, 'atol': 5e-5}
+    torch.testing.assert_close(out, other.decode(z).sample, **close)
 
 
 def test_the_image_counts_as_much_as_it_shall(network):
