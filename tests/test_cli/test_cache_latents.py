@@ -212,6 +212,7 @@ def test_training_from_the_cache(run, config_path, tmp_path):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_with_another_autoencoder_is_refused(
     run, config_path, tmp_path
 ):

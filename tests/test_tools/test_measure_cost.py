@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.test_tools.tools import run_tool
+from tests.test_tools.tools import load_tool, run_tool
 
 
 def test_measure_cost_of_a_call() -> None:
@@ -34,13 +34,11 @@ def test_measure_cost_of_the_default() -> None:
     assert cost['call_tflop'] == pytest.approx(expected, 0.02)
 
 
-def test_plan_of_a_baseline() -> None:
-    result = run_tool(
-        'analysis_tools/measure_cost.py',
-        *('--config', 'tiny_resshift', '--plan', '3x16x16', '--json'),
-    )
-    assert result.returncode == 0, result.stderr
-    cost = json.loads(result.stdout)
+def test_plan_of_a_baseline(capsys: pytest.CaptureFixture) -> None:
+    tool = load_tool('analysis_tools/measure_cost.py')
+    words = ['--config', 'tiny_resshift', '--plan', '3x16x16', '--json']
+    assert tool.main(words) == 0
+    cost = json.loads(capsys.readouterr().out)
     assert cost['dtype'] == 'bfloat16' and cost['plan'] == '3x16x16'
     assert cost['plan_tflop'] > 0 and cost['plan_activations_gib'] > 0
     total = cost['plan_weights_gib'] + cost['plan_activations_gib']

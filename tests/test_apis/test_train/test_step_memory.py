@@ -36,6 +36,7 @@ def test_counts_gradients_and_activations(config):
     assert 3 < (larger - small) / (large - small) < 6
 
 
+@pytest.mark.slow
 def test_what_saves_memory(config):
     clip = ClipSize(4, 128, 128)
     full = step_memory(config, clip, amp=False)

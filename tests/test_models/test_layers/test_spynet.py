@@ -88,6 +88,7 @@ def test_a_level_sees_the_other_picture_moved_by_the_flow():
     assert (seen[0][:, 3:6] - warped).abs().max() < 1e-6
 
 
+@pytest.mark.slow
 def test_half_precision_keeps_the_flow_in_float32():
     net = network(gain=1)
     x, other = frames(64, 64)

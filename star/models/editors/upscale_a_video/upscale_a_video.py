@@ -100,8 +100,8 @@ class UpscaleAVideo(DiffusionBaseline):
             from the folders beside.
         noise_level: timestep of the noise that the low-quality clip gets,
             0 to 349; more lets the denoiser invent more.
-        propagation_steps: indices of the steps after which x0 is propagated
-            along the motion; most steps gain nothing.
+        propagation_steps: indices of the steps at which x0 is passed along
+            the motion; none as published.
         segment: windows of a segment, at least 2.
         noise: as for DiffusionBaseline.
         restore_options: as for DiffusionBaseline.
