@@ -41,7 +41,7 @@ ATTENTION = {
 
 @dataclass(frozen=True)
 class RestoreCost:
-    """What the restoration of a clip costs.
+    """The operations and the memory of a clip's restoration.
 
     Args:
         tflop: of the whole clip, a multiplication and an addition being two.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from star.models.autoencoders.ldm_names import from_ldm
 from star.models.backbones.i2vgen.encoder import dtype_of
+from star.models.layers.by_image import each
 from star.models.layers.chunked_attention import chunk_attention
 from star.models.layers.residual_block import ResidualBlock
 from star.models.layers.rrdb import RRDB
@@ -31,7 +32,7 @@ MakeLayer = Callable[[int], nn.Module]  # of channels
 
 
 class Posterior(NamedTuple):
-    """What an encoder says of latents.
+    """The distribution of latents that an encoder gives, and its features.
 
     Args:
         mean: (N, 4, h, w), not scaled.
@@ -224,28 +225,6 @@ class FusionBlock(nn.Module):
         """Fuse features, each (N, dim, h, w)."""
         h = self.encode_enc_1(torch.cat([encoded, decoded], 1))
         return self.encode_enc_3(self.encode_enc_2(h))
-
-
-def each(layer: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """Run a layer for one image after the other, which takes less memory.
-
-    Args:
-        layer: called with (1, ...) of each of `inputs`.
-        inputs: (N, ...) each.
-
-    Returns:
-        (N, ...).
-    """
-    if len(inputs[0]) == 1:
-        return layer(*inputs)
-    out = None
-    for i, rows in enumerate(zip(*(x.split(1) for x in inputs), strict=True)):
-        row = layer(*rows)
-        if out is None:
-            out = row.new_empty(len(inputs[0]), *row.shape[1:])
-        out[i] = row[0]
-    assert out is not None
-    return out
 
 
 def kl_state(

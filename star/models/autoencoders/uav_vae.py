@@ -7,11 +7,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from star.models.layers.by_image import each
 from star.models.layers.chunked_attention import ChunkedAttention
 from star.models.layers.clip_resnet import (
     add_conv_3d,
     norm_conv,
-    run_frames,
     run_resnet,
     upsample_conv,
 )
@@ -131,7 +131,7 @@ class UAVVAE(nn.Module):
             for resnet in block.resnets:
                 h = run_resnet(resnet, h, frames)
             for layer in block.downsamplers or ():
-                h = run_frames(layer, h)
+                h = each(layer, h)
         h = self._pass_middle(net.mid_block, h, frames)
         out = norm_conv(net.conv_norm_out, net.conv_out, h, frames)
         out = rearrange(

@@ -58,6 +58,7 @@ class Baseline(nn.Module, ABC):
 
     # bfloat16 is too coarse for pixels
     default_dtype: torch.dtype | None = torch.float32
+    loaded = True  # a subclass with weights begins with False
     takes_16_bit = False  # a subclass whose `enlarge` keeps uint16 says so
     names_files = True
 
@@ -136,6 +137,30 @@ class Baseline(nn.Module, ABC):
         Returns:
             (t, 3, H, W) of the type of `frames`.
         """
+
+    @torch.inference_mode()
+    def restore_alone(self, frames: Tensor) -> Tensor:
+        """Restore frames as one window, for an `enlarge` that needs it.
+
+        Args:
+            frames: (t, 3, h, w) uint8 or uint16.
+
+        Returns:
+            (t, 3, H, W) of the same type.
+        """
+        windows = iter([FrameWindow(frames, True)])
+        ((out, _),) = self.restore_windows(
+            windows, self.restore_options, {}, EventRelay()
+        )
+        return round_pixels(out, frames.dtype)
+
+    def check_loaded(self) -> None:
+        """Raise a ValueError if there should be weights and are none."""
+        if not self.loaded:
+            raise ValueError(
+                f'{type(self).__name__} has no weights: name a file in '
+                '`weights`, or call `load_weights`'
+            )
 
     def check_options(self, options: RestoreOptions) -> None:
         """Refuse options that this method cannot restore with.

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from star.models.contracts import Events
-from star.models.data_preprocessor import PEAKS, round_pixels, to_float
+from star.models.data_preprocessor import PEAKS, to_float
 from star.models.editors.base import Baseline, FrameWindow, Restored
 from star.models.editors.recipe import Recipe
-from star.models.restoration.events import EventRelay
 from star.models.restoration.noise import FrameNoise
 from star.models.restoration.options import RestoreOptions, build_options
-from star.utils.state_dicts import find_misfits, load_strict
+from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_notes, read_state
 
 METHOD = 'star.method'  # key of a converted file's notes: the class
@@ -24,7 +23,7 @@ METHOD = 'star.method'  # key of a converted file's notes: the class
 
 @dataclass(frozen=True)
 class WindowJob:
-    """What restoring a window needs to know besides its frames.
+    """The options, the noise and the events of one window's restoration.
 
     Args:
         options: of the restoration.
@@ -200,16 +199,9 @@ class DiffusionBaseline(Baseline):
         for name, child in self.named_children():
             child.to('cpu' if name == 'text_encoder' else device)
 
-    @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
-        windows, options = (
-            iter([FrameWindow(frames, True)]),
-            self.restore_options,
-        )
-        found = self.restore_windows(windows, options, {}, EventRelay())
-        ((out, _),) = found
-        return round_pixels(out, frames.dtype)
+        return self.restore_alone(frames)
 
     def restore_windows(
         self,
@@ -232,11 +224,7 @@ class DiffusionBaseline(Baseline):
         Raises:
             ValueError: the networks have no weights.
         """
-        if not self.loaded:
-            raise ValueError(
-                f'{type(self).__name__} has no weights: name a file in '
-                '`weights`, or call `load_weights`'
-            )
+        self.check_loaded()
         first = self.get_submodule(self.parts[0])
         device = next(first.parameters()).device
         for clip, last, start in windows:
@@ -256,18 +244,7 @@ class DiffusionBaseline(Baseline):
                 f'`weights`: {path} was converted for {notes[METHOD]}, not '
                 f'for {own}'
             )
-        state = read_state(path)
-        misfits = find_misfits(self.state_dict(), state)
-        if misfits:
-            raise ValueError(f'{path} does not fit {own}: {misfits}')
-        for name in self.parts:
-            start = f'{name}.'
-            part = {
-                k.removeprefix(start): v
-                for k, v in state.items()
-                if k.startswith(start)
-            }
-            load_strict(self.get_submodule(name), part, path)
+        load_strict(self, read_state(path), path)
         self.take_notes(notes)
 
 

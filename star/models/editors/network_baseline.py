@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from star.models.contracts import Events
-from star.models.data_preprocessor import PEAKS, round_pixels
+from star.models.data_preprocessor import PEAKS
 from star.models.editors.base import Baseline, FrameWindow, Restored
 from star.models.editors.recipe import Recipe
-from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.state_dicts import find_misfits
 from star.utils.tensor_files import read_state
@@ -174,16 +173,9 @@ class NetworkBaseline(Baseline):
             )
         return state
 
-    @torch.inference_mode()
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Restore frames as a clip of their own."""
-        windows, options = (
-            iter([FrameWindow(frames, True)]),
-            self.restore_options,
-        )
-        found = self.restore_windows(windows, options, {}, EventRelay())
-        ((out, _),) = found
-        return round_pixels(out, frames.dtype)
+        return self.restore_alone(frames)
 
     def pack_state(self, state: Any) -> Mapping[str, Tensor] | None:
         """Return the state of a clip or tile as tensors, to be kept in a file.
@@ -242,11 +234,7 @@ class NetworkBaseline(Baseline):
         Raises:
             ValueError: the network has no weights.
         """
-        if not self.loaded:
-            raise ValueError(
-                f'{type(self).__name__} has no weights: name a file in '
-                '`weights`, or call `load_weights`'
-            )
+        self.check_loaded()
         weight = next(self.network.parameters())
         for clip, last, _ in windows:
             peak = PEAKS[clip.dtype]

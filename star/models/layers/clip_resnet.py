@@ -188,23 +188,6 @@ def upsample_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return out
 
 
-def run_frames(layer: nn.Module, x: Tensor) -> Tensor:
-    """Apply a layer to a few frames at a time.
-
-    Args:
-        layer: maps frames, (n, C, h, w), to frames.
-        x: (N T, C, h, w).
-    """
-    out = None
-    for piece in split_frames(x):
-        done = layer(x[piece])
-        if out is None:
-            out = done.new_empty(len(x), *done.shape[1:])
-        out[piece] = done
-    assert out is not None
-    return out
-
-
 def run_resnet(
     resnet: Any, x: Tensor, frames: int, emb: Tensor | None = None
 ) -> Tensor:

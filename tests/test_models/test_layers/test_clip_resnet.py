@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from star.models.layers import clip_resnet
+from star.models.layers.by_image import each
 from star.models.layers.clip_resnet import (
     add_conv_3d,
     gather_affine,
     norm_conv,
-    run_frames,
     run_resnet,
     upsample_conv,
 )
@@ -118,4 +118,4 @@ def test_upsampling():
     layer = randomize(Upsample2D(8, use_conv=True))
     x = frames_of()
     close(upsample_conv(layer.conv, x), layer(x))
-    close(run_frames(layer, x), layer(x))
+    close(each(layer, x), layer(x))

@@ -157,7 +157,7 @@ def spread(rows: Tensor, count: int) -> Tensor:
 
 
 class _Call:
-    """What all layers of the network get in one call."""
+    """The inputs that all layers share in one call of the network."""
 
     def __init__(
         self, embedding: Tensor, text: Tensor, structure: Structure

@@ -330,7 +330,7 @@ class MGLDVSR(DiffusionBaseline):
 
 @dataclass(frozen=True)
 class _TilePart:
-    """What is denoised at once: a tile of a segment.
+    """A tile of a segment, which is denoised at once.
 
     Args:
         frames: enlarged, (t, 3, H, W).

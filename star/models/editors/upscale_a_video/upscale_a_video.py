@@ -61,7 +61,7 @@ _OPTIONS = {  # as published
 
 @dataclass(frozen=True)
 class _Part:
-    """What is denoised at once: a segment of a clip, or a tile of it.
+    """A segment of a clip, or a tile of it, which is denoised at once.
 
     Args:
         lq: low-quality clip, (1, 3, t, h, w) in [-1, 1].
