@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from star.diffusion.schedule import Level, LevelTable
+from star.models.layers.areas import Surroundings
+from star.models.layers.bands import BandStage
 from star.models.restoration.limits import Limits
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.resuming import Piece, ResumePoint
@@ -133,6 +135,47 @@ class Backbone(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Iterate over the weights, at least one."""
+
+
+class LocalBackbone(Backbone, Protocol):
+    """A backbone that sees only a few pixels and frames around each.
+
+    Without text, and with the low-quality latents as its control.
+
+    Attributes:
+        dim: channels of its features.
+        enter_context: pixels around an area that `enter` needs.
+        leave_context: pixels around an area that `leave` needs.
+    """
+
+    dim: int
+    enter_context: int
+    leave_context: int
+
+    @property
+    def stages(self) -> list[BandStage]:
+        """What is between `enter` and `leave`."""
+
+    def enter(
+        self, z_t: Tensor, lq: Tensor, t: Tensor, place: Surroundings
+    ) -> Tensor:
+        """Compute the first features of an area of frames."""
+
+    def leave(self, x: Tensor, lq: Tensor, place: Surroundings) -> Tensor:
+        """Make what the backbone predicts of an area's last features."""
+
+
+class PatchAutoencoder(Autoencoder, Protocol):
+    """An autoencoder whose latents stand for patches, each by itself.
+
+    Patches are (n, 3 p p, h, w): red, green and blue pixels, row by row.
+    """
+
+    def encode_patches(self, x: Tensor) -> Tensor:
+        """Encode patches in [-1, 1] to latents of their shape."""
+
+    def decode_patches(self, z: Tensor) -> Tensor:
+        """Decode latents to patches."""
 
 
 class NoiseSchedule(Protocol):

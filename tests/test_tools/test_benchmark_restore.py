@@ -1,23 +1,32 @@
-"""tools/analysis_tools/benchmark_restore.py on a small clip."""
+"""tools/analysis_tools/benchmark_restore.py on a tiny clip."""
 
-import json
-from pathlib import Path
-
-import pytest
-
-from tests.test_apis.clips import write_clip
+from tests.paths import ROOT
 from tests.test_tools.tools import run_tool
 
 
-def test_both_ways_are_measured(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / 'in.mkv', 4)
+def test_methods_in_turn() -> None:
     result = run_tool(
         'analysis_tools/benchmark_restore.py',
-        *(str(clip), '--config', 'bicubic', '--rounds', '1'),
+        *('--clips', '2x16x12', '--rounds', '1', '--threads', '1'),
+        *('--config', 'bicubic', '--before', str(ROOT)),
     )
     assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout)
-    ratio = found['whole_seconds'] / found['plain_seconds']
-    assert found['ratio_of_seconds'] == pytest.approx(ratio, abs=1e-2)
-    assert found['plain_peak_memory'] > 1 << 20
-    assert [path.name for path in tmp_path.iterdir()] == ['in.mkv']
+    head, _, *rows = result.stdout.splitlines()
+    assert head.startswith('| clip | method | seconds |')
+    cells = [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows]
+    assert [row[1] for row in cells] == ['now', 'before', 'plain']
+    assert {row[0] for row in cells} == {'2 x 16x12'}
+    assert cells[0][4] == '1.00'
+    for row in cells:
+        assert float(row[2]) >= 0
+        assert 0.05 < float(row[5].removesuffix(' GiB')) < 4
+
+
+def test_a_checkout_that_fails_is_named() -> None:
+    result = run_tool(
+        'analysis_tools/benchmark_restore.py',
+        *('--clips', '1x16x12', '--rounds', '1', '--no-plain'),
+        *('--config', 'nothing'),
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith('error: now: failed')

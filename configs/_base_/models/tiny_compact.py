@@ -23,10 +23,9 @@ model = dict(
         steps=1,
         strength=0.01,
         guidance_scale=1,
-        window=16,
-        overlap=4,
-        tile=512,
-        tile_overlap=64,
+        noise='none',  # it changes a pixel in a hundred by one level
+        window=96,
+        overlap=0,
         color_fix='none',
     ),
 )

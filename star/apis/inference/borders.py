@@ -51,6 +51,9 @@ def find_borders(
         scenes: first frame of each scene, or nothing.
         frames: of the clip.
     """
+    exact = getattr(restorer, 'is_exact', None)
+    if exact is not None and exact(options):
+        return Borders()
     spans = list(pairwise([*sorted({0, *scenes}), frames]))
     if isinstance(restorer, STARModel):
         parts = restorer.parts

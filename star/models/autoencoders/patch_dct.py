@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from star.models.layers.same_conv import same_conv
 from star.registry import MODELS
 from star.video.tiling import TileSize
 
@@ -111,15 +113,23 @@ class PatchDCT(nn.Module):
                 f'`x` must have sides that are multiples of {side}, got '
                 f'{x.shape[-2]} x {x.shape[-1]}'
             )
-        pixels = rearrange(
-            x,
-            'n c t (h p) (w q) -> n t h w c (p q)',
-            p=side,
-            q=side,
-        )
-        analysis = dct_gains(side)[:, None] * dct_basis(side)
-        z = pixels.float() @ analysis.T.to(x.device)
-        return rearrange(z, 'n t h w c f -> n (c f) t h w').to(x.dtype)
+        frames = rearrange(x, 'n c t h w -> (n t) c h w').float()
+        z = self.encode_patches(F.pixel_unshuffle(frames, side))
+        z = rearrange(z, '(n t) c h w -> n c t h w', n=len(x))
+        return z.to(x.dtype).contiguous()
+
+    def encode_patches(self, x: Tensor) -> Tensor:
+        """Encode patches, each by itself.
+
+        Args:
+            x: (n, latent_channels, h, w) float32 in [-1, 1]: of each patch
+                its red, green and blue pixels, row by row.
+
+        Returns:
+            Latents, of the shape of `x`.
+        """
+        side = self.downsample
+        return _map_colours(x, dct_gains(side)[:, None] * dct_basis(side))
 
     def decode(self, z: Tensor, tile: TileSize = 0) -> Tensor:
         """Decode a whole latent.
@@ -132,14 +142,14 @@ class PatchDCT(nn.Module):
             Clip (N, 3, T, h * downsample, w * downsample), not clamped, of
             the dtype and where `z` lives.
         """
+        frames = rearrange(z, 'n c t h w -> (n t) c h w').float()
+        x = F.pixel_shuffle(self.decode_patches(frames), self.downsample)
+        return rearrange(x, '(n t) c h w -> n c t h w', n=len(z)).to(z.dtype)
+
+    def decode_patches(self, z: Tensor) -> Tensor:
+        """Decode latents to patches; the inverse of `encode_patches`."""
         side = self.downsample
-        synthesis = (dct_basis(side) / dct_gains(side)[:, None]).to(z.device)
-        coefficients = rearrange(z, 'n (c f) t h w -> n t h w c f', c=3)
-        pixels = coefficients.float() @ synthesis
-        x = rearrange(
-            pixels, 'n t h w c (p q) -> n c t (h p) (w q)', p=side, q=side
-        )
-        return x.to(z.dtype)
+        return _map_colours(z, dct_basis(side).T / dct_gains(side))
 
     def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one window is in memory.
@@ -155,3 +165,9 @@ class PatchDCT(nn.Module):
         """
         for window in z.split(self.decode_window, dim=2):
             yield self.decode(window.to(self.device_of.device))
+
+
+def _map_colours(x: Tensor, matrix: Tensor) -> Tensor:
+    """Apply a matrix to the pixels of each colour of patches."""
+    weight = torch.block_diag(matrix, matrix, matrix).to(x.device)
+    return same_conv(x, weight[..., None, None], None)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from star.models.layers.step_memory import StepMemory
 from star.registry import MODELS
 
 
@@ -13,12 +14,21 @@ class LatentConcat(nn.Module):
     (`CogVideoXDiT`, `CompactDenoiser`).
     """
 
+    reuses_features = True
+
+    passes_latents = True  # and nothing else
+
     def project_text(self, text: Tensor) -> Tensor:
         """Return the text, which is not used."""
         return text
 
     def forward(
-        self, z_t: Tensor, t: Tensor, text: Tensor, z_lq: Tensor
+        self,
+        z_t: Tensor,
+        t: Tensor,
+        text: Tensor,
+        z_lq: Tensor,
+        memory: StepMemory | None = None,
     ) -> Tensor:
         """Return the low-quality latents as control.
 
@@ -27,6 +37,7 @@ class LatentConcat(nn.Module):
             t: timesteps, (N,); unused.
             text: embeddings; unused.
             z_lq: latents of the low-quality clip, of the shape of `z_t`.
+            memory: unused.
 
         Returns:
             `z_lq`.

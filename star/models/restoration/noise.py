@@ -7,7 +7,7 @@ from torch import Tensor
 
 from star.models.restoration.segments import frame_generator
 
-NOISES = ('per_frame', 'shared')
+NOISES = ('per_frame', 'shared', 'none')
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class FrameNoise:
     Args:
         seed: of the restoration.
         start: index of the first frame within the clip.
-        kind: 'per_frame', or 'shared' for the same noise in every frame.
+        kind: 'per_frame', 'shared' for the same noise in every frame, or
+            'none' for zeros.
 
     Raises:
         ValueError: an unknown `kind`.
@@ -45,6 +46,8 @@ class FrameNoise:
         Returns:
             (count, *shape) float32 on the CPU.
         """
+        if self.kind == 'none':
+            return torch.zeros(count, *shape)
         shared = self.kind == 'shared'
         frames = [
             torch.randn(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from star.apis import init_model
-from star.apis.inference.borders import find_borders
+from star.apis.inference.borders import Borders, find_borders
 from star.apis.inference.trust_seams import tile_seams
 from star.models.data_preprocessor import to_float, to_uint8, upsample_clip
 from star.models.restoration import restoration
@@ -90,3 +90,14 @@ def tile_scores(model, lq: torch.Tensor, options, borders) -> np.ndarray:
         for before, after in zip(*clips, strict=True)
     ]
     return np.mean([[*each['rows'], *each['columns']] for each in found], 0)
+
+
+@pytest.mark.parametrize('changes', [{'tile': (400, 100)}, {'window': 2}])
+def test_the_shipped_model_has_no_seams(lq, changes):
+    model = init_model(device='cpu')
+    options = replace(
+        model.restore_options, tile_overlap=0, overlap=0, **changes
+    )
+    assert torch.equal(model.restore(lq[:3], options), model.restore(lq[:3]))
+    size = (lq.shape[3], lq.shape[2])
+    assert find_borders(model, options, size, (), 3) == Borders()

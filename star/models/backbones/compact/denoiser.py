@@ -8,6 +8,15 @@ from torch import Tensor, nn
 
 from star.models.backbones.i2vgen.blocks import zero_init
 from star.models.backbones.i2vgen.encoder import time_sinusoid
+from star.models.layers.areas import Area, Surroundings, whole
+from star.models.layers.bands import (
+    BandStage,
+    BandStream,
+    ClipStrip,
+    pair_layers,
+    rows_of_band,
+)
+from star.models.layers.same_conv import same_conv
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
 
@@ -25,6 +34,13 @@ class TemporalMix(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.conv = zero_init(nn.Conv2d(3 * dim, dim, 1))
+
+    def mix(self, before: Tensor, x: Tensor, after: Tensor) -> Tensor:
+        """Mix pixels of a frame with those of its neighbours, (n, C) each."""
+        parts = self.conv.weight[:, :, 0, 0].t().chunk(3)
+        assert self.conv.bias is not None
+        out = torch.addmm(self.conv.bias, before, parts[0])
+        return out.addmm_(x, parts[1]).addmm_(after, parts[2]).add_(x)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """Mix frames, (N T, C, h, w) with T = `num_frames`."""
@@ -64,6 +80,7 @@ class CompactDenoiser(nn.Module):
     """
 
     size_multiple, size_remainder = (1, 1), (0, 0)  # any size
+    enter_context, leave_context = 2, 1  # pixels around an area
 
     def __init__(
         self,
@@ -101,7 +118,7 @@ class CompactDenoiser(nn.Module):
             layers += [nn.Conv2d(inputs, dim, 3, padding=1), nn.PReLU(dim)]
         layers.append(zero_init(nn.Conv2d(dim, in_dim, 3, padding=1)))
         self.body = nn.Sequential(*layers)
-        self.mix_every = 2 * mix_every  # of the row, activations counted
+        self.mix_every = mix_every
         mixes = [TemporalMix(dim) for _ in range(num_conv // mix_every)]
         self.mixes = nn.ModuleList(mixes)
         self.skip = zero_init(nn.Conv2d(3 + in_dim, in_dim, 1))
@@ -125,27 +142,108 @@ class CompactDenoiser(nn.Module):
         Returns:
             (N, in_dim, T, h, w), of the dtype of `z_t`.
         """
-        num_frames = z_t.shape[2]
         dtype = self.skip.weight.dtype
-        lq = _frames(control).to(dtype)
-        pixels = self.pixels(lq)
-        x = self.body[0](pixels) + self.noised(_frames(z_t).to(dtype) - lq)
-        embed = self.time(time_sinusoid(t, self.dim).to(dtype))
-        x = x + embed.repeat_interleave(num_frames, 0)[..., None, None]
-        x = self._row(x, num_frames)
-        x = x + self.skip(torch.cat([pixels, lq], 1))
-        v = rearrange(-self.gain * x, '(n t) c h w -> n c t h w', t=num_frames)
+        x, lq = _frames(z_t).to(dtype), _frames(control).to(dtype)
+        # a band's pieces are mixed in place, which autocast does not convert
+        trains = torch.is_grad_enabled() or x.is_meta or _is_cast(x)
+        run = self._row if trains else self._by_bands
+        v = run(x, lq, t, z_t.shape[2])
+        v = rearrange(v, '(n t) c h w -> n c t h w', t=z_t.shape[2])
         return v.to(z_t.dtype)
 
-    def _row(self, x: Tensor, num_frames: int) -> Tensor:
-        """Go through the row but for its first convolution."""
+    @property
+    def stages(self) -> list[BandStage]:
+        """The row between `enter` and `leave`."""
+        layers, size = pair_layers(list(self.body)[2:]), self.mix_every
+        stages = []
+        for mix in self.mixes:
+            assert isinstance(mix, TemporalMix)
+            stages.append(BandStage(layers[:size], mix.mix))
+            layers = layers[size:]
+        return [*stages, BandStage(layers)]
+
+    def enter(
+        self, z_t: Tensor, lq: Tensor, t: Tensor, place: Surroundings
+    ) -> Tensor:
+        """Compute the first features of an area.
+
+        Args:
+            z_t: noised latents of the area with its context, (n, in_dim, h,
+                w).
+            lq: low-quality latents, of the shape of `z_t`.
+            t: timesteps, (n,).
+            place: of the area, with a context of `enter_context`.
+
+        Returns:
+            (n, dim, rows, columns) of the area.
+        """
+        pixels = place.convolve(self.pixels, lq)
+        first = self.body[0]
+        assert isinstance(first, nn.Conv2d)
+        x = place.convolve(first, pixels)
+        x = x + place.convolve(self.noised, place.lose(z_t - lq))
+        embed = self.time(time_sinusoid(t, self.dim).to(x.dtype))
+        return self.body[1](place.crop(x) + embed[..., None, None])
+
+    def leave(self, x: Tensor, lq: Tensor, place: Surroundings) -> Tensor:
+        """Make the velocity of an area of the last features.
+
+        Args:
+            x: the row's output, (n, in_dim, rows, columns).
+            lq: low-quality latents of the area with its context.
+            place: of the area, with a context of `leave_context`.
+        """
+        pixels = place.convolve(self.pixels, lq)
+        skip = torch.cat([pixels, place.lose(lq)], 1)
+        skip = same_conv(skip, self.skip.weight, self.skip.bias)
+        return -self.gain * (x + place.crop(skip))
+
+    def _row(
+        self, z_t: Tensor, lq: Tensor, t: Tensor, num_frames: int
+    ) -> Tensor:
+        """Predict whole frames (N T, C, h, w), layer by layer."""
+        place = whole((z_t.shape[2], z_t.shape[3]))
+        x = self.enter(z_t, lq, t.repeat_interleave(num_frames), place)
         mixes = iter(self.mixes)
-        for i, layer in enumerate(list(self.body)[1:], 1):
-            x = layer(x)
-            inner = i > 1 and i % self.mix_every == 1
-            if inner and (mix := next(mixes, None)):
-                x = mix(x, num_frames)
-        return x
+        for stage in self.stages:
+            for layer in stage.layers:
+                x = layer(x)
+            if stage.mix:
+                x = next(mixes)(x, num_frames)
+        return self.leave(x, lq, place)
+
+    def _by_bands(
+        self, z_t: Tensor, lq: Tensor, t: Tensor, num_frames: int
+    ) -> Tensor:
+        """Predict frames (N T, C, h, w) band by band."""
+        out = torch.empty_like(z_t)
+        size = (z_t.shape[2], z_t.shape[3])
+
+        def source(frame: int, area: Area) -> Tensor:
+            place, clip = (
+                Surroundings(area, size, self.enter_context),
+                frame // n,
+            )
+            x, low = (place.wide.cut(z[frame, None]) for z in (z_t, lq))
+            return self.enter(x, low, t[clip, None], place)
+
+        def sink(frame: int, area: Area, x: Tensor) -> None:
+            place = Surroundings(area, size, self.leave_context)
+            low = place.wide.cut(lq[frame, None])
+            area.cut(out[frame, None]).copy_(self.leave(x, low, place))
+
+        n, rows = num_frames, rows_of_band(size[1], z_t.device, num_frames)
+        for first in range(0, len(z_t), n):
+            strip = ClipStrip(size, range(size[1]), first, rows)
+            frames = range(first, first + n)
+            stream = BandStream(self.stages, source, sink, strip, frames)
+            stream.advance(frames.stop, ended=True)
+        return out
+
+
+def _is_cast(x: Tensor) -> bool:
+    """Return whether operations choose their own types."""
+    return torch.is_autocast_enabled(x.device.type)
 
 
 def _frames(z: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ They see one frame at a time, so they flicker where the input does.
 """
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -11,7 +12,9 @@ from star.models.editors.network_baseline import NetworkBaseline
 from star.models.editors.real_esrgan.rrdbnet import RRDBNet
 from star.models.editors.real_esrgan.srvgg import SRVGGNetCompact
 from star.models.editors.recipe import Recipe
+from star.models.restoration.options import CUTS, RestoreOptions
 from star.registry import MODELS
+from star.video.tiling import both_axes
 
 _LICENCE = 'BSD-3-Clause'
 _SOURCE = 'Wang et al. 2021, arXiv 2107.10833, github.com/xinntao/Real-ESRGAN'
@@ -31,6 +34,8 @@ class RealESRGAN(NetworkBaseline):
     Raises:
         ValueError: a value is out of range.
     """
+
+    shares_work = True
 
     def __init__(
         self,
@@ -136,3 +141,23 @@ class RealESRGANCompact(NetworkBaseline):
     def restore_frames(self, x: Tensor) -> Tensor:
         """Restore frames, (t, 3, h, w) in [0, 1]."""
         return self.network(x)
+
+    def is_exact(self, options: RestoreOptions) -> bool:
+        """Return True: strips join without a trace."""
+        return True
+
+    def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
+        """Return recipe and options, to be written as JSON."""
+        found = super().describe_options(options)
+        return {k: v for k, v in found.items() if k not in CUTS}
+
+    def _restore(
+        self, x: Tensor, options: RestoreOptions, states: dict[int, Any]
+    ) -> Tensor:
+        """Restore a window; a tile is as wide a strip of it, joined exactly.
+
+        Returns:
+            (t, 3, H, W) float32.
+        """
+        columns = both_axes(options.tile)[1] // self._scale
+        return self.network(x, columns).float()

@@ -1,0 +1,181 @@
+"""How a clip is cut for a network that sees only a little way."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from star.models.layers.areas import cut_strips
+from star.models.layers.bands import rows_of_band
+from star.video.frame_store import kept_in_memory
+
+USUAL_MEMORY, USUAL_PER_PIXEL = 400 * 2**20, 200  # bytes
+_LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
+CPU = torch.device('cpu')
+_SEGMENTS = (8, 12, 16, 24, 32, 48, 64, 96)  # frames
+_ALWAYS = 24 * 2**20  # bytes that passes take beside
+_SHARED = 2  # a band's features before and after a layer, at least
+
+
+@dataclass(frozen=True)
+class LocalNetwork:
+    """What a network takes.
+
+    Args:
+        dim: channels of its features.
+        layers: convolutions of 3x3; it sees as many pixels.
+        mixes: of neighbouring frames; it sees as many frames.
+        itemsize: bytes of a number.
+    """
+
+    dim: int
+    layers: int
+    mixes: int
+    itemsize: int
+
+
+@dataclass(frozen=True)
+class LocalPlan:
+    """How a clip is cut.
+
+    The result does not depend on it.
+
+    Args:
+        strips: columns of the input; each strip's borders are computed twice.
+        segment: frames that are restored at a time, strip by strip; None for
+            a clip of any length, in one strip.
+        chunk: frames that pass a stage at a time; 0 for all of a segment.
+        memory: bytes.
+        cost: operations over those of the whole clip at once.
+    """
+
+    strips: tuple[range, ...]
+    segment: int | None
+    chunk: int
+    memory: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class LocalLimits:
+    """What a plan may take.
+
+    Args:
+        memory: bytes; 0 for a usual number.
+        columns: of a strip; 0 for any number.
+        segment: frames.
+        frames: of the clip; None if they are many or not known.
+        device: of the network.
+    """
+
+    memory: int = 0
+    columns: int = 0
+    segment: int = 2**31
+    frames: int | None = None
+    device: torch.device = CPU
+
+
+def plan_local(
+    network: LocalNetwork,
+    size: tuple[int, int],
+    out: tuple[tuple[int, int], torch.dtype],
+    limits: 'LocalLimits',
+) -> LocalPlan:
+    """Choose the fastest way that fits into memory, or the smallest.
+
+    Args:
+        network: of the method.
+        size: height and width of the input.
+        out: height and width, and type, of the frames that are kept.
+        limits: of the plan.
+    """
+    plans = list(_plans(network, size, out, limits))
+    memory = limits.memory or (
+        USUAL_MEMORY + USUAL_PER_PIXEL * size[0] * size[1]
+    )
+    fit = [plan for plan in plans if plan.memory <= memory]
+    if not fit:
+        return min(plans, key=lambda plan: (plan.memory, plan.cost))
+    return min(fit, key=lambda plan: (round(plan.cost, 2), plan.memory))
+
+
+def _plans(
+    network: LocalNetwork,
+    size: tuple[int, int],
+    out: tuple[tuple[int, int], torch.dtype],
+    limits: 'LocalLimits',
+) -> Iterator[LocalPlan]:
+    frames = limits.frames
+    least = math.ceil(size[1] / (limits.columns or size[1]))
+    longest = max(1, min(limits.segment, int(_LONGEST / size[0] / size[1])))
+    counts = {max(least, n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)}
+    for count in sorted(n for n in counts if n <= size[1]):
+        strips = tuple(cut_strips(size[1], -(-size[1] // count)))
+        widest = min(size[1], max(map(len, strips)) + 2 * network.layers)
+        more = 1 + (len(strips) - 1) * network.layers / size[1]
+        taken = _Memory(network, size, out, widest, limits.device)
+        if len(strips) == 1:
+            yield LocalPlan(strips, None, 1, taken.endless(), more)
+        lengths = {min(longest, length) for length in _SEGMENTS}
+        if frames is not None:
+            lengths = {min(frames, length) for length in (*lengths, longest)}
+        for length in sorted(lengths):
+            whole = frames is not None and length >= frames
+            extra = 0 if whole else (network.mixes + 1) / length
+            for chunk in (0, 1):
+                need = taken.segment(length, chunk, whole)
+                cost = more * (1 + extra)
+                yield LocalPlan(strips, length, chunk, need, cost)
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The memory of the ways to go through a strip of a given width."""
+
+    network: LocalNetwork
+    size: tuple[int, int]
+    out: tuple[tuple[int, int], torch.dtype]
+    width: int
+    device: torch.device
+
+    def endless(self) -> int:
+        """Return the bytes where each stage keeps two whole frames."""
+        pair = self._kept(2)
+        return self._states() + self._passing(1, 1) + pair
+
+    def segment(self, length: int, chunk: int, whole: bool) -> int:
+        """Return the bytes for a segment of `length` frames.
+
+        Args:
+            length: frames that are wanted.
+            chunk: 1 for one after the other, 0 for all at once.
+            whole: there are no frames around them.
+        """
+        around = 0 if whole else self.network.mixes
+        kept = self._kept(length + 2 * around)
+        if chunk:
+            return self._states() + self._passing(1, 1) + kept
+        passing = self._passing(length + around, length + 2 * around)
+        return passing + kept
+
+    def _states(self) -> int:
+        """Return the bytes of two frames for each mix."""
+        net = self.network
+        pixels = self.size[0] * self.width
+        return 2 * net.mixes * pixels * net.dim * net.itemsize
+
+    def _passing(self, usual: int, most: int) -> int:
+        """Return the bytes of line buffers and of bands."""
+        net = self.network
+        row = self.width * net.dim * net.itemsize
+        rows = rows_of_band(self.width, self.device, most)
+        rows = min(self.size[0], rows + net.layers // 2)
+        numbers = 2 * net.layers * usual + _SHARED * rows * (most + 2)
+        return _ALWAYS + row * numbers
+
+    def _kept(self, count: int) -> int:
+        """Return the bytes of the input and of the result."""
+        size, dtype = self.out
+        here = kept_in_memory(self.size, torch.uint8, count)
+        return here + kept_in_memory(size, dtype, count)

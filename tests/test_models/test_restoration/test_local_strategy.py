@@ -1,0 +1,234 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+
+from star.models.restoration import local_strategy, restoration
+from star.models.restoration.local_plan import (
+    LocalLimits,
+    LocalNetwork,
+    LocalPlan,
+    plan_local,
+)
+from star.models.restoration.local_strategy import is_local
+from star.registry import MODELS
+from star.video import frame_store
+from tests.test_models.networks import randomize
+
+MIB = 2**20
+SIZE = (9, 23)
+
+
+@pytest.fixture(scope='module')
+def model():
+    config = {
+        'type': 'STARModel',
+        'autoencoder': {'type': 'PatchDCT', 'patch_size': 2},
+        'text_encoder': {'type': 'ConstantTextEncoder', 'dim': 4},
+        'backbone': {
+            'type': 'CompactDenoiser',
+            'gain': 1e3,
+            'in_dim': 12,
+            'dim': 16,  # a pixel's features are 64 bytes
+            'num_conv': 4,
+            'mix_every': 2,
+            'scale': 2,
+        },
+        'controlnet': {'type': 'LatentConcat'},
+        'schedule': {'type': 'I2VGenSchedule'},
+        'residual_std': [1e-3] * 12,
+        'restore_options': {
+            'scale': 2,
+            'strength': 0.01,
+            'guidance_scale': 1,
+            'mode': 'normal',
+            'steps': 1,
+            'sampler': 'ddim',
+            'color_fix': 'none',
+            'noise': 'none',
+        },
+    }
+    model = MODELS.build(config).eval()
+    randomize(model.backbone)
+    with torch.no_grad():  # of about the size of a picture
+        model.backbone.skip.weight.mul_(0.01)
+        model.backbone.body[-1].weight.mul_(0.3)
+    return model
+
+
+def make_clip(frames, size=SIZE, dtype=torch.uint8):
+    generator = torch.Generator().manual_seed(2)
+    high = 256 if dtype == torch.uint8 else 65536
+    shape = (frames, 3, *size)
+    return torch.randint(high, shape, generator=generator).to(dtype)
+
+
+def restore_by_latents(model, clip, options, monkeypatch):
+    """Restore as models do that have no short reach."""
+    with monkeypatch.context() as patch:
+        patch.setattr(restoration, 'is_local', lambda *_: False)
+        return model.restore(clip, replace(options, window=32))
+
+
+def restore_cut(model, clip, plan, options, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(local_strategy, 'local_plan', lambda *_, **__: plan)
+        return model.restore(clip, options)
+
+
+def far(a, b):
+    return int((a.int() - b.int()).abs().max())
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {},
+        {'scale': 3},
+        {'scale': 1.5, 'color_fix': 'wavelet'},
+        {'color_fix': 'adain', 'upsample': 'bilinear'},
+        {'strength': 0.005},
+    ],
+)
+@pytest.mark.parametrize('frames', [1, 2, 6])
+def test_equals_the_way_over_latents(model, changes, frames, monkeypatch):
+    clip = make_clip(frames)
+    options = replace(model.restore_options, **changes)
+    assert model.is_exact(options)
+    out = model.restore(clip, options)
+    other = restore_by_latents(model, clip, options, monkeypatch)
+    assert out.shape == other.shape
+    assert out.float().std() > 20
+    assert far(out, other) <= 1
+    assert (out != other).float().mean() < 0.01
+
+
+CUTS = {
+    'endless': ([range(23)], None, 1),
+    'strips': ([range(8), range(8, 15), range(15, 23)], 9, 0),
+    'segments': ([range(23)], 2, 0),
+    'frames one by one': ([range(11), range(11, 23)], 4, 1),
+    'single frames': ([range(3), range(3, 23)], 1, 0),
+}
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.uint16])
+@pytest.mark.parametrize('name', CUTS)
+def test_any_cut_gives_the_same_bytes(model, name, dtype, monkeypatch):
+    clip, options = make_clip(9, dtype=dtype), model.restore_options
+    whole = restore_cut(
+        model,
+        clip,
+        LocalPlan((range(23),), 9, 0, 0, 1.0),
+        options,
+        monkeypatch,
+    )
+    strips, segment, chunk = CUTS[name]
+    plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
+    assert torch.equal(
+        restore_cut(model, clip, plan, options, monkeypatch), whole
+    )
+    monkeypatch.setattr(frame_store, '_IN_MEMORY', 0)
+    assert torch.equal(
+        restore_cut(model, clip, plan, options, monkeypatch), whole
+    )
+
+
+@pytest.mark.parametrize('changes', [{'tile': 12}, {'window': 3}])
+def test_options_change_time_and_memory_only(model, changes):
+    clip, options = make_clip(7), model.restore_options
+    changes = {'tile_overlap': 0, 'overlap': 0, **changes}
+    changed = replace(options, **changes)
+    assert torch.equal(model.restore(clip, changed), model.restore(clip))
+    described = model.describe_options(options)
+    assert described == model.describe_options(changed)
+    assert described['noise'] == 'none'
+
+
+@pytest.mark.parametrize('name', ['endless', 'segments', 'strips'])
+def test_goes_on_from_any_frame(model, name, monkeypatch):
+    clip = make_clip(9)
+    strips, segment, chunk = CUTS[name]
+    plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
+    monkeypatch.setattr(local_strategy, 'local_plan', lambda *_, **__: plan)
+    whole = model.restore(clip)
+    pieces = list(model.restore_pieces(clip))
+    assert [len(piece.frames) for piece in pieces] == [1] * 9
+    points = [piece.point and piece.point() for piece in pieces]
+    assert points[-1] is None
+    for point in points[:-1]:
+        assert max(0, point.done - 2) == point.frame
+        rest = model.restore_pieces(clip[point.frame :], point=point)
+        found = torch.cat([piece.frames for piece in rest])
+        assert torch.equal(found, whole[point.done :])
+
+
+def test_frames_of_two_sizes_are_refused(model):
+    frames = [*make_clip(2), *make_clip(1, (9, 24))]
+    with pytest.raises(ValueError, match='one shape and type'):
+        list(model.restore_stream(frames))
+
+
+def test_models_that_need_more_than_one_evaluation(model):
+    options = model.restore_options
+    for changes in (
+        {'steps': 2},
+        {'noise': 'per_frame'},
+        {'guidance_scale': 2},
+        {'compat': 'official'},
+    ):
+        changed = replace(options, **changes)
+        assert not is_local(model.parts, changed), changes
+        assert 'window' in model.describe_options(changed)
+        assert model.window_memory(SIZE, changed) is None
+
+
+NETWORK = LocalNetwork(dim=64, layers=34, mixes=8, itemsize=4)
+
+
+def plan(size, **limits):
+    out = ((4 * size[0], 4 * size[1]), torch.uint8)
+    return plan_local(NETWORK, size, out, LocalLimits(**limits))
+
+
+def test_small_frames_are_never_computed_twice():
+    found = plan((96, 128))
+    assert (found.segment, found.cost) == (None, 1.0)
+    assert found.memory < 100 * MIB
+
+
+def test_more_memory_less_time():
+    plans = [
+        plan((720, 1280), memory=mib * MIB)
+        for mib in (400, 500, 800, 1500, 5000)
+    ]
+    for less, more in pairwise(plans):
+        assert less.memory <= more.memory
+        assert less.cost > more.cost
+    assert plans[-1].cost == 1
+    assert plans[0].memory <= 400 * MIB
+
+
+@pytest.mark.parametrize('size', [(360, 640), (720, 1280), (1080, 1920)])
+def test_large_frames_fit_by_default(size):
+    found = plan(size)
+    assert found.memory <= 400 * MIB + 200 * size[0] * size[1]
+    columns = [n for strip in found.strips for n in strip]
+    assert columns == list(range(size[1]))
+    short = plan(size, frames=8)
+    assert short.cost < 1.15
+    assert short.segment == 8
+
+
+def test_limits_of_the_user_win():
+    found = plan((720, 1280), columns=200, segment=20)
+    assert max(map(len, found.strips)) <= 200
+    assert found.segment <= 20
+
+
+def test_the_smallest_plan_where_none_fits():
+    found = plan((720, 1280), memory=1)
+    assert found.memory == min(
+        plan((720, 1280), memory=mib * MIB).memory for mib in (1, 50, 400)
+    )
