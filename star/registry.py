@@ -8,9 +8,11 @@ from mmengine.registry import Registry, build_model_from_cfg
 
 from star.utils import compat
 from star.utils.origins import allow_random
+from star.utils.postponed import postpone_training_parts
 
 compat.allow_missing_torchvision_operators()
 compat.allow_star_configs()
+postpone_training_parts()
 
 # Registries whose stock classes are used as they are. Each needs a child of
 # scope `star`, or mmengine warns that the scope is missing.
@@ -74,11 +76,13 @@ TRANSFORMS = _child('transform', parent.TRANSFORMS, 'star.datasets.transforms')
 METRICS = _child('metric', parent.METRICS, 'star.evaluation')
 HOOKS = _child('hook', parent.HOOKS, 'star.engine')
 
-# nothing is registered in these; a location keeps mmengine from looking for
-# `star.utils.register_all_modules`
+# mmengine's own classes are registered once its Runner is imported, which
+# `star.engine` does, and with them the few of ours; initialisation needs none
 STOCK = {
     name: _child(
-        getattr(parent, name).name, getattr(parent, name), 'star.registry'
+        getattr(parent, name).name,
+        getattr(parent, name),
+        'star.registry' if name == 'WEIGHT_INITIALIZERS' else 'star.engine',
     )
     for name in _STOCK
 }

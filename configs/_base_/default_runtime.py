@@ -1,8 +1,4 @@
 default_scope = 'star'
-custom_imports = dict(
-    imports=['star.models', 'star.datasets', 'star.engine', 'star.evaluation'],
-    allow_failed_imports=False,
-)
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     monitor=dict(type='MonitorHook'),

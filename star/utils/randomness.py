@@ -34,6 +34,15 @@ class RandomTracker(TorchDispatchMode):
         # by address; a weak reference keeps the address from being used again
         self._random: dict[int, StorageWeakRef] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Let the first operation not import torch's compiler: 2 s.
+
+        torch asks this of every mode, to keep its compiler out of it. Models
+        are not compiled while they are built.
+        """
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
     ) -> Any:

@@ -157,9 +157,11 @@ def fill_random(model: nn.Module, seed: int = 0) -> None:
 
     Args:
         model: its initial values do not matter.
-        seed: of the numbers.
+        seed: of the numbers; they differ from one kind of device to another.
     """
-    generator = torch.Generator().manual_seed(seed)
+    first = next(model.parameters(), torch.empty(0))
+    kind = 'cpu' if first.is_meta else first.device
+    generator = torch.Generator(kind).manual_seed(seed)
     for name, parameter in model.named_parameters():
         parameter.normal_(generator=generator)
         if parameter.ndim > 1:

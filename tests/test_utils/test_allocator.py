@@ -1,0 +1,111 @@
+"""How few pages a process takes anew once it keeps its memory."""
+
+import ctypes
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from star.utils.allocator import keep_memory
+from tests.paths import ROOT
+
+ROUNDS, MIB = 4, 40
+# blocks above glibc's limit for maps, whose pages are all written
+FAULTS = f"""
+import resource, sys, threading
+import star.cli.main, star.utils.allocator
+if 'keep' in sys.argv:
+    assert star.utils.allocator.keep_memory()
+def work():
+    for _ in range({ROUNDS}):
+        a, b = (bytearray({MIB} << 20) for _ in range(2))
+        del a, b
+def in_thread():
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+for run in (work, in_thread):
+    run()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    run()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+glibc_only = pytest.mark.skipif(
+    platform.libc_ver()[0] != 'glibc', reason='the C library is no glibc'
+)
+
+
+def count_faults(*words: str) -> list[int]:
+    """Count the pages that the main and another thread take anew."""
+    without = {k: v for k, v in os.environ.items() if 'MALLOC' not in k}
+    done = subprocess.run(
+        [sys.executable, '-c', FAULTS, *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=without,
+    )
+    assert done.returncode == 0, done.stderr
+    return [int(word) for word in done.stdout.split()]
+
+
+@glibc_only
+def test_pages_are_taken_once():
+    block = (MIB << 20) // os.sysconf('SC_PAGE_SIZE')
+    for given_back, kept in zip(
+        count_faults(), count_faults('keep'), strict=True
+    ):
+        assert kept < block / 100
+        # a kernel with huge pages for all takes fewer, but as often
+        assert given_back > 20 * max(kept, 1) and given_back > ROUNDS
+
+
+@glibc_only
+@pytest.mark.parametrize(
+    'environment',
+    [
+        {'MALLOC_ARENA_MAX': '2'},
+        {'GLIBC_TUNABLES': 'glibc.malloc.mmap_threshold=65536'},
+        {'LD_PRELOAD': '/usr/lib/libjemalloc.so.2'},
+    ],
+)
+def test_the_settings_of_the_user_stay(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ctypes, 'CDLL', lambda name: pytest.fail('called'))
+    assert not keep_memory(environment)
+
+
+def test_only_commands_change_the_allocator():
+    """What imports the library keeps its own."""
+    named = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / 'star').rglob('*.py')
+        if 'keep_memory()' in path.read_text(encoding='utf-8')
+    ]
+    assert named == ['star/cli/main.py']
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(platform, 'libc_ver', lambda: ('', ''))
+    monkeypatch.setattr(ctypes, 'CDLL', lambda name: pytest.fail('called'))
+    assert not keep_memory({})
+
+
+def test_older_glibc_maps_no_block(monkeypatch: pytest.MonkeyPatch):
+    """It refuses the limit of 1 GiB, -3, so that maps, -4, are off."""
+    calls = {}
+
+    class Library:
+        @staticmethod
+        def mallopt(parameter: int, value: int) -> int:
+            calls[parameter] = value
+            return int(parameter != -3 or value <= 2**25)
+
+    monkeypatch.setattr(platform, 'libc_ver', lambda: ('glibc', '2.31'))
+    monkeypatch.setattr(ctypes, 'CDLL', lambda name: Library)
+    assert keep_memory({})
+    assert calls[-4] == 0
+    assert (calls[-1], calls[-8]) == (2**31 - 1, 1)
