@@ -8,6 +8,13 @@ import av
 import numpy as np
 
 from star.video import pixels
+from star.video.coder_memory import (
+    LOOKING,
+    X264,
+    CoderBounds,
+    coder_bounds,
+    own_parameters,
+)
 from star.video.colour import hdr
 from star.video.colour.depth import PEAKS, set_depth
 from star.video.colour.light import Light
@@ -81,6 +88,13 @@ class Encoding:
         """Return whether the result holds opacity."""
         return pixels.has_alpha(av.VideoFormat(self.pix_fmt))
 
+    @property
+    def b_frames(self) -> bool:
+        """Return whether frames are coded in another order than shown."""
+        bounds = coder_bounds((self.width, self.height), self.pix_fmt)
+        allowed = self.reorders and (bounds is None or bounds.b_frames > 0)
+        return allowed and self.codec in (*X264, 'libx265')
+
     def make_frame(
         self, image: np.ndarray, alpha: np.ndarray | None = None
     ) -> av.VideoFrame:
@@ -130,14 +144,23 @@ class Encoding:
         if not self.reorders:
             context.max_b_frames = 0
         if context.codec.name in BY_RATE_FACTOR:
-            crf = max(self.crf, _LEAST_CRF.get(self.codec, 0))
-            context.options = {'crf': f'{crf:g}', **self._parameters()}
+            bounds = coder_bounds((self.width, self.height), self.pix_fmt)
+            finer = bounds.finer if bounds and self.codec in LOOKING else 0
+            crf = max(self.crf - finer, _LEAST_CRF.get(self.codec, 0))
+            context.options = {
+                'crf': f'{crf:g}',
+                **self._parameters(bounds),
+            }
         elif self.codec in _BY_QUANTISER:
             context.qscale, context.global_quality = True, _QUANTISER
 
-    def _parameters(self) -> dict[str, str]:
+    def _parameters(self, bounds: CoderBounds | None) -> dict[str, str]:
         """Return an encoder's own parameters, none of which are chatty."""
         found = self.light.options_for(self.codec)
+        if bounds is not None:
+            found += own_parameters(self.codec, bounds, self.reorders)
+        if self.codec in X264:
+            return {'x264-params': ':'.join(found)} if found else {}
         if self.codec == 'libx265':
             return {'x265-params': ':'.join(['log-level=error', *found])}
         if self.codec == 'libsvtav1':

@@ -22,7 +22,6 @@ from star.video.encoding import Encoding, open_stream
 from star.video.info import VideoError
 from star.video.sinks import Sink, VideoSink
 
-_WITH_B_FRAMES = ('libx264', 'libx264rgb', 'libx265')
 _FASTEST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -66,6 +65,7 @@ class VideoCoder:
         self._frames: list[CodedFrame] = []
         self._data: list[bytes] = []
         self._held: deque[av.VideoFrame] = deque()
+        self._most = 2 if encoding.b_frames else 0  # frames held back
         self._count = 0  # frames that went to the encoder
 
     def write(
@@ -80,18 +80,20 @@ class VideoCoder:
         pts = round(time / base)
         if self._last is not None and pts <= self._last:
             pts = self._last + 1  # two frames in one tick of the clock
+        if self._most and len(self._held) == self._most:
+            self._encode(self._held.popleft())
         frame = self._encoding.make_frame(image, alpha)
         frame.pts, frame.time_base = pts, base
         self._durations[pts] = max(1, round(duration / base))
         self._last = pts
-        self._held.append(frame)
-        if len(self._held) > 2:
-            self._encode(self._held.popleft())
+        if self._most:
+            self._held.append(frame)
+        else:
+            self._encode(frame)
 
     def finish(self) -> CodedPiece:
         """Encode delayed frames and return the piece."""
-        typed = self._encoding.codec in _WITH_B_FRAMES
-        if typed and len(self._held) == 2 and self._count:
+        if len(self._held) == 2 and self._count:
             # so that what is shown last is decoded last: a MOV ends with it
             self._held[0].pict_type = PictureType.P
         while self._held:

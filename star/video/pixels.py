@@ -53,6 +53,9 @@ _CODES = np.arange(65536, dtype=np.uint32)
 _FROM_YUV = np.minimum((_CODES * 257 + 128) // 256, 65535).astype(np.uint16)
 _TO_YUV = ((_CODES * 256 + 128) // 257).astype(np.uint16)
 _RGB = {8: 'rgb24', 16: 'rgb48le'}
+# larger pictures are converted in bands of rows, to bound memory. Dither
+# repeats every 8 rows of chroma, of which there may be a fourth
+_WHOLE, _BAND, _APRON = 12 << 20, 256, 32
 ALPHA_NOTE = 'transparency (alpha) is dropped'
 
 
@@ -132,12 +135,35 @@ def to_yuv(
 ) -> av.VideoFrame:
     """Convert RGB to an encoder's format.
 
+    A large picture is converted in bands of rows, with the same result.
+
     Args:
         image: pixels, (H, W, 3) uint8 or uint16 RGB.
         pix_fmt: FFmpeg's name of the format.
         matrix: of YUV, H.273 code: 1 for BT.709, 9 for BT.2020.
         alpha: opacity, (H, W) of the type of `image`; None for opaque.
     """
+    height = len(image)
+    even = height % 2 == 0  # else rows of chroma lie on no common grid
+    if image.nbytes <= _WHOLE or not even:
+        return _encodable(image, pix_fmt, matrix, alpha)
+    whole: av.VideoFrame | None = None
+    for top in range(0, height, _BAND):
+        low, end = max(0, top - _APRON), min(height, top + _BAND)
+        rows = slice(low, min(height, end + _APRON))
+        opacity = None if alpha is None else alpha[rows]
+        band = _encodable(image[rows], pix_fmt, matrix, opacity)
+        if whole is None:
+            whole = _like(band, height)
+        _copy_rows(band, whole, low, (top, end))
+    assert whole is not None
+    return whole
+
+
+def _encodable(
+    image: np.ndarray, pix_fmt: str, matrix: int, alpha: np.ndarray | None
+) -> av.VideoFrame:
+    """Convert RGB at once; see `to_yuv`."""
     wanted, name = av.VideoFormat(pix_fmt), _RGB[8 * image.itemsize]
     if image.itemsize == 2 and not wanted.is_rgb:
         image = _TO_YUV[image]
@@ -160,6 +186,34 @@ def to_yuv(
         scale = ((1 << bits) - 1) / np.iinfo(alpha.dtype).max
         plane_values(out.planes[3], bits)[:] = np.rint(alpha * scale)
     return out
+
+
+def _like(band: av.VideoFrame, height: int) -> av.VideoFrame:
+    """Make an empty frame of another height with the tags of a band."""
+    whole = av.VideoFrame(band.width, height, band.format.name)
+    whole.color_range, whole.colorspace = band.color_range, band.colorspace
+    whole.color_primaries = band.color_primaries
+    whole.color_trc = band.color_trc
+    return whole
+
+
+def _copy_rows(
+    band: av.VideoFrame, whole: av.VideoFrame, low: int, rows: tuple[int, int]
+) -> None:
+    """Copy rows [from, to) of a frame out of the band that begins at `low`."""
+    for source, target in zip(band.planes, whole.planes, strict=True):
+        step = whole.height // target.height  # 2 where chroma is subsampled
+        top, end = (row // step for row in rows)
+        first = top - low // step
+        _plane_rows(target)[top:end] = _plane_rows(source)[
+            first : first + end - top
+        ]
+
+
+def _plane_rows(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """Return a view of a plane's rows with their padding."""
+    data = np.frombuffer(memoryview(plane), np.uint8)  # type: ignore[arg-type]
+    return data.reshape(plane.height, plane.line_size)
 
 
 def output_range(pix_fmt: str) -> ColorRange:

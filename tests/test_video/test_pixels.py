@@ -62,3 +62,28 @@ def test_notes_depend_on_what_is_kept():
     clear = av.VideoFrame.from_ndarray(image, 'rgba')
     assert pixels.conversion_notes(clear) == [pixels.ALPHA_NOTE]
     assert pixels.conversion_notes(clear, keep_alpha=True) == []
+
+
+@pytest.mark.parametrize('depth', [8, 16])
+@pytest.mark.parametrize(
+    'pix_fmt', ['yuv420p', 'yuv422p10le', 'yuva420p', 'yuv410p', 'rgba']
+)
+def test_bands_of_rows_give_the_same_frame(monkeypatch, pix_fmt, depth):
+    peak = (1 << depth) - 1
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, peak + 1, (600, 62, 4))
+    image = noise.astype(np.uint8 if depth == 8 else np.uint16)
+    alpha = image[..., 3] if pix_fmt in ('yuva420p', 'rgba') else None
+    whole = pixels.to_yuv(image[..., :3], pix_fmt, 1, alpha)
+    monkeypatch.setattr(pixels, '_WHOLE', 0)
+    banded = pixels.to_yuv(image[..., :3], pix_fmt, 1, alpha)
+    bits = pixels.format_bits(pix_fmt)
+    if pix_fmt == 'rgba':
+        np.testing.assert_array_equal(whole.to_ndarray(), banded.to_ndarray())
+    for a, b in zip(whole.planes, banded.planes, strict=True):
+        values = [pixels.plane_values(plane, bits) for plane in (a, b)]
+        np.testing.assert_array_equal(*values)
+    assert (whole.colorspace, whole.color_range) == (
+        banded.colorspace,
+        banded.color_range,
+    )

@@ -8,6 +8,7 @@ from star.video.colour.planes import plane_values
 
 _NEUTRAL = 2  # of 255: what noise may add to chroma without colour, and
 _TINT = 1  # how far its average may lie off; a tint is further
+_BAND = 128  # rows that are converted at once, to bound memory
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709
 
 
@@ -60,5 +61,9 @@ def remove_colour(image: np.ndarray) -> np.ndarray:
     Args:
         image: pixels, (H, W, 3) uint8 or uint16 RGB.
     """
-    luma = np.rint(image @ _LUMA).clip(0, PEAKS[8 * image.itemsize])
-    return np.repeat(luma.astype(image.dtype)[..., None], 3, axis=2)
+    gray, peak = np.empty_like(image), PEAKS[8 * image.itemsize]
+    for top in range(0, len(image), _BAND):
+        rows = slice(top, top + _BAND)
+        luma = np.rint(image[rows] @ _LUMA).clip(0, peak)
+        gray[rows] = luma.astype(image.dtype)[..., None]
+    return gray

@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from star.video.colour import gray
 from star.video.colour.gray import is_gray, remove_colour
 from tests.test_video.clips import flat_frame
 
@@ -60,3 +61,10 @@ def test_colours_become_their_luma(dtype):
     assert np.abs(got - np.array(wanted)[None, :, None]).max() <= 1
     white = np.full((1, 1, 3), peak, dtype)
     np.testing.assert_array_equal(remove_colour(white), white)
+
+
+def test_bands_of_rows_give_the_same_luma(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (70, 9, 3), np.uint8)
+    whole = remove_colour(image)
+    monkeypatch.setattr(gray, '_BAND', 16)
+    np.testing.assert_array_equal(remove_colour(image), whole)
