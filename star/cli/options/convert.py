@@ -86,6 +86,24 @@ def lpips(parser: Parser) -> None:
     _add_files(parser, 'complete LPIPS graph, .onnx')
 
 
+def onnx(parser: Parser) -> None:
+    """Export a small model to ONNX, for other programs.
+
+        star convert onnx tiny_compact.onnx --config tiny_compact
+
+    Frames go in as uint8 (T, 3, height, width) RGB, and restored frames come
+    out; any number of at least two frames, and any size. For tiny_compact,
+    realesr_general_x4v3 and realesr_animevideov3. tiny_compact gets no noise
+    here, as with --noise none. DST is written if onnxruntime gives our
+    results, up to one level of 255.
+    """
+    add = parser.add_argument
+    add('dst', type=Path, metavar='DST', help='.onnx to write')
+    add('--config', default='tiny_compact', help='default: tiny_compact')
+    add('--weights', help='in place of those that the config names')
+    add('--overwrite', action='store_true', help='replace DST')
+
+
 def publish(parser: Parser) -> None:
     """Write the weights of a training checkpoint.
 
