@@ -58,8 +58,9 @@ class TrainedEMAHook(Hook):
         if not self.averages:
             self.load(runner.model, parameters)
         weight = 1 - min(self.decay, (1 + n) / (10 + n))
-        for name, parameter in parameters.items():
-            self.averages[name].lerp_(parameter.float(), weight)
+        own = [parameter.float() for parameter in parameters.values()]
+        averages = [self.averages[name] for name in parameters]
+        torch._foreach_lerp_(averages, own, weight)
 
     def load(self, model: nn.Module, averages: Mapping[str, Tensor]) -> None:
         """Copy averages by name to the model's device.

@@ -1,5 +1,6 @@
 """Guard against losses and gradients that are not finite."""
 
+import math
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.optim import Optimizer
 
+from star.engine.sharded_gradients import norm_before_clipping
 from star.registry import HOOKS
 
 
@@ -44,7 +46,8 @@ class NonFiniteGuardHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Register hooks on the model's losses and the optimiser's steps."""
         runner.model.register_forward_hook(self._see_losses)
-        runner.optim_wrapper.optimizer.register_step_pre_hook(self._check)
+        self._wrapper = runner.optim_wrapper
+        self._wrapper.optimizer.register_step_pre_hook(self._check)
 
     def after_train_iter(
         self,
@@ -102,11 +105,22 @@ class NonFiniteGuardHook(Hook):
             for p in group['params']
             if p.grad is not None
         ]
-        good = (all_finite(gradients) & self._good).float()
+        good = (self._are_finite(gradients) & self._good).float()
         dist.all_reduce(good, 'min')
         self._skipped = not bool(good)
         if self._skipped:
             optimizer.zero_grad(set_to_none=True)
+
+    def _are_finite(self, gradients: list[Tensor]) -> Tensor:
+        """Return whether all gradients are finite, a boolean scalar.
+
+        A finite norm says so, and clipping has it. An infinite one may come
+        from large finite numbers, so that each number is looked at.
+        """
+        norm = norm_before_clipping(self._wrapper) if gradients else None
+        if norm is not None and math.isfinite(norm):
+            return torch.ones((), dtype=torch.bool, device=gradients[0].device)
+        return all_finite(gradients)
 
 
 def all_finite(tensors: list[Tensor]) -> Tensor:

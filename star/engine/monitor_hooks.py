@@ -12,7 +12,10 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch.optim import Optimizer
 
-from star.engine.sharded_gradients import gradient_norm
+from star.engine.sharded_gradients import (
+    gradient_norm,
+    norm_after_clipping,
+)
 from star.engine.sharded_state import is_sharded
 from star.registry import HOOKS
 from star.utils.memory import peak_memory, reset_peak_memory
@@ -109,14 +112,17 @@ def _norm_recorder(
     """Make a hook that logs the norm of the gradients before a step."""
     clipped = bool(wrapper.clip_grad_kwargs)
     name = 'grad_norm_clipped' if clipped else 'grad_norm'
+    hub = runner.message_hub
 
     def record(optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         groups = optimizer.param_groups
         params = [p for group in groups for p in group['params']]
         given = any(p.grad is not None for p in params)
         if given or is_sharded(runner.model):  # then all ranks take part
-            norm = gradient_norm(runner.model, params)
-            runner.message_hub.update_scalar(f'train/{name}', float(norm))
+            norm = norm_after_clipping(wrapper)
+            if norm is None:
+                norm = float(gradient_norm(runner.model, params))
+            hub.update_scalar(f'train/{name}', norm)
 
     return record
 

@@ -44,6 +44,40 @@ def gradient_norm(
     return norm
 
 
+def norm_before_clipping(wrapper: OptimWrapper) -> float | None:
+    """Return the norm by which this step's gradients were clipped.
+
+    A wrapper measures it right before the optimiser's step, whose hooks need
+    not pass over all gradients once more.
+
+    Args:
+        wrapper: with gradients; one of its parameters at least has some.
+
+    Returns:
+        The norm; None where it is not the 2-norm, or nothing is clipped.
+    """
+    settings = wrapper.clip_grad_kwargs or {}
+    if 'max_norm' not in settings or settings.get('norm_type', 2) != 2:
+        return None
+    key = f'train/{wrapper.grad_name}'
+    if key not in wrapper.message_hub.log_scalars:
+        return None
+    return float(wrapper.message_hub.get_scalar(key).current())
+
+
+def norm_after_clipping(wrapper: OptimWrapper) -> float | None:
+    """Return the norm that clipping has left, as `clip_grad_norm_` scales.
+
+    Args:
+        wrapper: as for `norm_before_clipping`, which says when it is None.
+    """
+    norm = norm_before_clipping(wrapper)
+    if norm is None:
+        return None
+    most = float(wrapper.clip_grad_kwargs['max_norm'])
+    return norm * min(1.0, most / (norm + 1e-6))
+
+
 def clip_by_whole_norm(wrapper: OptimWrapper, model: nn.Module) -> None:
     """Let an optimiser wrapper clip shards by the norm over all ranks.
 
