@@ -1,5 +1,7 @@
 """Estimate of the velocity from the low-quality latent, without a network."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 
@@ -29,3 +31,21 @@ def lq_velocity(
     away = x_t - alpha * x_lq
     gain = alpha * (1 - std**2) / variance
     return sigma * (gain * away - x_lq), std / variance.sqrt()
+
+
+def check_std(std: Sequence[float] | None, channels: int) -> None:
+    """Refuse deviations that `lq_velocity` cannot use.
+
+    Args:
+        std: of each channel; None for no estimate.
+        channels: of a latent.
+
+    Raises:
+        ValueError: they are not one positive number for each channel.
+    """
+    if std is None:
+        return
+    if len(std) != channels or not all(value > 0 for value in std):
+        raise ValueError(
+            f'`residual_std` must be {channels} positive numbers, got {std}'
+        )

@@ -20,6 +20,7 @@ from star.models.backbones.i2vgen.encoder import (
 )
 from star.models.layers.liem import OFFICIAL_LIEM
 from star.models.layers.norm import set_norm_groups
+from star.models.layers.step_memory import StepMemory
 from star.registry import MODELS
 
 
@@ -41,6 +42,8 @@ class UNetControlNet(nn.Module):
         ValueError: channels that do not divide into groups or heads.
         TypeError: `sizes` has an unknown key.
     """
+
+    reuses_features = True
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class UNetControlNet(nn.Module):
         t: Tensor,
         text: Tensor | ProjectedText,
         z_lq: Tensor,
+        memory: StepMemory | None = None,
     ) -> list[Tensor]:
         """Compute the control.
 
@@ -94,10 +98,12 @@ class UNetControlNet(nn.Module):
             text: embeddings, (N, L, context_dim), or the result of
                 `project_text`; the text of one clip serves all N.
             z_lq: latents of the low-quality clip, (N, in_dim, T, H, W).
+            memory: of the backbone's earlier steps, or None.
 
         Returns:
             A residual for each input block and, last, one for the middle
-            block, each (N, T, h, w, C).
+            block, each (N, T, h, w, C). If the backbone takes deep features
+            from `memory`: one for the first input block.
 
         Raises:
             ValueError: latents of a wrong shape.
@@ -113,7 +119,10 @@ class UNetControlNet(nn.Module):
             self.encoder.embed(t),
             iter(text),
             hint,
+            memory,
         )
+        if middle is None:
+            return [self.zero_convs[0](outputs[0])]
         control = [
             conv(x) for conv, x in zip(self.zero_convs, outputs, strict=True)
         ]

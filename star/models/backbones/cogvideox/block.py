@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from star.models.backbones.cogvideox.positions import Grid, rotate
+from star.models.layers.attention import AUTO, AttentionLayer, mix_tokens
 from star.models.layers.liem import build_liem, pool
 
 
-class DiTBlock(nn.Module):
+class DiTBlock(AttentionLayer):
     """Attention of text and video to each other, gated, and a feed-forward.
 
     The video tokens that enter the attention are gated by their maximum and
@@ -78,7 +78,8 @@ class DiTBlock(nn.Module):
         branch = self._gated('before_norm', video, grid)
         tokens, gates = modulate(self.norm1, embed, text, branch)
         tokens[1] = self._gated('after_norm', tokens[1], grid)
-        return attend(self.attn1, _join(tokens), rope), gates
+        x = _join(tokens)
+        return attend(self.attn1, x, rope, self.kernel), gates
 
     def _feed(
         self, video: Tensor, text: Tensor, embed: Tensor
@@ -123,13 +124,16 @@ def modulate(
     return tokens, [chunks[5], chunks[2]]
 
 
-def attend(attn: Any, x: Tensor, rope: Tensor | None) -> Tensor:
+def attend(
+    attn: Any, x: Tensor, rope: Tensor | None, kernel: str = AUTO
+) -> Tensor:
     """Let all tokens attend to all.
 
     Args:
         attn: diffusers' `Attention`.
         x: text and video tokens, (N, L, C).
         rope: from `rope_table`, or None.
+        kernel: as for `mix_tokens`.
 
     Returns:
         (N, L, C).
@@ -142,10 +146,11 @@ def attend(attn: Any, x: Tensor, rope: Tensor | None) -> Tensor:
             part = part if rope is None else rotate(part, rope)
         return part.transpose(1, 2)
 
-    mixed = F.scaled_dot_product_attention(
+    mixed = mix_tokens(
         project(attn.to_q, attn.norm_q),
         project(attn.to_k, attn.norm_k),
         project(attn.to_v),
+        kernel,
     )
     return attn.to_out[0](mixed.transpose(1, 2).flatten(2))
 

@@ -17,6 +17,7 @@ from star.models.backbones.cogvideox.positions import (
     sincos_table,
 )
 from star.models.layers.lora import add_lora
+from star.models.layers.step_memory import StepMemory
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
 
@@ -77,6 +78,7 @@ class CogVideoXDiT(nn.Module):
 
     limits = Limits()
     size_multiple, size_remainder = (PATCH, PATCH), (0, 0)
+    reuses_features = True
 
     def __init__(
         self,
@@ -129,6 +131,7 @@ class CogVideoXDiT(nn.Module):
         t: Tensor,
         text: Tensor | ProjectedText,
         control: Tensor,
+        memory: StepMemory | None = None,
     ) -> Tensor:
         """Predict the velocity.
 
@@ -139,6 +142,8 @@ class CogVideoXDiT(nn.Module):
                 `project_text`; the text of one clip serves all N.
             control: the low-quality latents, of the shape of `z_t`, as
                 `LatentConcat` gives them.
+            memory: of earlier steps; what all blocks but the first add may
+                be taken from it. None for none.
 
         Returns:
             A velocity of the shape and dtype of `z_t`.
@@ -158,6 +163,7 @@ class CogVideoXDiT(nn.Module):
             tokens,
             embed,
             grid,
+            memory,
         )
         return self._head(video, embed, grid).to(z_t.dtype)
 
@@ -194,20 +200,32 @@ class CogVideoXDiT(nn.Module):
         return F.silu(self.transformer.time_embedding(sinusoid.to(dtype)))
 
     def _transform(
-        self, video: Tensor, text: Tensor, embed: Tensor, grid: Grid
+        self,
+        video: Tensor,
+        text: Tensor,
+        embed: Tensor,
+        grid: Grid,
+        memory: StepMemory | None,
     ) -> Tensor:
-        """Transform the video tokens with all blocks."""
+        """Transform the video tokens with all blocks, or as in `memory`."""
         rope = None
         if self.positions == 'rope':
             rope = rope_table(grid, text.shape[1], self.head_dim, video.device)
         recompute = self.checkpointing and torch.is_grad_enabled()
-        for block in self.transformer.transformer_blocks:
+        before: Any = None if memory is None else video
+        for index, block in enumerate(self.transformer.transformer_blocks):
             if recompute:
                 video, text = checkpoint(
                     block, video, text, embed, rope, grid, use_reentrant=False
                 )
             else:
                 video, text = block(video, text, embed, rope, grid)
+            if memory is not None and index == 0:
+                if memory.decide(video - before):
+                    return video + memory.recall(video)
+                before = video
+        if memory is not None:
+            memory.keep(video - before)
         return video
 
     def _head(self, video: Tensor, embed: Tensor, grid: Grid) -> Tensor:

@@ -13,14 +13,15 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from star.models.backbones.i2vgen.convolution import Conv3x3
+from star.models.layers.attention import AUTO, AttentionLayer, mix_tokens
 from star.models.layers.liem import build_liem
 
 NUM_GROUPS = 32
 MAX_ATTENTION_BATCH = 32768  # CUDA kernels index the batch with 16 bits
 SHORT = 16  # tokens; see `attend`
-
 MAX_TOKENS = 65536  # a feed-forward layer is eight times as wide inside
-MAX_MATRIX_ROWS = 128
+MAX_CPU_BYTES = 24 * 2**20  # inside it; more take longer for each token
 
 TextKeysValues = tuple[Tensor, Tensor]
 Module = TypeVar('Module', bound=nn.Module)
@@ -55,32 +56,6 @@ def zero_init(module: Module) -> Module:
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
     return module
-
-
-class Conv3x3(nn.Conv2d):
-    """3x3 convolution, padded by 1; one matrix product where frames are tiny.
-
-    On the CPU torch reorders the weights at every call. For few positions
-    that costs more than the convolution, and as much memory as the weights;
-    channels-last weights already are the matrix of the product.
-    """
-
-    def __init__(self, in_dim: int, out_dim: int) -> None:
-        super().__init__(in_dim, out_dim, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform frames, (B, C, H, W)."""
-        tiny = x[:, 0].numel() <= MAX_MATRIX_ROWS and x.device.type == 'cpu'
-        ready = self.weight.is_contiguous(memory_format=torch.channels_last)
-        if torch.is_grad_enabled() or not (tiny and ready):
-            return super().forward(x)
-        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-        patches = rearrange(
-            padded.unfold(1, 3, 1).unfold(2, 3, 1),
-            'b h w c i j -> b h w (i j c)',
-        )
-        matrix = rearrange(self.weight, 'o c i j -> o (i j c)')
-        return F.linear(patches, matrix, self.bias).permute(0, 3, 1, 2)
 
 
 class ResBlock(nn.Module):
@@ -180,7 +155,7 @@ class UNetDownsample(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(dim, dim, 3, stride=2, padding=(2, 1))
+        self.conv = Conv3x3(dim, dim, stride=2, padding=(2, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform a clip, (N, T, H, W, C)."""
@@ -203,7 +178,7 @@ class UNetUpsample(nn.Module):
         return self.conv(doubled[:, :, 1:-1])
 
 
-class Attention(nn.Module):
+class Attention(AttentionLayer):
     """Multi-head attention, with itself or with the text.
 
     Args:
@@ -231,7 +206,7 @@ class Attention(nn.Module):
             )
             for f in (self.to_q, self.to_k, self.to_v)
         ]
-        y = F.scaled_dot_product_attention(*heads)
+        y = self.mix(*heads)
         n, t, h, w, _ = x.shape
         y = rearrange(
             y, '(n t) m (h w) d -> n t h w (m d)', n=n, t=t, h=h, w=w
@@ -244,7 +219,7 @@ class Attention(nn.Module):
             rearrange(f(x), 'n t h w (m d) -> (n h w) m t d', d=self.head_dim)
             for f in (self.to_q, self.to_k, self.to_v)
         )
-        y = _attend_in_batches(q, k, v)
+        y = _attend_in_batches(q, k, v, self.kernel)
         n, _, h, w, _ = x.shape
         y = rearrange(y, '(n h w) m t d -> n t h w (m d)', n=n, h=h, w=w)
         return self.to_out(y)
@@ -265,30 +240,31 @@ class Attention(nn.Module):
             self.to_q(x), 'n t h w (m d) -> n m (t h w) d', d=self.head_dim
         )
         k, v = (z.expand(n, -1, -1, -1) for z in text)
-        y = F.scaled_dot_product_attention(q, k, v)
+        y = self.mix(q, k, v)
         y = rearrange(y, 'n m (t h w) d -> n t h w (m d)', t=t, h=h, w=w)
         return self.to_out(y)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, kernel: str = AUTO) -> Tensor:
     """Attend, without a mask; (N, heads, L, d) each.
 
     On a CPU torch's kernel takes two to ten times as long for short sequences
     as matrix products. Only their gradient in float32 is slower.
     """
     slow_gradient = torch.is_grad_enabled() and q.dtype == torch.float32
-    if q.device.type != 'cpu' or q.shape[2] > SHORT or slow_gradient:
-        return F.scaled_dot_product_attention(q, k, v)
+    short = q.device.type == 'cpu' and q.shape[2] <= SHORT
+    if kernel != AUTO or not short or slow_gradient:
+        return mix_tokens(q, k, v, kernel)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     return weights.softmax(-1) @ v
 
 
-def _attend_in_batches(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend_in_batches(q: Tensor, k: Tensor, v: Tensor, kernel: str) -> Tensor:
     size = MAX_ATTENTION_BATCH
     if q.shape[0] <= size:
-        return attend(q, k, v)
+        return attend(q, k, v, kernel)
     pieces = [
-        attend(q[i : i + size], k[i : i + size], v[i : i + size])
+        attend(q[i : i + size], k[i : i + size], v[i : i + size], kernel)
         for i in range(0, q.shape[0], size)
     ]
     return torch.cat(pieces)
@@ -304,10 +280,17 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform tokens, (..., C), piece by piece without a gradient."""
-        if torch.is_grad_enabled() or x.shape[:-1].numel() <= MAX_TOKENS:
+        tokens, most = x.shape[:-1].numel(), self._most_tokens(x)
+        if torch.is_grad_enabled() or tokens <= most:
             return self._forward(x)
-        pieces = x.flatten(0, -2).split(MAX_TOKENS)
+        pieces = x.flatten(0, -2).tensor_split(-(-tokens // most))
         return torch.cat([self._forward(p) for p in pieces]).view_as(x)
+
+    def _most_tokens(self, x: Tensor) -> int:
+        if x.device.type != 'cpu':
+            return MAX_TOKENS
+        size = x.element_size() * self.proj_in.out_features
+        return min(MAX_TOKENS, max(1, MAX_CPU_BYTES // size))
 
     def _forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj_in(x).chunk(2, -1)

@@ -20,6 +20,7 @@ from star.models.backbones.i2vgen.blocks import (
     UNetUpsample,
     per_frame,
 )
+from star.models.layers.step_memory import StepMemory
 
 ProjectedText = list[TextKeysValues]
 
@@ -236,7 +237,8 @@ class UNetEncoder(nn.Module):
         embed: Tensor,
         text: Iterator[TextKeysValues],
         hint: Tensor | None = None,
-    ) -> tuple[Tensor, list[Tensor]]:
+        memory: StepMemory | None = None,
+    ) -> tuple[Tensor | None, list[Tensor]]:
         """Encode latents.
 
         Args:
@@ -244,13 +246,17 @@ class UNetEncoder(nn.Module):
             embed: from `embed`, (N, E).
             text: keys and values of each spatial transformer, in order.
             hint: added after the first convolution, (N, T, H, W, dim).
+            memory: of earlier steps, or None.
 
         Returns:
             The middle block's output and every input block's, all
-            (N, T, h, w, C).
+            (N, T, h, w, C). If deep features are taken from `memory`: None,
+            and the first input block's alone.
         """
         x = self.input_blocks[0](z, hint)
         outputs = [x]
+        if memory is not None and memory.decide(x):
+            return None, outputs
         for block in self.input_blocks[1:]:
             if isinstance(block, UNetDownsample):
                 x = block(x)

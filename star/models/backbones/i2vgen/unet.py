@@ -26,6 +26,7 @@ from star.models.backbones.i2vgen.encoder import (
 )
 from star.models.layers.liem import OFFICIAL_LIEM
 from star.models.layers.norm import set_norm_groups
+from star.models.layers.step_memory import StepMemory
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
 
@@ -50,6 +51,7 @@ class I2VGenUNet(nn.Module):
     """
 
     limits = Limits()
+    reuses_features = True
 
     def __init__(
         self,
@@ -102,6 +104,7 @@ class I2VGenUNet(nn.Module):
         t: Tensor,
         text: Tensor | ProjectedText,
         control: list[Tensor] | None = None,
+        memory: StepMemory | None = None,
     ) -> Tensor:
         """Predict the velocity.
 
@@ -112,6 +115,8 @@ class I2VGenUNet(nn.Module):
             text: embeddings, (N, L, context_dim), or the result of
                 `project_text`; the text of one clip serves all N.
             control: the result of the ControlNet, or None.
+            memory: of earlier steps; the features that enter the last block
+                may be taken from it. None for none.
 
         Returns:
             (N, out_dim, T, H, W), of the dtype of `z_t`.
@@ -125,25 +130,36 @@ class I2VGenUNet(nn.Module):
         texts = iter(text)
         embed = self.encoder.embed(t)
         z = to_channels_last(z_t, self.conv_out)
-        x, skips = self.encoder(z, embed, texts)
-        x = self._decode(x, skips, embed, texts, list(control or []))
+        x, skips = self.encoder(z, embed, texts, memory=memory)
+        if x is None:  # the encoder has read no text
+            texts = iter(text[-1:])
+        x = self._decode(x, skips, embed, texts, list(control or []), memory)
         v = per_frame(self._head, x)
         return rearrange(v, 'n t h w c -> n c t h w').to(z_t.dtype)
 
     def _decode(
         self,
-        x: Tensor,
+        x: Tensor | None,
         skips: list[Tensor],
         embed: Tensor,
         texts: Iterator[TextKeysValues],
         control: list[Tensor],
+        memory: StepMemory | None,
     ) -> Tensor:
-        if control:
+        """Run the output blocks; without `x`, which is kept, the last one."""
+        recalled = x is None
+        blocks = self.output_blocks[-1:] if recalled else self.output_blocks
+        if x is None:
+            assert memory is not None
+            x = memory.recall(skips[0])
+        elif control:
             x = x + control.pop()
-        for block in self.output_blocks:
+        for block in blocks:
             skip = skips.pop()
             if control:
                 skip = skip + control.pop()
+            if memory is not None and not (skips or recalled):
+                memory.keep(x)
             x = block(torch.cat([x, skip], -1), embed, texts)
         return x
 

@@ -4,6 +4,7 @@ from torch import nn
 
 from star.models.backbones import CogVideoXDiT
 from star.models.editors.star.objective import freeze
+from star.models.layers.step_memory import StepMemory
 from star.registry import MODELS
 from tests.test_models.networks import randomize
 
@@ -286,3 +287,31 @@ def test_wrong_options_are_named(options, message):
 def test_registered():
     network = MODELS.build({'type': 'CogVideoXDiT', **SIZES})
     assert len(network.transformer.transformer_blocks) == 2
+
+
+@torch.no_grad()
+def test_blocks_after_the_first_are_taken_again():
+    network, (z_t, t, text, z_lq) = small_dit(), small_inputs(1)
+    added, heads = [], []
+    for block in network.transformer.transformer_blocks:
+        block.register_forward_hook(
+            lambda module, inputs, out: added.append((inputs[0], out[0]))
+        )
+    network.transformer.norm_final.register_forward_pre_hook(
+        lambda module, inputs: heads.append(inputs[0])
+    )
+    memory = StepMemory(0.5)
+    memory.begin()
+    first = network(z_t, t, text, z_lq, memory)
+    (_, start), (_, end) = added
+    assert torch.equal(first, network(z_t, t, text, z_lq))
+    memory.begin()
+    added.clear()
+    network(z_t + 0.01, t + 1, text, z_lq, memory)
+    ((_, now),) = added
+    assert torch.equal(heads[-1], now + (end - start))
+    memory.begin()
+    added.clear()
+    other = network(-z_t, t, text, z_lq, memory)
+    assert len(added) == 2 and (memory.calls, memory.reused) == (3, 1)
+    assert torch.equal(other, network(-z_t, t, text, z_lq))

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from star.models.backbones.i2vgen import blocks as unet_blocks
+from star.models.backbones.i2vgen import convolution
 from star.models.backbones.i2vgen.encoder import time_sinusoid
 from star.registry import MODELS
 from tests.test_models.networks import (
@@ -215,6 +216,33 @@ def test_tiny_convolution_is_the_usual_one():
         expected = F.conv2d(x, conv.weight, conv.bias, padding=1)
         close(conv(x), expected)
         close(conv(x.contiguous(memory_format=torch.channels_last)), expected)
+
+
+@torch.no_grad()
+def test_convolution_is_a_product_where_its_weights_are_many(monkeypatch):
+    down = randomize(unet_blocks.UNetDownsample(6).conv, scale=0.3)
+    wide = randomize(unet_blocks.Conv3x3(6, 640), scale=0.3)
+    monkeypatch.setattr(convolution, 'MAX_MATRIX_ROWS', 5)
+    products = []
+    linear = F.linear
+    monkeypatch.setattr(
+        F, 'linear', lambda x, *rest: products.append(1) or linear(x, *rest)
+    )
+    for conv, size, is_product in (
+        (down, (1, 2, 2), True),  # 2 x 1 positions
+        (down, (1, 7, 5), False),
+        (wide, (2, 10, 8), True),
+        (wide, (2, 10, 9), False),
+    ):
+        conv.to(memory_format=torch.channels_last)
+        x = torch.randn(size[0], 6, *size[1:])
+        products.clear()
+        found = conv(x)
+        assert bool(products) == is_product
+        close(
+            found,
+            F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding),
+        )
 
 
 @torch.no_grad()
