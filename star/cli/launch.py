@@ -1,4 +1,4 @@
-"""The processes and the errors of `star train` and `star test`."""
+"""The processes and errors of `star train`, `star test`, `star restore`."""
 
 import argparse
 import os

@@ -12,7 +12,9 @@ from star.models.autoencoders.temporal_vae import (
     load_vae_weights,
     plan_vae_tiles,
 )
+from star.models.layers.offloading import device_of
 from star.registry import MODELS
+from star.utils.distributed import Spread
 from star.video.tiling import TileSize, cut_tile, stitch_tiles
 
 if TYPE_CHECKING:
@@ -166,7 +168,9 @@ class CogVideoXVAE(nn.Module):
         pieces = [piece.to(z.device) for piece in self.decode_pieces(z, tile)]
         return torch.cat(pieces, dim=2)
 
-    def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+    def decode_pieces(
+        self, z: Tensor, tile: TileSize = 0, spread: Spread = map
+    ) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one window is in memory.
 
         With tiles all windows of a tile are decoded before the next tile, so
@@ -176,6 +180,7 @@ class CogVideoXVAE(nn.Module):
         Args:
             z: scaled latent, (N, C, k + 1, h, w); may live on another device.
             tile: as for `encode`.
+            spread: calls `decode_part`; `map`, or what shares the tiles.
 
         Yields:
             Consecutive pieces of the clip, (N, 3, t, H, W) with t >= 1, on
@@ -188,26 +193,29 @@ class CogVideoXVAE(nn.Module):
         tiles = plan_vae_tiles(
             z.shape[-2], z.shape[-1], tile, side, in_pixels=True
         )
-        pieces = (
-            torch.cat(
-                [
-                    p.to(z.device)
-                    for p in self._decode(cut_tile(z, t, 1, side))
-                ],
-                dim=2,
-            )
-            for t in tiles
-        )
+        parts = (cut_tile(z, t, 1, side) for t in tiles)
+        pieces = spread(self.decode_part, parts)
         clip = stitch_tiles(pieces, tiles)
         for start in range(0, clip.shape[2], 4 * self.decode_window):
             piece = clip[:, :, start : start + 4 * self.decode_window]
-            yield piece.to(self.vae.device, z.dtype)
+            yield piece.to(device_of(self), z.dtype)
+
+    def decode_part(self, z: Tensor) -> Tensor:
+        """Decode one tile as a clip by itself.
+
+        Args:
+            z: scaled latent of the tile, (N, C, k + 1, h, w).
+
+        Returns:
+            (N, 3, 4 k + 1, H, W), where `z` lives.
+        """
+        return torch.cat([p.to(z.device) for p in self._decode(z)], dim=2)
 
     def _encode(self, x: Tensor) -> Tensor:
         """Return the moments (N, 2 C, k + 1, h, w) of a clip or tile."""
         moments, memory = [], None
         for start, end in time_windows(x.shape[2], self.encode_window):
-            piece = x[:, :, start:end].to(self.vae.device, self.vae.dtype)
+            piece = x[:, :, start:end].to(device_of(self), self.vae.dtype)
             out, memory = self.vae.encoder(piece, conv_cache=memory)
             memory = _needed(memory)
             moments.append(out.to(x))
@@ -226,7 +234,7 @@ class CogVideoXVAE(nn.Module):
             z = torch.cat([z, z[:, :, -1:]], dim=2)
         for start, end in time_windows(z.shape[2], self.decode_window):
             piece = z[:, :, start:end] / self.scaling_factor
-            piece = piece.to(self.vae.device, self.vae.dtype)
+            piece = piece.to(device_of(self), self.vae.dtype)
             out, memory = self.vae.decoder(piece, conv_cache=memory)
             memory = _needed(memory)
             out = out[:, :, :left]

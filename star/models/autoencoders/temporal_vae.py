@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from star.models.layers.norm import set_norm_groups
+from star.models.layers.offloading import device_of
 from star.registry import MODELS
+from star.utils.distributed import Spread
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 from star.video.blending import fade
@@ -178,12 +181,15 @@ class TemporalVAE(nn.Module):
         pieces = [piece.to(z.device) for piece in self.decode_pieces(z, tile)]
         return torch.cat(pieces, dim=2)
 
-    def decode_pieces(self, z: Tensor, tile: TileSize = 0) -> Iterator[Tensor]:
+    def decode_pieces(
+        self, z: Tensor, tile: TileSize = 0, spread: Spread = map
+    ) -> Iterator[Tensor]:
         """Decode piece by piece, so that only one window is in memory.
 
         Args:
             z: scaled latent, (N, C, T, h, w); may live on another device.
             tile: as for `encode`.
+            spread: calls `decode_part`; `map`, or what shares the windows.
 
         Yields:
             Consecutive pieces of the clip, (N, 3, t, H, W) with t >= 1, on
@@ -191,8 +197,11 @@ class TemporalVAE(nn.Module):
         """
         overlap = self.decode_overlap
         earlier = None
-        for start, end in _windows(z.shape[2], self.decode_window, overlap):
-            piece = self._decode_frames(z[:, :, start:end], tile)
+        windows = list(_windows(z.shape[2], self.decode_window, overlap))
+        parts = (z[:, :, start:end] for start, end in windows)
+        decoded = spread(self.decode_part, parts, repeat(tile))
+        for (_, end), piece in zip(windows, decoded, strict=True):
+            piece = piece.to(device_of(self))
             if earlier is not None:
                 piece = fade(earlier, piece, 2)
             if end < z.shape[2] and overlap:
@@ -202,7 +211,7 @@ class TemporalVAE(nn.Module):
 
     def _encode_frames(self, frames: Tensor, tile: TileSize) -> Tensor:
         """Return the moments (B, 2 C, h, w) of a few frames."""
-        frames = frames.to(self.vae.device, self.vae.dtype)
+        frames = frames.to(device_of(self), self.vae.dtype)
         if not tile:
             return self._encode_tile(frames)
         side = self.downsample
@@ -211,11 +220,19 @@ class TemporalVAE(nn.Module):
         pieces = (self._encode_tile(cut_tile(frames, t, side)) for t in tiles)
         return stitch_tiles(pieces, tiles)
 
-    def _decode_frames(self, z: Tensor, tile: TileSize) -> Tensor:
-        """Decode the frames of one window together."""
+    def decode_part(self, z: Tensor, tile: TileSize) -> Tensor:
+        """Decode the frames of one window together.
+
+        Args:
+            z: scaled latent of the window, (N, C, t, h, w), on any device.
+            tile: as for `encode`.
+
+        Returns:
+            (N, 3, t, H, W) of the dtype of `z`, on the network's device.
+        """
         num_frames, side = z.shape[2], self.downsample
         frames = rearrange(z / self.scaling_factor, 'n c t h w -> (n t) c h w')
-        frames = frames.to(self.vae.device, self.vae.dtype)
+        frames = frames.to(device_of(self), self.vae.dtype)
         if tile:
             height, width = frames.shape[-2:]
             tiles = plan_vae_tiles(height, width, tile, side, in_pixels=True)

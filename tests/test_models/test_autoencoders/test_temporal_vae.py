@@ -139,8 +139,8 @@ def test_windows_of_identity(resampler, frames, window, overlap):
 def test_overlap_cross_fades():
     vae = build(decode_window=5, decode_overlap=2)
     z = torch.randn(1, 5, 8, 2, 2)
-    first = vae._decode_frames(z[:, :, 0:5], 0)
-    second = vae._decode_frames(z[:, :, 3:8], 0)
+    first = vae.decode_part(z[:, :, 0:5], 0)
+    second = vae.decode_part(z[:, :, 3:8], 0)
     out = vae.decode(z)
     torch.testing.assert_close(out[:, :, :3], first[:, :, :3])
     torch.testing.assert_close(out[:, :, 5:], second[:, :, 2:])
