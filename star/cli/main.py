@@ -13,6 +13,7 @@ from star.cli.common import Parser, execute
 # star/cli/options/GROUP.py adds the options; its docstring is the help.
 COMMANDS = (
     'restore',
+    'plan',
     'demo',
     'train',
     'test',
@@ -24,11 +25,21 @@ COMMANDS = (
     'convert star-cogvideox',
     'convert baseline',
     'convert lpips',
+    'convert onnx',
     'convert publish',
     'prepare openvid',
     'prepare test-sets',
     'prepare cache-latents',
     'doctor',
+)
+# these compute with tensors; glibc's allocator is set up for them
+COMPUTING = (
+    'restore',
+    'plan',
+    'demo',
+    'train',
+    'test',
+    'prepare cache-latents',
 )
 
 
@@ -49,6 +60,8 @@ def main(words: Sequence[str] | None = None) -> int:
     name, rest = ' '.join(words[:count]), words[count:]
     args = make_parser(name).parse(rest)
     args.words = rest
+    if getattr(args, 'keep_memory', False):
+        import_module('star.utils.allocator').keep_memory()
     module = 'star.cli.' + name.replace(' ', '.').replace('-', '_')
     module += '_start' * (name == 'restore')  # it imports the rest later
     return execute(lambda args: import_module(module).run(args), args)
@@ -63,7 +76,19 @@ def make_parser(name: str) -> Parser:
     add_options = _options_of(name)
     parser = Parser(f'star {name}', inspect.getdoc(add_options))
     add_options(parser)
+    if name in COMPUTING:
+        _add_keep_memory(parser)
     return parser
+
+
+def _add_keep_memory(parser: Parser) -> None:
+    parser.add_argument(
+        '--no-keep-memory',
+        dest='keep_memory',
+        action='store_false',
+        help='let glibc return the memory of each freed tensor to the system '
+        'at once: slower',
+    )
 
 
 def _options_of(name: str) -> Callable[[Parser], None]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from star.apis.inference.batch import Job
-from star.datasets.pairing import name_some, read_caption
 from star.models.restoration.options import RestoreOptions
 
 
@@ -20,6 +19,8 @@ def find_prompts(source: Path, jobs: Sequence[Job]) -> list[str]:
     Raises:
         ValueError: a file is missing, or is no text.
     """
+    from star.datasets.pairing import name_some, read_caption
+
     if not source.is_dir():
         return [read_caption(source)] * len(jobs)
     paths = [source / f'{_name(job.src)}.txt' for job in jobs]

@@ -7,14 +7,17 @@ from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any
 
-import torch
-
 from star.apis import FileOptions, RestoreReport, init_model, restore_video
 from star.apis.inference.batch import Job, Plan
+from star.apis.inference.clip_plan import ClipPlan, plan_clip
+from star.apis.inference.file_options import MemoryRules
 from star.apis.inference.journal import HeldError, count_kept
+from star.apis.inference.out_of_memory import is_out_of_memory
 from star.apis.inference.piecewise import StoppedError
+from star.apis.inference.planning import write_bytes
 from star.apis.inference.preview import PreviewRequest, make_preview
 from star.apis.inference.restore import is_complete
+from star.apis.inference.savings import Savings
 from star.apis.inference.sidecar import sidecar_path
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
@@ -25,9 +28,11 @@ from star.cli.restore_results import (
     print_json,
     print_results,
 )
+from star.cli.restore_team import choose_device, joined, share
 from star.models.contracts import Restorer
 from star.models.restoration.choose import choose_options
 from star.models.restoration.options import RestoreOptions
+from star.utils.distributed import LostProcessError, Team
 from star.utils.files import beside, read_json
 from star.utils.signals import ignore_interrupts
 from star.video.formats import IMAGE_SUFFIXES
@@ -45,9 +50,24 @@ def run(planned: Plan, args: argparse.Namespace) -> int:
         planned: what is to be done.
         args: options of the command.
     """
+    with joined() as team:
+        return restore_all(planned, args, team)
+
+
+def restore_all(
+    planned: Plan, args: argparse.Namespace, team: Team | None
+) -> int:
+    """Restore all clips with the help of other processes, if there are any."""
     results: list[Result] = []
     try:
-        model = init_model(args.config, args.weights, args.device, args.dtype)
+        model = init_model(
+            args.config,
+            args.weights,
+            choose_device(args.device),
+            args.dtype,
+            Savings(**given(args, Savings)),
+        )
+        share(model, team)
         chosen = choose_for_each(model, planned.jobs, args)
         if args.preview:
             previews = [
@@ -123,9 +143,12 @@ def restore(
     Raises:
         StoppedError: the time to stop has come.
     """
-    files = FileOptions(**given(args, FileOptions))
+    files = FileOptions(**given(args, FileOptions), memory=memory_rules(args))
     bar = ProgressBar(job.src.name)
     try:
+        plan = plan_clip(model, job.src, job.target, options, files)
+        options = plan.choice.options
+        tell_plan(job, plan)
         with bar:
             done = restore_video(
                 model, job.src, job.target, options, files, bar
@@ -135,9 +158,41 @@ def restore(
             write_page(job)
     except StoppedError:
         raise
+    except LostProcessError as error:  # no other clip can be restored
+        raise StoppedError(str(error)) from error
     except Exception as error:  # it ends this clip, not the batch
         return failure(job, error)
     return asdict(done)
+
+
+def memory_rules(args: argparse.Namespace) -> MemoryRules:
+    """Return by which rules windows and tiles are chosen."""
+    fixed = {'window', 'overlap', 'tile', 'tile_overlap'}
+    known = {name for name in fixed if getattr(args, name) is not None}
+    return MemoryRules(args.memory_limit, tuple(sorted(known)))
+
+
+def tell_plan(job: Job, plan: ClipPlan) -> None:
+    """Print what a clip will take, in short."""
+    use, options = plan.choice.use, plan.choice.options
+    if use is None and not plan.choice.note:
+        return
+    width, height = plan.output_size
+    words = [f'{width}x{height}']
+    if plan.choice.changed:
+        words.append(
+            f'--window {options.window} --overlap {options.overlap} '
+            f'--tile {options.tile} (chosen for the memory)'
+        )
+    if plan.passes is not None:
+        words.append(f'{plan.passes} passes')
+    if use is not None:
+        words.append(f'about {write_bytes(use.peak)} of memory')
+    if plan.choice.limit is not None:
+        words.append(f'{write_bytes(plan.choice.limit)} may be taken')
+    say(f'{job.src.name}: plan: {", ".join(words)}')
+    if plan.choice.note:
+        say(f'note: {job.src.name}: {plan.choice.note}')
 
 
 def tell(job: Job, done: RestoreReport, bar: ProgressBar) -> None:
@@ -213,12 +268,6 @@ def failure(job: Job, error: Exception) -> Result:
     more = f'; {kept} restored frames are kept for another try' if kept else ''
     say(f'error: {message}{more}')
     return {**found, 'error': message, **({'kept': kept} if kept else {})}
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error says that memory ran out."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error)
 
 
 def describe(report: RestoreReport) -> str:

@@ -1,6 +1,7 @@
 """Start `star restore`: what is wrong with its paths is named at once."""
 
 import argparse
+import os
 from importlib import import_module
 
 from star.apis.inference.batch import Plan, Rules, plan_jobs
@@ -13,6 +14,10 @@ from star.video.probing import probe
 
 def run(args: argparse.Namespace) -> int:
     """Plan, import what takes seconds, restore; return the exit code."""
+    if 'TORCHELASTIC_RUN_ID' in os.environ and os.environ['RANK'] != '0':
+        return import_module('star.cli.restore_team').run(args)
+    if args.gpus is not None and args.launcher == 'none':
+        return import_module('star.cli.launch').launch('restore', args)
     planned = Plan([], batch=True)
     with raise_on_signals():
         try:

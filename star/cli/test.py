@@ -3,7 +3,7 @@
 import argparse
 import json
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mmengine.dist import is_main_process
 
 from star.apis.inference.build import find_config
 from star.apis.inference.devices import find_device, find_model_dtype
+from star.apis.inference.savings import Savings, place_with
 from star.apis.test.absence import foresee_absences
 from star.apis.test.method import TestedMethod, load_method
 from star.apis.test.metrics import Metrics, build_metrics, choose_metrics
@@ -198,7 +199,9 @@ def read_method(
             raise ValueError(
                 f'--{name} is not used: {type(model).__name__} has no weights'
             )
-    model.place(device, find_model_dtype(model, args.dtype, device))
+    dtype = find_model_dtype(model, args.dtype, device)
+    savings = {f.name: getattr(args, f.name) for f in fields(Savings)}
+    place_with(model, device, dtype, Savings(**savings))
     return method
 
 

@@ -114,11 +114,13 @@ def _dpmpp_2m_sde(
         h = -math.log(decay) / 2 if decay > 0 else math.inf
         # zero in the first step, and after a step from zero SNR (infinite h)
         slope = 0.5 * h / h_last if h_last < math.inf else 0.0
-        target = x0 + slope * (x0 - x0_last)
-        x = (sigma_next / sigma) ** 2 * (alpha / alpha_next) * x
-        x = x + alpha_next * (1 - decay) * target
-        x = x + sigma_next * math.sqrt(1 - decay) * noise(i)
+        # in place: latents of a segment are large
+        target = (x0 - x0_last).mul_(slope).add_(x0)
         x0_last, h_last = x0, h
+        x = (sigma_next / sigma) ** 2 * (alpha / alpha_next) * x
+        x += target.mul_(alpha_next * (1 - decay))
+        del target
+        x += sigma_next * math.sqrt(1 - decay) * noise(i)
     return x0
 
 
@@ -203,7 +205,9 @@ def _ddim_step(
 ) -> Tensor:
     """Move x along the ODE from (alpha, sigma) to the next, at constant x0."""
     keep = level_next[1] / level[1]
-    return keep * x + (level_next[0] - keep * level[0]) * x0
+    moved = keep * x
+    moved += (level_next[0] - keep * level[0]) * x0
+    return moved
 
 
 def _levels(

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from star.apis import FileOptions
 from star.apis.inference.devices import DTYPES
+from star.apis.inference.savings import QUANTIZATIONS
 from star.apis.train.training import LAUNCHERS
 from star.cli.convert import baseline, star_cogvideox
 from star.cli.main import make_parser
@@ -11,6 +12,8 @@ from star.cli.options import choices
 from star.datasets import latent_shards, published_sets
 from star.datasets.transforms.degradation_presets import PRESETS
 from star.diffusion.samplers import SAMPLERS
+from star.models.layers.attention import ATTENTIONS
+from star.models.layers.offloading import OFFLOADS
 from star.models.restoration import options
 from star.user_study.transcoding import CRF
 from star.video.color_fix import COLOR_FIXES
@@ -22,6 +25,9 @@ def test_choices_mirror_the_library():
         (choices.SAMPLERS, SAMPLERS),
         (choices.COLOR_FIXES, COLOR_FIXES),
         (choices.LAUNCHERS, LAUNCHERS),
+        (choices.OFFLOADS, OFFLOADS),
+        (choices.QUANTIZATIONS, QUANTIZATIONS),
+        (choices.ATTENTIONS, ATTENTIONS),
         (choices.CACHE_DTYPES, latent_shards.DTYPES),
         (choices.CONVERTED_DTYPES, star_cogvideox.DTYPES),
         (choices.BASELINE_DTYPES, baseline.DTYPES),
@@ -46,9 +52,11 @@ def test_choices_mirror_the_restore_options():
 
 def test_every_option_of_a_restoration_can_be_given():
     args = vars(make_parser('restore').parse(['a.mp4', 'b.mp4']))
-    assert {f.name for f in fields(options.RestoreOptions)} < args.keys()
-    assert {f.name for f in fields(FileOptions)} < args.keys()
-    for each in fields(FileOptions):
+    known = {f.name for f in fields(options.RestoreOptions)}
+    assert known - {'memory'} < args.keys()  # `--memory` is of the process
+    given = [f for f in fields(FileOptions) if f.name != 'memory']
+    assert {f.name for f in given} < args.keys()
+    for each in given:
         if args[each.name] is not None:
             assert args[each.name] == each.default
 

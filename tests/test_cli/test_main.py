@@ -7,6 +7,7 @@ import pytest
 
 from star import __version__
 from star.cli.main import COMMANDS, make_parser
+from star.utils import allocator
 from tests.paths import ROOT
 from tests.test_cli.conftest import Star
 
@@ -83,3 +84,22 @@ def test_runs_as_a_module():
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr == 'error: none.mp4: no such file or folder\n'
+
+
+@pytest.mark.parametrize(
+    ('option', 'kept'), [([], 1), (['--no-keep-memory'], 0)]
+)
+def test_commands_that_compute_keep_memory(
+    star: Star,
+    option: list[str],
+    kept: int,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    calls = []
+    monkeypatch.setattr(allocator, 'keep_memory', lambda: calls.append(1))
+    assert (
+        'no_such.mp4' in star('restore', 'no_such.mp4', 'x.mp4', *option).error
+    )
+    assert len(calls) == kept
+    star('benchmark', 'no_such_run', '--out', 'no_such_folder')
+    assert len(calls) == kept

@@ -1,8 +1,22 @@
-"""`FileOptions`: how files are read and written."""
+"""`FileOptions`: how files are read and written, and in which memory."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class MemoryRules:
+    """How windows and tiles may be chosen.
+
+    Args:
+        limit: bytes that the process, or on a GPU the networks, may take;
+            None for what is free.
+        fixed: names of options that stay as they are.
+    """
+
+    limit: int | None = None
+    fixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,8 @@ class FileOptions:
             chapters or metadata.
         until: when to stop and keep what is done; None for never.
         mark: name program and method in the metadata of a video.
+        memory: by which smaller pieces may be chosen where memory runs out;
+            None for not at all.
     """
 
     frames: int | None = None
@@ -35,3 +51,4 @@ class FileOptions:
     strict_streams: bool = False
     until: datetime | None = None
     mark: bool = True
+    memory: MemoryRules | None = None

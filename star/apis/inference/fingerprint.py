@@ -11,7 +11,9 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 import star
+from star.apis.inference.savings import describe_savings
 from star.models.contracts import Restorer
+from star.models.layers.offloading import device_of
 from star.models.restoration.options import RestoreOptions
 from star.utils.files import sha256_of
 from star.utils.sealed_files import update_digest
@@ -87,6 +89,7 @@ def describe_method(
         'weights': digest_of_weights(restorer),
         'device': device,
         'dtype': dtype,
+        **describe_savings(restorer),
         'versions': versions(),
     }
 
@@ -95,7 +98,8 @@ def _place(restorer: Restorer) -> tuple[str, str]:
     parameter = next(iter(restorer.parameters()), None)
     if parameter is None:
         return 'cpu', ''
-    return parameter.device.type, str(parameter.dtype).removeprefix('torch.')
+    dtype = str(parameter.dtype).removeprefix('torch.')
+    return device_of(restorer).type, dtype
 
 
 def plain(value: Any) -> Any:

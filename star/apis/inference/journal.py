@@ -135,6 +135,7 @@ class Journal:
         count: number of pieces that are complete.
         last: when the last frame of the last piece is shown.
         position: where to go on.
+        key: what the result depends on, builtin types.
         total: frames of the clip, once an earlier run has counted them.
     """
 
@@ -144,7 +145,7 @@ class Journal:
         self.last: Fraction | None = None
         self.position = Position()
         self.total: int | None = None
-        self._key: Any = None
+        self.key: Any = None
 
     def load(self, key: Mapping[str, Any]) -> list[str]:
         """Read what an earlier run with the same key has left.
@@ -162,15 +163,15 @@ class Journal:
         remove_temporary(self.folder)
         for path in self.folder.glob(f'{RESULT}*'):
             remove(path)
-        self._key = json.loads(json.dumps(key))
+        self.key = json.loads(json.dumps(key))
         earlier = self._read_key()
-        if earlier.get('key') == self._key:
+        if earlier.get('key') == self.key:
             self.total = earlier.get('total')
             self._load_pieces()
             return []
         changes = []
         if self._paths(_PIECE):
-            changes = _differences(earlier.get('key'), self._key)
+            changes = _differences(earlier.get('key'), self.key)
         self._clear()
         self._write_key()
         return changes
@@ -223,7 +224,7 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write_key(self) -> None:
-        write_json(self.folder / _KEY, {'key': self._key, 'total': self.total})
+        write_json(self.folder / _KEY, {'key': self.key, 'total': self.total})
 
     def _read_key(self) -> Mapping[str, Any]:
         with suppress(ValueError):
@@ -270,6 +271,17 @@ class Journal:
 def journal_folder(dst: Path) -> Path:
     """Return where the journal of a result lies."""
     return beside(dst, prefix='.', suffix='.star')
+
+
+def read_kept_key(dst: Path) -> Mapping[str, Any]:
+    """Return the key of an unfinished result; empty if there is none."""
+    with suppress(ValueError, OSError):
+        found = read_json(journal_folder(dst) / _KEY)
+        if isinstance(found, Mapping) and isinstance(
+            key := found.get('key'), Mapping
+        ):
+            return key
+    return {}
 
 
 def count_kept(dst: Path) -> int:

@@ -37,6 +37,7 @@ from star.apis.inference.model_files import (
 )
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
+from star.apis.inference.savings import OFF, Savings, place_with
 from star.apis.inference.weights import RANDOM, find_weights, start_files
 from star.models.contracts import Restorer
 from star.models.editors.weight_files import FILES
@@ -94,6 +95,7 @@ def init_model(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
+    savings: Savings = OFF,
 ) -> Restorer:
     """Build a model with its weights, on its device.
 
@@ -109,6 +111,7 @@ def init_model(
         device: None for a GPU where there is one.
         dtype: of the networks' weights, one of `DTYPES`; None as for
             `find_model_dtype`.
+        savings: of memory and time; none unless chosen.
 
     Returns:
         The STARModel or baseline, in evaluation mode.
@@ -123,7 +126,7 @@ def init_model(
     model.config_name = Path(settings.filename or '').stem
     model.config_text = str(settings.model)
     merge_lora(model)
-    model.place(target, find_model_dtype(model, dtype, target))
+    place_with(model, target, find_model_dtype(model, dtype, target), savings)
     return model.eval()
 
 

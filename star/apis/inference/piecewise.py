@@ -7,7 +7,7 @@ goes on after the last one.
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice
@@ -19,12 +19,23 @@ import torch
 from torch import Tensor
 
 from star.apis.inference.borders import Borders
+from star.apis.inference.file_options import MemoryRules
 from star.apis.inference.journal import Journal, PieceRecord, Position
+from star.apis.inference.out_of_memory import (
+    give_memory_back,
+    is_out_of_memory,
+    keep_smaller,
+    next_smaller,
+    read_smaller,
+    without_tiles,
+)
+from star.apis.inference.planning import describe_cuts
 from star.apis.inference.trust import TrustMeter
 from star.models.contracts import Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.resuming import Piece, ResumePoint
+from star.utils.text import one_line
 from star.video.colour.depth import set_depth
 from star.video.cuts import LOOK_BACK, split_scenes
 from star.video.info import Frame, VideoError, explain
@@ -71,6 +82,8 @@ class Work:
         cuts: as for `split_scenes`.
         until: when to stop; None for never.
         borders: of the tiles.
+        rules: by which smaller pieces may be chosen where memory runs out;
+            None for not at all.
     """
 
     restorer: Restorer
@@ -79,6 +92,7 @@ class Work:
     cuts: str | Path = 'auto'
     until: datetime | None = None
     borders: Borders = field(default_factory=Borders)
+    rules: MemoryRules | None = None
 
 
 class SceneStream:
@@ -135,6 +149,7 @@ class PiecewiseRestoration:
         finish: _Finish,
     ) -> None:
         self.work, self.reader, self.journal = work, reader, journal
+        self._work = work  # with smaller pieces where memory ran out
         self._relay, self._finish = relay, finish
         self._meter = TrustMeter(work.borders)
         self._waiting: deque[Frame] = deque()  # read, and not yet restored
@@ -151,17 +166,57 @@ class PiecewiseRestoration:
         Raises:
             StoppedError: the time to stop has come.
         """
-        here = self.journal.position
+        while True:
+            try:
+                return self._go_on(total)
+            except Exception as error:
+                smaller = self._smaller(error)
+                if smaller is None:
+                    raise
+                reason = one_line(str(error)) or type(error).__name__
+            self._begin_again(smaller, reason)  # the error's frames are gone
+
+    def _go_on(self, total: int) -> None:
+        """Restore from the last place on."""
+        journal = self.journal
+        own = self.work.options
+        options, since = read_smaller(journal, journal.key, own)
+        self._work = replace(self.work, options=options)
+        here = journal.position
         if here.meter:
             self._meter.resume({k: v.numpy() for k, v in here.meter.items()})
         if here.done == total:
             return
         stream = SceneStream(self._frames(here), here.frame)
         point = here.point
+        if journal.count == since and options.tile != own.tile:
+            point = without_tiles(point)
         scene = here.scene
         while not stream.ended:
             self._restore_scene(stream, scene, point)
             scene, point = stream.index, None
+
+    def _smaller(self, error: Exception) -> RestoreOptions | None:
+        """Return what needs less memory, if this is what an error says."""
+        work, info = self._work, self.reader.info
+        if work.rules is None or not is_out_of_memory(error):
+            return None
+        size = info.width, info.height
+        return next_smaller(work.restorer, work.options, size, work.rules)
+
+    def _begin_again(self, options: RestoreOptions, reason: str) -> None:
+        """Drop what is not in the journal, and take smaller pieces."""
+        self._coder, self._cuts = None, []
+        self._length = self._since = 0
+        self._waiting.clear()
+        self._meter = TrustMeter(self.work.borders)
+        keep_smaller(self.journal, self.journal.key, options)
+        cuts = describe_cuts(self.work.restorer, options)
+        self._relay.note(
+            f'memory ran out ({reason}); from frame '
+            f'{self.journal.position.done} on it is restored with {cuts}'
+        )
+        give_memory_back()
 
     def join(self, temporary: Path) -> tuple[str, ...]:
         """Write the result under a temporary name.
@@ -200,7 +255,7 @@ class PiecewiseRestoration:
         self, stream: SceneStream, scene: int, point: ResumePoint | None
     ) -> None:
         """Restore one scene, or the rest of it from a point on."""
-        work = self.work
+        work = self._work
         self._relay.offset = scene
         done = scene + (point.done if point else 0)
         if point is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import star
 from star.apis.inference.borders import Borders, find_borders
@@ -23,6 +24,7 @@ from star.apis.inference.journal import (
     open_journal,
     remove_set_aside,
 )
+from star.apis.inference.out_of_memory import MemoryWatch
 from star.apis.inference.piecewise import (
     PiecewiseRestoration,
     Work,
@@ -42,6 +44,7 @@ from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.files import move
+from star.utils.scratch import scratch_in
 from star.video.colour.alpha import enlarge
 from star.video.colour.gray import remove_colour
 from star.video.cut_files import load_cuts
@@ -50,7 +53,12 @@ from star.video.io import VideoReader
 from star.video.result_plan import ResultPlan, ResultRequest, plan_result
 
 _CHOICES = ('auto', 'none')  # of cuts that are no file
-_NO_MATTER = ('overwrite', 'strict_streams', 'until')  # to the result
+_NO_MATTER = (
+    'overwrite',
+    'strict_streams',
+    'until',
+    'memory',
+)  # to the result
 
 
 @dataclass(frozen=True)
@@ -136,14 +144,18 @@ class RestoreTask:
         Args:
             events: receives progress and notes; None for nobody.
         """
-        path, relay = self.plan.path, EventRelay(events)
+        path, relay = self.plan.path, EventRelay(self._watched(events))
         for note in self.plan.notes:
             relay.note(note)
         deep = getattr(self.restorer, 'takes_16_bit', False)
         if self.plan.depth > 8 and not deep:
             name = type(self.restorer).__name__
             relay.note(f'{name} restores with 8 bits, the result has more')
-        with open_journal(path) as journal, writing(path):
+        with (
+            open_journal(path) as journal,
+            scratch_in(journal.folder),
+            writing(path),
+        ):
             changes = journal.load(self.key)
             total = self._count(journal, relay)
             kept = journal.position.done
@@ -160,6 +172,7 @@ class RestoreTask:
                 self.files.cuts,
                 self.files.until,
                 self._borders((), total),
+                self.files.memory,
             )
             run = PiecewiseRestoration(
                 work, self.reader, journal, relay, _finish
@@ -182,6 +195,18 @@ class RestoreTask:
             journal.remove()
         warnings = tuple(record['warnings'])
         return replace(done, notes=tuple(notes), warnings=warnings)
+
+    def _file_facts(self) -> dict[str, Any]:
+        """Return the options of files, without those of this machine."""
+        return {k: v for k, v in asdict(self.files).items() if k != 'memory'}
+
+    def _watched(self, events: Events | None) -> Events | None:
+        """Watch the memory of a CPU, if there are rules for it."""
+        rules = self.files.memory
+        device = next(self.restorer.parameters(), torch.empty(0)).device
+        if rules is None or device.type != 'cpu':
+            return events
+        return MemoryWatch(events, rules.limit)
 
     def _count(self, journal: Journal, relay: EventRelay) -> int:
         """Count the frames that can be read; an image has room for one."""
@@ -222,7 +247,7 @@ class RestoreTask:
             describe_weights(self.restorer),
             config_of(self.restorer),
             self.key,
-            plain(asdict(self.files)),
+            plain(self._file_facts()),
             scenes,
             self._borders(scenes, done.frames),
             done.notes,

@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 
 import star
+from star.apis.inference.savings import describe_savings
 from star.apis.test.clip_files import KINDS
 from star.apis.test.method import TestedMethod
 from star.utils.config import describe_differences, flatten
@@ -57,6 +58,7 @@ def describe_method(
         'options': model.describe_options(model.restore_options),
         'model': config.model.to_dict(),
         'dtype': str(weight.dtype).removeprefix('torch.'),
+        **describe_savings(model),
     }
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from star.cli.common import Parser, number, sizes
 from star.cli.options import choices
+from star.cli.options.memory import memory_size
+from star.cli.options.savings import add_saving_options, interval
+from star.cli.options.train import add_process_options
 
 
 def restore(parser: Parser) -> None:
@@ -22,14 +25,17 @@ def restore(parser: Parser) -> None:
     """
     parser.add_argument('src', type=source, metavar='SRC')
     parser.add_argument('dst', type=target, metavar='DST')
-    _add_model_options(parser)
-    _add_sampling_options(parser)
-    _add_size_options(parser)
-    _add_file_options(parser)
+    add_model_options(parser)
+    add_saving_options(parser)
+    add_sampling_options(parser)
+    add_size_options(parser)
+    add_file_options(parser)
     _add_trust_options(parser)
+    add_process_options(parser)
 
 
-def _add_model_options(parser: Parser) -> None:
+def add_model_options(parser: Parser) -> None:
+    """Add the options of the model, its device and dtype."""
     add = parser.add_argument_group('model').add_argument
     add(
         '--config',
@@ -49,7 +55,8 @@ def _add_model_options(parser: Parser) -> None:
     )
 
 
-def _add_sampling_options(parser: Parser) -> None:
+def add_sampling_options(parser: Parser) -> None:
+    """Add the options of the restoration."""
     group = parser.add_argument_group('restoration; defaults: the config')
     add = group.add_argument
     positive = number(float, 0, above=True)
@@ -72,6 +79,20 @@ def _add_sampling_options(parser: Parser) -> None:
         help='how guidance changes from step to step; 0: not at all',
     )
     add('--guidance-rescale', type=number(float, 0, 1))
+    add(
+        '--guidance-interval',
+        type=interval,
+        metavar='FROM-TO',
+        help='shares of the steps between which there is guidance, such as '
+        '0.1-0.8; the others take half the time',
+    )
+    add(
+        '--cache',
+        type=number(float, 0, 1),
+        help='take deep features of an earlier step where the first ones '
+        'have changed by less than this share; for --sampler ddim, which adds '
+        'no noise; 0: never',
+    )
     add(
         '--strength',
         type=number(float, 0, 1, above=True),
@@ -99,7 +120,8 @@ def _add_sampling_options(parser: Parser) -> None:
     add('--compat', choices=choices.COMPATS)
 
 
-def _add_size_options(parser: Parser) -> None:
+def add_size_options(parser: Parser) -> None:
+    """Add the options of windows, tiles and memory."""
     group = parser.add_argument_group('windows and tiles')
     add = group.add_argument
     add(
@@ -125,9 +147,19 @@ def _add_size_options(parser: Parser) -> None:
         type=number(int, 0),
         help='output pixels that neighbouring tiles share',
     )
+    add(
+        '--memory',
+        dest='memory_limit',
+        type=memory_size,
+        metavar='SIZE',
+        help='most memory that may be taken, such as 6GB or 500MiB, for which '
+        'windows and tiles are chosen unless they are given; default: what '
+        'is free',
+    )
 
 
-def _add_file_options(parser: Parser) -> None:
+def add_file_options(parser: Parser) -> None:
+    """Add the options of reading and writing."""
     add = parser.add_argument_group('files').add_argument
     add('--frames', type=number(int, 1), help='the first N only')
     add(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from star.cli.common import Parser, number
 from star.cli.options import choices
+from star.cli.options.savings import add_saving_options
 from star.cli.options.train import add_config_options, add_process_options
 
 
@@ -36,6 +37,7 @@ def test(parser: Parser) -> None:
     add('config', help='file or name of a config, such as i2vgen or bicubic')
     add('checkpoint', nargs='?', default='default')
     _add_method_options(parser)
+    add_saving_options(parser)
     _add_scoring_options(parser)
     add = parser.add_argument_group('test').add_argument
     add('--work-dir', help='default: work_dirs/test/NAME')

@@ -1,9 +1,11 @@
 """Base class of the methods that are not trained here."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.resuming import Piece, ResumePoint
 from star.models.restoration.segments import segments
 from star.models.restoration.whole_clip import restore_whole
+from star.utils.distributed import Calls, Team, spread_over
 from star.video.blending import WindowJoiner
 
 Restored = tuple[Tensor, bool]  # a window, and whether it is the last
@@ -60,6 +63,8 @@ class Baseline(nn.Module, ABC):
     default_dtype: torch.dtype | None = torch.float32
     loaded = True  # a subclass with weights begins with False
     takes_16_bit = False  # a subclass whose `enlarge` keeps uint16 says so
+    shares_work = False  # a subclass says so whose windows are independent
+    team: Team | None = None  # processes that restore windows, too
     names_files = True
 
     def __init__(
@@ -315,6 +320,41 @@ class Baseline(nn.Module, ABC):
         """Make the memory of what `pack_memory` returned."""
         assert not tensors, 'there is no memory'
         return {}
+
+    def make_helper(self) -> Calls:
+        """Make what restores windows for the leader of several processes."""
+        return torch.inference_mode()(
+            lambda name, args: getattr(self, name)(*args)
+        )
+
+    def spread_windows(
+        self,
+        restore: Callable[[FrameWindow, RestoreOptions], Tensor],
+        windows: Iterator[FrameWindow],
+        options: RestoreOptions,
+        device: torch.device,
+    ) -> Iterator[Restored]:
+        """Restore independent windows, some of them in other processes.
+
+        Args:
+            restore: restores one; the others call `restore_window`.
+            windows: of the clip.
+            options: of the restoration.
+            device: of the results.
+
+        Yields:
+            The restored windows, in order.
+        """
+        lasts: deque[bool] = deque()
+
+        def listed() -> Iterator[FrameWindow]:
+            for window in windows:
+                lasts.append(window.last)
+                yield window
+
+        spread = spread_over(self.team, 'restore_window')
+        for out in spread(restore, listed(), repeat(options)):
+            yield out.to(device), lasts.popleft()
 
     def restore_windows(
         self,

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from star.models.contracts import Events
 from star.models.data_preprocessor import PEAKS, to_float
 from star.models.editors.base import Baseline, FrameWindow, Restored
 from star.models.editors.recipe import Recipe
+from star.models.restoration.events import EventRelay
 from star.models.restoration.noise import FrameNoise
 from star.models.restoration.options import RestoreOptions, build_options
 from star.utils.state_dicts import load_strict
@@ -74,6 +76,7 @@ class DiffusionBaseline(Baseline):
 
     default_dtype: torch.dtype | None = None
     takes_16_bit = True
+    shares_work = True
     parts: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ('text_encoder',)
 
@@ -139,6 +142,19 @@ class DiffusionBaseline(Baseline):
         """Return the further files; none for a converted one."""
         whole = Path(path).is_file() and METHOD in read_notes(path)
         return () if whole else super().files_beside(path)
+
+    def check_options(self, options: RestoreOptions) -> None:
+        """Refuse options that this method cannot restore with.
+
+        Raises:
+            ValueError: naming the option, the rule and the value.
+        """
+        super().check_options(options)
+        if options.noise == 'none':
+            raise ValueError(
+                "`noise` must be 'per_frame' or 'shared' for "
+                f"{type(self).__name__}, which begins with noise, got 'none'"
+            )
 
     def load_weights(self, *paths: str | Path) -> None:
         """Load the files of `weight_files`, or one that was converted.
@@ -225,17 +241,42 @@ class DiffusionBaseline(Baseline):
             ValueError: the networks have no weights.
         """
         self.check_loaded()
+        restore = partial(self.restore_window, events=events)
+        yield from self.spread_windows(
+            restore, windows, options, self._device()
+        )
+
+    def restore_window(
+        self,
+        window: FrameWindow,
+        options: RestoreOptions,
+        events: Events | None = None,
+    ) -> Tensor:
+        """Restore one window.
+
+        Args:
+            window: of the clip.
+            options: of the restoration.
+            events: receives notes, and the progress of 'denoise'.
+
+        Returns:
+            (t, 3, H, W) float32 with values of the range of the window's.
+        """
+        clip, _, start = window
+        noise = FrameNoise(options.seed, start, options.noise)
+        job = WindowJob(
+            options, noise, events or EventRelay(), start, len(clip)
+        )
+        out = self.restore_clip(to_float(clip.to(self._device())), job)
+        height, width = (
+            round(side * self.recipe.scale) for side in clip.shape[-2:]
+        )
+        assert out.shape == (*clip.shape[:2], height, width), out.shape
+        return (out.float() + 1) * (PEAKS[clip.dtype] / 2)
+
+    def _device(self) -> torch.device:
         first = self.get_submodule(self.parts[0])
-        device = next(first.parameters()).device
-        for clip, last, start in windows:
-            noise = FrameNoise(options.seed, start, options.noise)
-            job = WindowJob(options, noise, events, start, len(clip))
-            out = self.restore_clip(to_float(clip.to(device)), job)
-            height, width = (
-                round(side * self.recipe.scale) for side in clip.shape[-2:]
-            )
-            assert out.shape == (*clip.shape[:2], height, width), out.shape
-            yield (out.float() + 1) * (PEAKS[clip.dtype] / 2), last
+        return next(first.parameters()).device
 
     def _load_converted(self, path: Path, notes: Mapping[str, str]) -> None:
         own = type(self).__name__

@@ -235,17 +235,42 @@ class NetworkBaseline(Baseline):
             ValueError: the network has no weights.
         """
         self.check_loaded()
-        weight = next(self.network.parameters())
-        for clip, last, _ in windows:
-            peak = PEAKS[clip.dtype]
-            x = clip.to(weight.device)
-            if peak > 255:  # half precision ends at 65504
-                x = x.float().div_(peak).to(weight.dtype)
-            else:
-                x = x.to(weight.dtype).div_(peak)
-            out = self._restore(self._pad(x), options, memory)
-            height, width = (side * self._scale for side in clip.shape[-2:])
-            yield crop(out, height, width) * peak, last
+        if self.shares_work:
+            device = next(self.network.parameters()).device
+            yield from self.spread_windows(
+                self.restore_window, windows, options, device
+            )
+            return
+        for window in windows:
+            yield self.restore_window(window, options, memory), window.last
+
+    def restore_window(
+        self,
+        window: FrameWindow,
+        options: RestoreOptions,
+        memory: dict[int, Any] | None = None,
+    ) -> Tensor:
+        """Restore one window.
+
+        Args:
+            window: of the clip.
+            options: of the restoration.
+            memory: the state of each tile, by its number; None for none.
+
+        Returns:
+            (t, 3, H, W) with values of the range of the window's, float32.
+        """
+        clip, weight = window.clip, next(self.network.parameters())
+        peak = PEAKS[clip.dtype]
+        x = clip.to(weight.device)
+        if peak > 255:  # half precision ends at 65504
+            x = x.float().div_(peak).to(weight.dtype)
+        else:
+            x = x.to(weight.dtype).div_(peak)
+        states = {} if memory is None else memory
+        out = self._restore(self._pad(x), options, states)
+        height, width = (side * self._scale for side in clip.shape[-2:])
+        return crop(out, height, width) * peak
 
     def _restore(
         self, x: Tensor, options: RestoreOptions, states: dict[int, Any]

@@ -98,3 +98,25 @@ def check_fit(
                 f'`{name}` must be {only!r} for a model whose latents stand '
                 f'for {ratio} frames, got {value!r}'
             )
+
+
+def check_model_options(options: RestoreOptions, keeps: bool) -> None:
+    """Refuse options that a model which restores frames together lacks.
+
+    Args:
+        options: of the restoration.
+        keeps: whether its networks keep features from step to step.
+
+    Raises:
+        ValueError: naming the option, the rule and the value.
+    """
+    if options.noise == 'shared':
+        raise ValueError(
+            "`noise` must be 'per_frame' or 'none' for a model that "
+            "restores frames together, got 'shared'"
+        )
+    if options.cache and not keeps:
+        raise ValueError(
+            '`cache` must be 0 for a model whose networks keep no '
+            f'features, got {options.cache}'
+        )

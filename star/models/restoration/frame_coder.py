@@ -1,6 +1,8 @@
 """Between frames and latents: enlarge, pad, encode; decode, crop, colour."""
 
 from collections.abc import Iterator
+from itertools import count, repeat
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from star.models.data_preprocessor import to_float, to_pixels, upsample_clip
 from star.models.restoration.frame_plan import FramePlan
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import frame_generator
+from star.utils.distributed import Team, spread_over
 from star.video.color_fix import COLOR_FIXES
 
 
@@ -35,6 +38,11 @@ class FrameCoder:
         self.options = options
         self.plan = plan
         self.device = device
+        self.team: Team | None = None
+
+    def share(self, team: Team) -> None:
+        """Let other processes encode frames and decode windows, too."""
+        self.team = team
 
     def enlarge(self, lq: Tensor) -> Tensor:
         """Enlarge and pad pixels (t, 3, h, w): float in [-1, 1]."""
@@ -56,9 +64,44 @@ class FrameCoder:
         z = self.autoencoder.encode(x, generator, tile=self.options.tile)
         return z.float().cpu()
 
+    def encode_frame(self, lq: Tensor, draw: int, start: int) -> Tensor:
+        """Enlarge and encode one frame.
+
+        Args:
+            lq: (1, 3, h, w) uint8 or uint16.
+            draw: as for `encode`.
+            start: index of the frame within the clip.
+
+        Returns:
+            As `encode`.
+        """
+        return self.encode(self.enlarge(lq), draw, start)
+
+    def encode_frames(
+        self, lq: Tensor, draw: int, start: int
+    ) -> Iterator[Tensor]:
+        """Enlarge and encode frames one by one.
+
+        Args:
+            lq: (t, 3, h, w) uint8 or uint16.
+            draw: as for `encode`.
+            start: index of the first frame within the clip.
+
+        Yields:
+            As `encode`, for each frame.
+        """
+        spread = spread_over(self.team, 'encode')
+        return spread(
+            self.encode_frame, lq.split(1), repeat(draw), count(start)
+        )
+
     def decode(self, z: Tensor) -> Iterator[Tensor]:
         """Decode latents to pieces (1, 3, t, H, W), padded, about [-1, 1]."""
-        return self.autoencoder.decode_pieces(z, tile=self.options.tile)
+        tile = self.options.tile
+        decode: Any = self.autoencoder.decode_pieces
+        if self.team is None or not hasattr(self.autoencoder, 'decode_part'):
+            return decode(z, tile=tile)
+        return decode(z, tile, self.team.spread('decode'))
 
     def finish(self, piece: Tensor, lq: Tensor) -> Tensor:
         """Make decoded frames output.

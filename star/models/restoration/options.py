@@ -28,6 +28,13 @@ class RestoreOptions:
             step up to 1 + `guidance_scale`, 5 for CogVideoX; 0 for the same
             guidance at every step.
         guidance_rescale: share of the standard-deviation rescale, [0, 1].
+        guidance_interval: shares of the steps between which there is
+            guidance, 0 <= first < last <= 1; outside only the prompt counts,
+            for half the cost.
+        cache: largest relative change of the first layers' features up to
+            which a step takes the deep features of an earlier one, [0, 1];
+            0 to compute all. See `StepMemory`. A sampler that adds noise at
+            each step, 'dpmpp_2m_sde', changes them by half or more.
         strength: share of the first timestep, (0, 1]; 1 starts at the
             model's official one, 899 for I2VGen and 999, pure noise, for
             CogVideoX; less stays closer to the input.
@@ -45,9 +52,12 @@ class RestoreOptions:
         tile_overlap: pixels shared by neighbouring tiles, < tile.
         color_fix: 'adain', 'wavelet', 'detail' or 'none'.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
-        noise: of methods that restore frames by themselves: 'per_frame', or
-            'shared' for the same noise in every frame.
+        noise: 'per_frame'; 'shared' for the same noise in every frame, of
+            methods that restore frames by themselves; 'none', of models that
+            begin near the input.
         compat: 'none', or 'official' for the official padding and windows.
+        memory: MiB for activations, of methods whose result does not depend
+            on it; 0 for a usual number.
 
     Raises:
         ValueError: a value is out of range, or two do not fit each other.
@@ -60,6 +70,8 @@ class RestoreOptions:
     guidance_scale: float = 7.5
     guidance_exponent: int = 0
     guidance_rescale: float = 0.2
+    guidance_interval: tuple[float, float] = (0, 1)
+    cache: float = 0
     strength: float = 1.0
     seed: int = 0
     prompt: str = ''
@@ -74,6 +86,7 @@ class RestoreOptions:
     upsample: str = 'bicubic'
     noise: str = 'per_frame'
     compat: str = 'none'
+    memory: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -84,6 +97,8 @@ class RestoreOptions:
                 _check_less('tile_overlap', self.tile_overlap, 'tile', side)
 
 
+# how a clip is cut, which some methods' results do not depend on
+CUTS = frozenset({'window', 'overlap', 'tile', 'tile_overlap', 'memory'})
 _CHOICES = {
     'mode': ('fast', 'normal'),
     'sampler': tuple(SAMPLERS),
@@ -95,6 +110,7 @@ _CHOICES = {
 }
 _INTEGERS = (
     'steps',
+    'memory',
     'guidance_exponent',
     'seed',
     'window',
@@ -107,9 +123,11 @@ _TEXTS = ('prompt', 'negative_prompt', 'prompt_suffix')
 _RANGES = {
     'scale': (0, 16, False),
     'steps': (1, 1000, True),
+    'memory': (0, 2**40, True),
     'guidance_scale': (0, 100, True),
     'guidance_exponent': (0, 100, True),
     'guidance_rescale': (0, 1, True),
+    'cache': (0, 1, True),
     'strength': (0, 1, False),
     'seed': (0, 2**32 - 1, True),
     'window': (1, math.inf, True),
@@ -168,6 +186,8 @@ def check_option(name: str, value: object) -> None:
         _check_range(name, value, *_RANGES[name])
     if name == 'tile':
         _check_tile(value)
+    if name == 'guidance_interval':
+        _check_interval(name, value)
 
 
 def _check_tile(tile: Any) -> None:
@@ -178,6 +198,15 @@ def _check_tile(tile: Any) -> None:
         )
     for side in sides:
         _check_range('tile', side, int(sides is tile), math.inf, True)
+
+
+def _check_interval(name: str, value: Any) -> None:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f'`{name}` must be two numbers, got {value!r}')
+    for share in value:
+        _check_range(name, share, 0, 1, True)
+    if value[0] >= value[1]:
+        raise ValueError(f'`{name}` must increase, got {value}')
 
 
 def _sides(tile: Any) -> Sequence[int]:

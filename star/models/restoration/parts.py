@@ -13,6 +13,7 @@ from star.models.contracts import (
     Text,
     TextEncoder,
 )
+from star.models.layers.step_memory import StepMemory
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class ModelParts:
         controlnet: of the backbone.
         schedule: of the backbone.
         velocity: predicts the velocity (N, C, T, h, w) from z_t, t, the
-            texts of ControlNet and backbone, and z_lq.
+            texts of ControlNet and backbone, z_lq and a `StepMemory` or
+            None.
+        complete: makes the velocity of what the backbone predicts, z_t, t
+            and z_lq.
     """
 
     autoencoder: Autoencoder
@@ -34,4 +38,7 @@ class ModelParts:
     backbone: Backbone
     controlnet: ControlNet
     schedule: NoiseSchedule
-    velocity: Callable[[Tensor, Tensor, tuple[Text, Text], Tensor], Tensor]
+    velocity: Callable[
+        [Tensor, Tensor, tuple[Text, Text], Tensor, StepMemory | None], Tensor
+    ]
+    complete: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]

@@ -12,6 +12,7 @@ from star.models.restoration.events import EventRelay
 from star.models.restoration.frame_coder import FrameCoder
 from star.models.restoration.frame_plan import FramePlan, plan_frames
 from star.models.restoration.guided_velocity import GuidedVelocity
+from star.models.restoration.local_strategy import LocalStrategy, is_local
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.resuming import Piece, ResumePoint
@@ -21,6 +22,7 @@ from star.models.restoration.strategies import (
     GroupStrategy,
     SegmentStrategy,
 )
+from star.utils.distributed import Team, spread_over
 
 SEGMENT_BYTES = 64 * 2**20  # of the latents that a sampler holds, or
 WEIGHT_SHARE = 0.05  # this share of the weights' size, if that is more
@@ -35,6 +37,7 @@ class Restoration:
         options: of the restoration; checked here.
         events: receives progress and notes.
         watch: as for `SegmentSampler`.
+        team: processes that share the work; None for none.
 
     Raises:
         ValueError: the parts cannot restore with these options.
@@ -46,6 +49,7 @@ class Restoration:
         options: RestoreOptions,
         events: Events | None = None,
         watch: Watch | None = None,
+        team: Team | None = None,
     ) -> None:
         limits = parts.backbone.limits
         check_fit(options, parts.autoencoder, parts.schedule, limits)
@@ -55,6 +59,7 @@ class Restoration:
         self.options = options
         self.events = events or EventRelay()
         self.watch = watch
+        self.team = team
 
     @torch.inference_mode()
     def run(
@@ -76,14 +81,27 @@ class Restoration:
         if first is not None:
             yield from self._strategy(first).restore(first, frames, point)
 
-    def _strategy(self, frame: Tensor) -> SegmentStrategy:
+    def _strategy(self, frame: Tensor) -> SegmentStrategy | LocalStrategy:
         """Build the strategy for a clip whose first frame this is."""
         parts, options, events = self.parts, self.options, self.events
         plan = plan_frames(frame, options, parts.autoencoder, parts.backbone)
         velocity = GuidedVelocity(parts, options, events)
         coder = FrameCoder(parts.autoencoder, options, plan, velocity.device)
+        if is_local(parts, options) and self.watch is None:
+            if self.team is not None:
+                events.note('this model works in one process only')
+            return LocalStrategy(parts, options, coder, events)
+        if self.team is not None:
+            self.team.tell('begin', options, frame)
+            coder.share(self.team)
         sampler = SegmentSampler(
-            parts.schedule, velocity, options, plan.tiles, events, self.watch
+            parts.schedule,
+            velocity,
+            options,
+            plan.tiles,
+            events,
+            self.watch,
+            spread_over(self.team, 'velocity'),
         )
         size, overlap = options.window, options.overlap
         if parts.autoencoder.temporal_downsample > 1:

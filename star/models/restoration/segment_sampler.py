@@ -1,7 +1,7 @@
 """The sampler of one segment, with windows in time and tiles in space."""
 
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterable
+from itertools import count, repeat
 
 import torch
 from torch import Tensor
@@ -9,13 +9,14 @@ from torch import Tensor
 from star.diffusion.samplers import SAMPLERS, official_start
 from star.diffusion.schedule import LevelTable
 from star.models.contracts import Events, NoiseSchedule
+from star.models.restoration.guided_velocity import Place
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import frame_noise
 from star.video.blending import fade
 from star.video.tiling import Tile
 from star.video.windows import blend_weights, official_windows, plan_windows
 
-Velocity = Callable[[Tensor, Tensor, int], Tensor]
+Velocity = Callable[[Tensor, Tensor, int, Place], Tensor]
 Watch = Callable[[int, int, Tensor], None]
 
 
@@ -24,12 +25,14 @@ class SegmentSampler:
 
     Args:
         schedule: of the backbone.
-        velocity: guided velocity of a window's tile from z_t, z_lq and t.
+        velocity: guided velocity of a window's tile from z_t, z_lq, t and
+            the tile's place.
         options: of the restoration.
         tiles: of a latent; their weights sum to 1 everywhere.
         events: receives the progress of the stage 'denoise'.
         watch: called after each evaluation with the first frame of the
             segment, the timestep and x0, (1, C, T, h, w).
+        spread: computes the velocities; `map`, or what shares them.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class SegmentSampler:
         tiles: list[Tile],
         events: Events,
         watch: Watch | None = None,
+        spread: Callable[..., Iterable[Tensor]] = map,
     ) -> None:
         self.schedule = schedule
         self.velocity = velocity
@@ -47,6 +51,7 @@ class SegmentSampler:
         self.tiles = tiles
         self.events = events
         self.watch = watch
+        self.spread = spread
         self.timesteps = schedule.list_timesteps(
             options.mode, options.steps, options.strength
         )
@@ -72,11 +77,13 @@ class SegmentSampler:
         evaluations = count(1)
 
         def noise(draw: int) -> Tensor:
+            if self.options.noise == 'none':
+                return torch.zeros_like(z_lq)
             seed, shape = self.options.seed, z_lq.shape
             return frame_noise(seed, draw, frames.start, shape, ratio)
 
         def denoise(x_t: Tensor, t: int) -> Tensor:
-            x0 = self._denoise(x_t, z_lq, t)
+            x0 = self._denoise(x_t, z_lq, t, frames.start)
             share = min(1.0, next(evaluations) / len(self.timesteps))
             done = frames.start + int(share * len(frames))
             self.events.progress('denoise', done, None)
@@ -97,26 +104,38 @@ class SegmentSampler:
         """Noise the low-quality latents to the first timestep."""
         t = self.timesteps[0]
         alpha, sigma = self.levels.at(t)
-        x = alpha * z_lq + sigma * noise
+        x = alpha * z_lq
+        x += noise.mul_(sigma)
         if self.options.compat == 'official':
             x = official_start(x, self.schedule, t)
         return x
 
-    def _denoise(self, x_t: Tensor, z_lq: Tensor, t: int) -> Tensor:
+    def _denoise(
+        self, x_t: Tensor, z_lq: Tensor, t: int, first: int
+    ) -> Tensor:
         """Estimate x0, stitched from windows and tiles."""
         alpha, sigma = self.levels.at(t)
         v = torch.zeros_like(x_t)
-        for (start, end), weight in self._windows(x_t.shape[2]):
-            for tile in self.tiles:
-                where = (
-                    ...,
-                    slice(start, end),
-                    slice(tile.top, tile.bottom),
-                    slice(tile.left, tile.right),
-                )
-                piece = self.velocity(x_t[where], z_lq[where], t).cpu()
-                v[where] += weight[:, None, None] * tile.weight * piece
-        return alpha * x_t - sigma * v
+        places = [
+            (window, tile, weight)
+            for window, weight in self._windows(x_t.shape[2])
+            for tile in self.tiles
+        ]
+        where = [_where(window, tile) for window, tile, _ in places]
+        pieces = self.spread(
+            self.velocity,
+            (x_t[w] for w in where),
+            (z_lq[w] for w in where),
+            repeat(t),
+            [(first, win[0], tile.top, tile.left) for win, tile, _ in places],
+        )
+        for (_, tile, weight), w, piece in zip(
+            places, where, pieces, strict=True
+        ):
+            v[w] += weight[:, None, None] * tile.weight * piece.cpu()
+        x0 = alpha * x_t
+        x0 -= v.mul_(sigma)
+        return x0
 
     def _windows(self, length: int) -> list[tuple[tuple[int, int], Tensor]]:
         """List the windows of a segment with their weights."""
@@ -127,3 +146,9 @@ class SegmentSampler:
             windows = plan_windows(length, size, overlap)
         weights = blend_weights(length, windows, self.options.blend)
         return list(zip(windows, weights, strict=True))
+
+
+def _where(window: tuple[int, int], tile: Tile) -> tuple:
+    """Return the index of a window's tile in latents, (1, C, T, h, w)."""
+    rows, columns = (tile.top, tile.bottom), (tile.left, tile.right)
+    return (..., *(slice(*ends) for ends in (window, rows, columns)))

@@ -71,14 +71,13 @@ def frame_noise(
         step: frames from one latent to the next.
     """
     _, channels, length, height, width = shape
-    frames = [
-        torch.randn(
-            (1, channels, 1, height, width),
+    noise = torch.empty(shape)
+    for i in range(length):
+        noise[:, :, i] = torch.randn(
+            (1, channels, height, width),
             generator=frame_generator(seed, draw, start + i * step),
         )
-        for i in range(length)
-    ]
-    return torch.cat(frames, dim=2)
+    return noise
 
 
 def frame_generator(seed: int, draw: int, frame: int) -> torch.Generator:

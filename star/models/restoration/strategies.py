@@ -122,9 +122,9 @@ class FrameStrategy(SegmentStrategy):
     def _encode(self, start: int, lq: Tensor) -> Tensor:
         """Encode frame by frame: (1, C, T, h, w) float32 on the CPU."""
         latents = []
-        for i, frame in enumerate(lq.split(1), start):
-            x = self.coder.enlarge(frame)
-            latents.append(self.coder.encode(x, _POSTERIOR, i))
+        found = self.coder.encode_frames(lq, _POSTERIOR, start)
+        for i, latent in enumerate(found, start):
+            latents.append(latent)
             self.events.progress('encode', i + 1, None)
         return torch.cat(latents, dim=2)
 

@@ -18,10 +18,12 @@ WORDS = (
     *('noise', 'compat'),
 )
 INTEGERS = (
-    *('steps', 'guidance_exponent', 'seed'),
+    *('steps', 'guidance_exponent', 'seed', 'memory'),
     *('window', 'overlap', 'tile', 'tile_overlap'),
 )
-NUMBERS = ('scale', 'guidance_scale', 'guidance_rescale', 'strength')
+NUMBERS = (
+    *('scale', 'guidance_scale', 'guidance_rescale', 'strength', 'cache'),
+)
 TEXTS = ('prompt', 'negative_prompt', 'prompt_suffix')
 WRONG = [
     *((name, value) for name in WORDS for value in ('fasst', '', None, 3)),
@@ -40,6 +42,10 @@ WRONG = [
     ('overlap', 32),
     *(('tile', v) for v in [(), (480,), (480, 720, 3), (480, 0), (480, '4')]),
     *(('tile', v) for v in [(256, -1), (256, True), [256, 1.5]]),
+    ('memory', 2**41),
+    ('cache', 1.01),
+    *(('guidance_interval', v) for v in [0.5, (), (0.5,), '0-1', (0, 1.5)]),
+    *(('guidance_interval', v) for v in [(0.5, 0.5), [1, 0], (0, '1')]),
 ]
 RIGHT = [
     {},
@@ -57,6 +63,9 @@ RIGHT = [
     {'mode': 'normal', 'steps': 1000, 'sampler': 'heun', 'blend': 'cut'},
     {'prompt': '', 'negative_prompt': 'x', 'compat': 'official'},
     {'noise': 'shared'},
+    {'cache': 1},
+    {'guidance_interval': (0.2, 0.7)},
+    {'guidance_interval': [0, 1]},
 ]
 
 

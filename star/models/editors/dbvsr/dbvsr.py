@@ -170,6 +170,7 @@ class DBVSR(NetworkBaseline):
     """
 
     network: DBVSRNet
+    shares_work = True
 
     def __init__(
         self,

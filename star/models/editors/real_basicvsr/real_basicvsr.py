@@ -59,6 +59,7 @@ class RealBasicVSR(NetworkBaseline):
     """
 
     wrappers = ('state_dict',)
+    shares_work = True
 
     def __init__(
         self,

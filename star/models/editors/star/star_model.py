@@ -9,7 +9,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from star.diffusion.precondition import lq_velocity
+from star.diffusion.precondition import check_std, lq_velocity
 from star.models.contracts import (
     Autoencoder,
     Backbone,
@@ -26,8 +26,11 @@ from star.models.editors.star.objective import (
     trained_modules,
 )
 from star.models.layers.memory_format import use_channels_last
-from star.models.restoration.choose import check_fit
+from star.models.layers.step_memory import StepMemory, keep_features
+from star.models.restoration.choose import check_fit, check_model_options
+from star.models.restoration.local_strategy import is_local, local_memory
 from star.models.restoration.options import (
+    CUTS,
     RestoreOptions,
     build_options,
     fit_overlap,
@@ -35,9 +38,11 @@ from star.models.restoration.options import (
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.restoration import Restoration
 from star.models.restoration.resuming import Piece, ResumePoint
+from star.models.restoration.sharing import RestorationHelper
 from star.models.restoration.whole_clip import restore_whole
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.distributed import Team
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 
@@ -81,6 +86,8 @@ class STARModel(BaseModel):
     default_dtype: torch.dtype | None = None
     names_files = False
     takes_16_bit = True
+    shares_work = True
+    team: Team | None = None  # processes that share a restoration
 
     def __init__(
         self,
@@ -108,8 +115,7 @@ class STARModel(BaseModel):
         self.restore_options = build_options(restore_options or {})
         self.check_options(self.restore_options)
         self.residual_std = residual_std
-        if residual_std is not None:
-            _check_std(residual_std, self.autoencoder.latent_channels)
+        check_std(residual_std, self.autoencoder.latent_channels)
         if frozen is None:
             frozen = {'autoencoder': (), 'text_encoder': ()}
         self.frozen = frozen
@@ -125,6 +131,7 @@ class STARModel(BaseModel):
             self.controlnet,
             self.schedule,
             self.velocity,
+            self.complete,
         )
 
     @property
@@ -134,9 +141,10 @@ class STARModel(BaseModel):
 
     @property
     def options_used(self) -> frozenset[str]:
-        """Names of the options that matter to it: all but one."""
+        """Names of the options that matter to it: nearly all."""
         known = {field.name for field in fields(RestoreOptions)}
-        return frozenset(known - {'noise'})  # its frames are one clip
+        keeps = keep_features(self.controlnet, self.backbone)
+        return frozenset(known if keeps else known - {'cache'})
 
     def train(self, mode: bool = True) -> 'STARModel':
         """Switch to training mode; frozen parts stay in evaluation mode."""
@@ -210,7 +218,12 @@ class STARModel(BaseModel):
         return losses
 
     def velocity(
-        self, z_t: Tensor, t: Tensor, texts: tuple[Text, Text], z_lq: Tensor
+        self,
+        z_t: Tensor,
+        t: Tensor,
+        texts: tuple[Text, Text],
+        z_lq: Tensor,
+        memory: StepMemory | None = None,
     ) -> Tensor:
         """Predict the velocity of noised latents.
 
@@ -220,12 +233,21 @@ class STARModel(BaseModel):
             texts: for the ControlNet and for the backbone, embeddings or
                 results of their `project_text`.
             z_lq: low-quality latents, of the shape of `z_t`.
+            memory: of earlier steps, for networks that can use it.
 
         Returns:
             The velocity, of the shape of `z_t`.
         """
-        control = self.controlnet(z_t, t, texts[0], z_lq)
-        v = self.backbone(z_t, t, texts[1], control)
+        networks: tuple[Any, Any] = self.controlnet, self.backbone
+        used = () if memory is None else (memory,)
+        control = networks[0](z_t, t, texts[0], z_lq, *used)
+        v = networks[1](z_t, t, texts[1], control, *used)
+        return self.complete(v, z_t, t, z_lq)
+
+    def complete(
+        self, v: Tensor, z_t: Tensor, t: Tensor, z_lq: Tensor
+    ) -> Tensor:
+        """Make the velocity of what the networks say of it."""
         if self.residual_std is None:
             return v
         alpha, sigma = (
@@ -265,6 +287,8 @@ class STARModel(BaseModel):
         """
         limits = self.backbone.limits
         check_fit(options, self.autoencoder, self.schedule, limits)
+        keeps = keep_features(self.controlnet, self.backbone)
+        check_model_options(options, keeps)
 
     def overlap_for(self, window: int) -> int:
         """Choose the overlap of windows of `window` frames."""
@@ -272,8 +296,24 @@ class STARModel(BaseModel):
         return fit_overlap(own.overlap, window, ratio)
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
-        """Return the options, to be written as JSON."""
-        return asdict(options)
+        """Return the options that decide the result, to be written as JSON."""
+        cuts = CUTS if self.is_exact(options) else {'memory'}
+        return {k: v for k, v in asdict(options).items() if k not in cuts}
+
+    def is_exact(self, options: RestoreOptions) -> bool:
+        """Return whether a clip can be cut in any way with one result."""
+        return is_local(self.parts, options)
+
+    def window_memory(
+        self, size: tuple[int, int], options: RestoreOptions
+    ) -> int | None:
+        """Return the bytes of activations and frames, where a formula knows.
+
+        Args:
+            size: height and width of the input.
+            options: of the restoration.
+        """
+        return local_memory(self.parts, size, options)
 
     def load_weights(self, *paths: str | Path) -> None:
         """Load files that hold all tensors of the model together."""
@@ -339,10 +379,13 @@ class STARModel(BaseModel):
         Raises:
             ValueError: an option or a frame's shape is wrong.
         """
-        restoration = Restoration(
-            self.parts, options or self.restore_options, events
-        )
+        options = options or self.restore_options
+        restoration = Restoration(self.parts, options, events, team=self.team)
         return self._evaluate(restoration.run(iter(frames), point))
+
+    def make_helper(self) -> RestorationHelper:
+        """Make what restores for the leader of several processes."""
+        return RestorationHelper(self.eval().parts)
 
     def _evaluate(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Yield pieces, in evaluation mode until the last is there."""
@@ -352,10 +395,3 @@ class STARModel(BaseModel):
             yield from pieces
         finally:
             self.train(training)
-
-
-def _check_std(std: list[float], channels: int) -> None:
-    if len(std) != channels or not all(value > 0 for value in std):
-        raise ValueError(
-            f'`residual_std` must be {channels} positive numbers, got {std}'
-        )

@@ -349,7 +349,7 @@ def test_steps_belong_to_the_weights(model: ResShift):
     [
         ({'steps': 1}, '`steps` must be at least 2'),
         ({'min_noise': 0}, '`min_noise` must lie between'),
-        ({'noise': 'none'}, '`noise` must be one of'),
+        ({'noise': 'none'}, "`noise` must be 'per_frame' or"),
         (
             {'restore_options': {'tile': 15, 'tile_overlap': 12}},
             '`tile` must be at least 16 output pixels',

@@ -211,7 +211,7 @@ def test_truncates_as_the_official_script():
         ({'fidelity': 1.5}, r'`fidelity` must lie in \[0, 1\], got 1.5'),
         ({'latent_tile': (8, 8)}, '`latent_tile` must be a side and a'),
         ({'latent_tile': (6, 2)}, 'must be a multiple of 4, got 6'),
-        ({'noise': 'none'}, '`noise` must be one of'),
+        ({'noise': 'none'}, "`noise` must be 'per_frame' or"),
     ],
 )
 def test_refuses_wrong_arguments(arguments, message):

@@ -97,7 +97,7 @@ def test_options():
     model = build(restore_options=changes)
     assert model.restore_options == RestoreOptions(**changes)
     known = {field.name for field in fields(RestoreOptions)}
-    assert model.options_used == known - {'noise'}
+    assert model.options_used == known - {'cache'}  # fakes keep nothing
 
 
 def test_unknown_mode():
