@@ -28,7 +28,7 @@ def test_report(star: Star):
     assert encoders['libx264'] and encoders['ffv1'] and encoders['png']
     assert set(names(report, 'extras')) == {
         *('metrics', 'pyiqa', 'baselines', 'cogvideox'),
-        *('heic', 'study', 'sweeps', 'tests'),
+        *('heic', 'onnx', 'study', 'sweeps', 'tests'),
     }
     weights = names(report, 'weights')
     shipped = 'star_tiny_compact.safetensors (finetune_folder, tiny_compact)'
