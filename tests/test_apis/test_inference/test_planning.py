@@ -84,6 +84,7 @@ def test_what_cannot_be_predicted_stays(model, monkeypatch) -> None:
     assert found.note == 'memory cannot be predicted: no shapes'
 
 
+@pytest.mark.slow
 def test_each_step_needs_less() -> None:
     model = small_model(window=8, overlap=2, scale=4)
     found = smaller_options(model, model.restore_options, (80, 96))

@@ -57,6 +57,7 @@ def score(model, lq: torch.Tensor, options) -> np.ndarray:
     return time_seam(change(pred) / change(large), borders.segments)
 
 
+@pytest.mark.slow
 def test_no_seams_in_time(model, lq):
     options = replace(model.restore_options, **WINDOW, steps=2, mode='normal')
     scores = score(model, lq, options)
