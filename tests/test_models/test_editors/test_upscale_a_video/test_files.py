@@ -58,6 +58,8 @@ def small(device: str = 'meta', **changes) -> UpscaleAVideo:
 def filled(network: nn.Module) -> dict[str, Tensor]:
     network = network.to_empty(device='cpu')
     fill_random(network)
+    for buffer in network.buffers():
+        buffer.zero_()
     return network.state_dict()
 
 
