@@ -213,6 +213,8 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         changes = read_changes(args.changes)
         config = run_config(args.config, RunOptions(folder, changes=changes))
+        if config.get('train_cfg') is None:
+            raise ValueError(f'config {args.config} has no training')
         config.train_cfg.max_iters = args.iterations
         config.param_scheduler = None
         config.log_level = 'WARNING'
