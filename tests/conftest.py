@@ -1,11 +1,14 @@
-"""One thread for the tests' small tensors: more only wait for each other."""
+"""Keeps the tests quick: what they need not do, and how many threads."""
 
 import signal
 
 import pytest
 import torch
+from mmengine.config import config
 
-torch.set_num_threads(1)
+# each run lays its config out five times, which takes longer than the run
+config.FormatCode = lambda text, **_: (text, False)
+torch.set_num_threads(1)  # small tensors: more only wait for each other
 # a shell lets what it starts in the background ignore Ctrl-C
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

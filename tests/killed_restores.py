@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def main(words: list[str]) -> None:
     from star.apis.inference.sidecar import sidecar_path
     from star.models.restoration import restoration
 
+    import_module('star.cli.restore')  # what each run needs: loaded once
+    _models()
     torch.set_num_threads(1)
     piecewise.LONG_PIECE, piecewise.LONG_SEGMENT = 4, 2
     restoration.SEGMENT_BYTES, restoration.WEIGHT_SHARE = 1, 0
@@ -146,11 +149,15 @@ def _die_at_step(number: int) -> None:
 def _models() -> dict[str, Any]:
     from star.apis.inference.build import take_random
     from star.models.editors import Bicubic
-    from star.models.editors.real_viformer.real_viformer import RealViformer
+    from star.models.editors.real_viformer.real_viformer import (
+        RealViformer,
+        RealViformerNet,
+    )
     from tests.test_models.fakes import small_model
 
     def recurrent() -> Any:
         model = RealViformer()
+        model.network = RealViformerNet(16, (1, 1, 1, 1), (1, 2, 2))
         take_random(model)
         return model.eval()
 

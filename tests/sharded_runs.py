@@ -7,6 +7,7 @@ import copy
 import os
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,15 @@ CLIPS = {
     'sum': {'max_norm': 0.01, 'norm_type': 1},
     'value': {'type': 'value', 'clip_value': 1e-3},
 }
+# what ranks load late, so that it is loaded once
+LATE = (
+    'matplotlib.backends.backend_agg',
+    'matplotlib.figure',
+    'star.datasets',
+    'star.evaluation',
+    'star.models',
+    'torch._dynamo',
+)
 BAD = {'train_dataloader.dataset.bad': [7]}  # of the second iteration
 
 
@@ -298,6 +308,8 @@ def commands(folder):
 def run_all(folder):
     torch.set_num_threads(1)
     os.environ |= {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
+    for name in LATE:
+        import_module(name)
     OPTIM_WRAPPERS.register_module(module=ScaledOptimWrapper)
     for kind in (Runner, FlexibleRunner):
         kind._log_env = lambda *_: None  # calls compilers

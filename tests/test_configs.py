@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from star.apis.inference.build import build_model, build_part, load_config
 from star.apis.inference.weights import find_weights, start_files
+from star.apis.train import clip_sizes
 from star.apis.train.training import check_training
 from star.datasets.transforms import compose
 from star.models.editors import NetworkBaseline, STARModel
@@ -37,6 +38,13 @@ FITTING: set[str] = set()  # parts that were tried: ablations share them
 TOKENIZED = {'OpenCLIPTextEncoder': 1024, 'T5TextEncoder': 4096}
 
 
+def slow_row(name):
+    """Mark an ablation, which test_ablations.py trains at a small size."""
+    slow = [pytest.mark.slow] * name.startswith('ablations/')
+    return pytest.param(name, marks=slow)
+
+
+@lru_cache
 def load(name):
     return load_config(config_root() / name)
 
@@ -45,7 +53,7 @@ def load(name):
 def build(name):
     try:
         with torch.device('meta'):
-            return build_model(load(name))
+            return build_model(copy.deepcopy(load(name)))
     except ImportError as error:
         pytest.skip(str(error))
 
@@ -95,7 +103,7 @@ def test_baselines_name_published_files(name):
     assert model.recipe.licence and model.recipe.source
 
 
-@every_config
+@pytest.mark.parametrize('name', [slow_row(name) for name in CONFIGS])
 def test_parts_fit_together(name):
     settings = load(name)
     if settings.model.type != 'STARModel':
@@ -232,7 +240,8 @@ def test_hooks_build(name):
 
 
 @every_config
-def test_what_trains_together_is_there_together(name):
+def test_what_trains_together_is_there_together(name, monkeypatch):
+    monkeypatch.setattr(clip_sizes, 'build_model', lambda _: build(name))
     check_training(load(name))
     start_files(load(name))
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.device import utils
 from safetensors.torch import load_file
 
+from star.cli.main import main as star
 from tests.paths import ROOT
 from tests.test_apis.folders import psnr, write_folder
 
@@ -19,6 +21,8 @@ from tests.test_apis.folders import psnr, write_folder
 CHANGES = {
     'model.backbone.sizes.dim': 32,
     'model.controlnet.sizes.dim': 32,
+    'model.backbone.sizes.dim_mult': [1],
+    'model.controlnet.sizes.dim_mult': [1],
     'model.backbone.sizes.head_dim': 16,
     'model.controlnet.sizes.head_dim': 16,
     'train_dataloader.num_workers': 0,
@@ -64,17 +68,15 @@ def run(command: list, *arguments: object) -> subprocess.CompletedProcess:
     )
 
 
-def train(command: list, folder: Path, name: str, **changes: object) -> Path:
-    """Train into `folder / name` and return that folder."""
+def options_of(work_dir: Path, **changes: object) -> list[str]:
+    """Return the options of a training into a folder beside the clips."""
     values = {
         **CHANGES,
-        'train_dataloader.dataset.data_root': folder / 'clips',
+        'train_dataloader.dataset.data_root': work_dir.parent / 'clips',
         **{f'train_dataloader.{k}': v for k, v in changes.items()},
     }
     pairs = [f'{key}={value}' for key, value in values.items()]
-    result = run(command, '--work-dir', folder / name, '--cfg-options', *pairs)
-    assert result.returncode == 0, result.stderr[-4000:]
-    return folder / name
+    return ['--work-dir', str(work_dir), '--cfg-options', *pairs]
 
 
 def weights(work_dir: Path, iteration: int) -> dict[str, torch.Tensor]:
@@ -86,20 +88,24 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
     return max(float((a[key] - b[key]).abs().max()) for key in a)
 
 
-def test_two_ranks_equal_one_with_the_doubled_batch(folder: Path) -> None:
-    config = 'configs/star/tiny.py'
-    one = train(
-        [sys.executable, 'tools/train.py', config], folder, 'one', batch_size=2
-    )
-    two = train(
-        ['tools/dist_train.sh', config, 2], folder, 'two', batch_size=1
-    )
+def test_two_ranks_equal_one_with_the_doubled_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utils, 'DEVICE', 'cpu')
+    one, two = folder / 'one', folder / 'two'
+    config = str(ROOT / 'configs/star/tiny.py')
+    assert star(['train', config, *options_of(one, batch_size=2)]) == 0
+    words = ['tools/dist_train.sh', config, 2]
+    result = run([*words, *options_of(two, batch_size=1)])
+    assert result.returncode == 0, result.stderr[-4000:]
     learnt = distance(weights(one, 3), weights(one, 1))
     assert learnt > 1e-4
     assert distance(weights(one, 3), weights(two, 3)) < 1e-3 * learnt
 
 
-def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
+def test_two_ranks_measure_what_one_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     """Seventeen clips, of which seven have no ground truth."""
     places = {
         'A': write_folder(tmp_path / 'A', 'abcdefghij', frames=1),
@@ -112,22 +118,18 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     lines += ['test_evaluator = [']
     lines += [f'    dict(type={name!r}),' for name in METRICS]
     config.write_text('\n'.join([*lines, ']']))
+    sets = [f'--set={name}={root}' for name, root in places.items()]
+    options = [*sets, '--cfg-options', 'test_dataloader.num_workers=0']
+    options += ['--save', 'png', '--work-dir']
+    one = ['test', config, 'default', *options, tmp_path / 'one']
+    one += ['--device', 'cpu']
+    assert star([str(word) for word in one]) == 0, capsys.readouterr().err
+    two = ['tools/dist_test.sh', config, 'default', 2, *options]
+    result = run(two, tmp_path / 'two')
+    assert result.returncode == 0, result.stderr[-4000:]
     found = {}
-    star = [sys.executable, '-m', 'star', 'test']
-    for ranks, command, more in (
-        ('one', [sys.executable, 'tools/test.py'], []),
-        ('two', ['tools/dist_test.sh'], [2]),
-        ('gpus', star, ['--gpus', 2]),
-    ):
-        work_dir = tmp_path / ranks
-        result = run(
-            *(command, config, 'default', *more),
-            *(f'--set={name}={root}' for name, root in places.items()),
-            *('--save', 'png', '--work-dir', work_dir),
-            *('--cfg-options', 'test_dataloader.num_workers=0'),
-        )
-        assert result.returncode == 0, result.stderr[-4000:]
-        content = (work_dir / 'results.json').read_text()
+    for ranks in ('one', 'two'):
+        content = (tmp_path / ranks / 'results.json').read_text()
         found[ranks] = json.loads(content)
         for clip in found[ranks]['clips']:
             assert clip.pop('seconds') > 0
@@ -135,7 +137,7 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
         for each in found[ranks]['sets'].values():
             assert each.pop('seconds_per_frame') > 0
             del each['peak_memory']
-    assert found['one'] == found['two'] == found['gpus']
+    assert found['one'] == found['two']
     names = [clip['name'] for clip in found['one']['clips']]
     assert names == list('abcdefghijklmnopq')
     expected = [psnr(places['A'], name) for name in 'abcdefghij']
@@ -145,16 +147,16 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     assert found['one']['sets']['B']['scored'] == {
         **{'PSNR': 0, 'SSIM': 0, 'Brightness': 7}
     }
-    # a further metric, from the clips that two ranks saved
+    # two more ranks add a metric, from the clips that these two saved
     result = run(
-        *(star, config, '--gpus', 2, '--metrics', 'Brightness:name=Again'),
-        *(f'--set={name}={root}' for name, root in places.items()),
-        *('--work-dir', tmp_path / 'gpus'),
+        *([sys.executable, '-m', 'star', 'test', config, '--gpus', 2], *sets),
+        *('--metrics', 'Brightness:name=Again'),
+        *('--work-dir', tmp_path / 'two'),
     )
     assert result.returncode == 0, result.stderr[-4000:]
-    added = json.loads((tmp_path / 'gpus' / 'results.json').read_text())
+    added = json.loads((tmp_path / 'two' / 'results.json').read_text())
     for clip, before in zip(
-        added['clips'], found['gpus']['clips'], strict=True
+        added['clips'], found['two']['clips'], strict=True
     ):
         again = clip['scores'].pop('Again')
         assert again == before['scores']['Brightness']

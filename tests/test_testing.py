@@ -81,7 +81,7 @@ def test_no_part_is_left_out():
 
 @every_model
 def test_restorers(name: str):
-    check_restorer(build(model_config(name)), num_frames=3)
+    check_restorer(build(model_config(name)), num_frames=3, size=(9, 11))
 
 
 @pytest.mark.parametrize('metric', [PSNR(), PSNR(channel='y'), SSIM()])

@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from star.apis.inference.build import load_config
 from star.apis.inference.load import Source, load_model
+from star.cli.main import main
 from star.registry import MODELS
 from tests.test_apis.folders import write_folder
 
 NETWORK = """dict(
-    dim=32, dim_mult=(1, 1, 1), num_res_blocks=1, head_dim=16, num_heads=2,
+    dim=32, dim_mult=(1,), num_res_blocks=1, head_dim=16, num_heads=2,
     context_dim=32, norm_groups=8,
 )"""
 CONFIG = f"""
@@ -86,6 +87,16 @@ def world(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope='module')
+def run(world):
+    """A run that starts from the weights of the config."""
+    work_dir = world / 'run'
+    words = ['train', world / 'own.py', '--weights', world / 'weights']
+    words += ['--work-dir', work_dir]
+    assert main([str(word) for word in words]) == 0
+    return work_dir
+
+
 @pytest.fixture
 def train(star, world, tmp_path):
     """Train, and return the command's result and the work folder."""
@@ -126,9 +137,7 @@ def score(star, world, tmp_path):
     return call
 
 
-def test_a_checkpoint_finds_what_it_lacks(train, score, star, world, tmp_path):
-    done, run = train('--weights', world / 'weights')
-    assert done.code == 0, done.err
+def test_a_checkpoint_finds_what_it_lacks(run, score, star, world, tmp_path):
     held = load_file(run / 'iter_2' / 'weights.safetensors')
     assert not [name for name in held if name.startswith('autoencoder.')]
     log = next(run.glob('*/*.log')).read_text()
@@ -157,10 +166,8 @@ def test_a_checkpoint_finds_what_it_lacks(train, score, star, world, tmp_path):
     assert score(published, *given)[1] == pytest.approx(alone, abs=1e-4)
 
 
-def test_published_with_its_autoencoder(train, star, world, tmp_path):
+def test_published_with_its_autoencoder(run, star, world, tmp_path):
     """The file needs no other, or finds it in its own folder."""
-    done, run = train('--weights', world / 'weights')
-    assert done.code == 0, done.err
     vae = world / 'weights' / 'vae' / 'vae.safetensors'
     found = []
     for name, option in (('alone', ()), ('whole', ('--vae', vae))):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from star.apis.train import plan as training_plan
 from star.cli import launch
 from star.cli import train as command
 from star.engine.checkpointing import save_checkpoint
@@ -30,16 +32,24 @@ CROP = 'train_dataloader.dataset.pipeline.1'
     'config',
     [
         'i2vgen',
-        pytest.param('configs/star/i2vgen.py', marks=pytest.mark.slow),
+        'configs/star/i2vgen.py',
+        # half a minute of a training step without numbers, for its memory
+        pytest.param('configs/star/i2vgen.py whole', marks=pytest.mark.slow),
     ],
 )
 def test_plan_of_a_config_by_name_and_by_path(
     star: Star, config: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(ROOT)
+    config, _, whole = config.partition(' ')
+    if not whole:
+        ten = 10 * 2**30  # bytes
+        monkeypatch.setattr(training_plan, 'step_memory', lambda *_: ten)
     plan = star('train', config, '--dry-run')
     assert plan.code == 0, plan.err
     lines = dict(line.split(maxsplit=1) for line in plan.out.splitlines())
+    peak = float(re.search(r'at their peak +(\S+) GiB', plan.out)[1])
+    assert 30 < peak < 45 if whole else peak == 7.7  # without gradients
     assert lines['config'].endswith('configs/star/i2vgen.py')
     assert lines['all'].split()[1] > '2'  # 2.5 billion parameters
     assert lines['work'] == 'folder work_dirs/i2vgen'

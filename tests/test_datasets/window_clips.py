@@ -75,6 +75,10 @@ CLIPS = [
 ]
 
 
+def is_first(kind, suffix):
+    return suffix == _CONTAINERS[kind.partition('-')[0]][0]
+
+
 def has_encoder(kind):
     return KINDS[kind][0] in av.codecs_available
 

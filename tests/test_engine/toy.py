@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,7 @@ def serve():
     torch.set_num_threads(1)
     Runner._log_env = lambda self, config: None  # calls compilers
     Config.pretty_text = property(repr)  # formats code
+    import_module('torch._dynamo')  # optimisers load it late
     with tempfile.TemporaryDirectory() as folder:
         Runner.from_cfg(toy_config(folder))  # loads what is loaded late
     for line in sys.stdin:

@@ -7,13 +7,14 @@ import pytest
 from tests.test_tools.tools import load_tool, run_tool
 
 
-def test_measure_cost_of_a_call() -> None:
-    result = run_tool(
-        'analysis_tools/measure_cost.py',
-        *('--config', 'tiny', '--latent', '2x18x16', '--json'),
-    )
-    assert result.returncode == 0, result.stderr
-    cost = json.loads(result.stdout)
+def measure(capsys: pytest.CaptureFixture, *words: str) -> dict:
+    tool = load_tool('analysis_tools/measure_cost.py')
+    assert tool.main([*words, '--json']) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_measure_cost_of_a_call(capsys: pytest.CaptureFixture) -> None:
+    cost = measure(capsys, '--config', 'tiny', '--latent', '2x18x16')
     assert cost['backbone_parameters'] > cost['controlnet_parameters'] > 1e6
     assert 0 < cost['call_seconds'] < 60
     rate = cost['call_tflop'] / cost['call_seconds']
@@ -35,23 +36,16 @@ def test_measure_cost_of_the_default() -> None:
 
 
 def test_plan_of_a_baseline(capsys: pytest.CaptureFixture) -> None:
-    tool = load_tool('analysis_tools/measure_cost.py')
-    words = ['--config', 'tiny_resshift', '--plan', '3x16x16', '--json']
-    assert tool.main(words) == 0
-    cost = json.loads(capsys.readouterr().out)
+    words = ('--config', 'tiny_resshift', '--plan', '3x16x16')
+    cost = measure(capsys, *words)
     assert cost['dtype'] == 'bfloat16' and cost['plan'] == '3x16x16'
     assert cost['plan_tflop'] > 0 and cost['plan_activations_gib'] > 0
     total = cost['plan_weights_gib'] + cost['plan_activations_gib']
     assert cost['plan_peak_gib'] == pytest.approx(total)
 
 
-def test_measure_cost_of_a_restore() -> None:
-    result = run_tool(
-        'analysis_tools/measure_cost.py',
-        *('--restore', '2x12x16', '--steps', '1', '--json'),
-    )
-    assert result.returncode == 0, result.stderr
-    cost = json.loads(result.stdout)
+def test_measure_cost_of_a_restore(capsys: pytest.CaptureFixture) -> None:
+    cost = measure(capsys, '--restore', '2x12x16', '--steps', '1')
     rate = 2 / cost['restore_seconds']
     assert cost['restore_frames_per_second'] == pytest.approx(rate)
     assert 0.1 < cost['restore_peak_gib'] < 4

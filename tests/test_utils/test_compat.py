@@ -1,5 +1,6 @@
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 import types
@@ -39,6 +40,33 @@ def python(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.fixture(scope='module')
+def imported() -> dict:
+    """What packages that need aid give in an interpreter of its own."""
+    output = python(
+        'import json\n'
+        'import star.registry, torchvision\n'
+        'found = {"torchvision": torchvision.__name__}\n'
+        'from star.utils import compat\n'
+        'compat._restore_diffusers_modules()\n'
+        'compat._restore_diffusers_modules()\n'
+        'import diffusers.pipelines.paint_by_example as old\n'
+        'from diffusers.models.unet_2d_condition import UNet2DConditionModel\n'
+        'from diffusers import UNet2DConditionModel as new\n'
+        'found["unet"] = UNet2DConditionModel is new\n'
+        'found["encoder"] = hasattr(old, "PaintByExampleImageEncoder")\n'
+        'import torch\n'
+        'compat._allow_missing_mmcv_operators()\n'
+        'from mmcv.ops import nms\n'
+        'try:\n'
+        '    nms(torch.rand(2, 4), torch.rand(2), 0.5)\n'
+        'except RuntimeError as error:\n'
+        '    found["nms"] = str(error)\n'
+        'print(json.dumps(found))\n'
+    )
+    return json.loads(output.splitlines()[-1])
+
+
 def saved(content: dict) -> io.BytesIO:
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -69,9 +97,8 @@ def test_require_does_not_hide_what_an_installed_module_misses(
     assert caught.value.name == 'no_such_package'
 
 
-def test_torchvision_imports_after_the_registry():
-    code = 'import star.registry, torchvision; print(torchvision.__name__)'
-    assert python(code) == 'torchvision'
+def test_torchvision_imports_after_the_registry(imported: dict):
+    assert imported['torchvision'] == 'torchvision'
 
 
 def test_torchvision_aid_is_applied_once():
@@ -157,34 +184,12 @@ def test_numpy_bool8_is_there_again(monkeypatch):
 
 
 @pytest.mark.skipif(has_full_mmcv, reason='mmcv has its operators here')
-def test_mmcv_operators_import_and_raise_when_called():
-    output = python(
-        'import torch\n'
-        'from star.utils import compat\n'
-        'compat._allow_missing_mmcv_operators()\n'
-        'from mmcv.ops import nms\n'
-        'boxes, scores = torch.rand(2, 4), torch.rand(2)\n'
-        'try:\n'
-        '    nms(boxes, scores, 0.5)\n'
-        'except RuntimeError as error:\n'
-        '    print(error)\n'
-    )
-    assert '`nms` is a compiled operator of mmcv' in output
+def test_mmcv_operators_import_and_raise_when_called(imported: dict):
+    assert '`nms` is a compiled operator of mmcv' in imported['nms']
 
 
-def test_old_diffusers_modules_are_found_again():
-    output = python(
-        'from star.utils import compat\n'
-        'compat.allow_missing_torchvision_operators()\n'
-        'compat._restore_diffusers_modules()\n'
-        'compat._restore_diffusers_modules()\n'
-        'import diffusers.pipelines.paint_by_example as old\n'
-        'from diffusers.models.unet_2d_condition import UNet2DConditionModel\n'
-        'from diffusers import UNet2DConditionModel as new\n'
-        'print(UNet2DConditionModel is new, '
-        'hasattr(old, "PaintByExampleImageEncoder"))\n'
-    )
-    assert output.endswith('True True')
+def test_old_diffusers_modules_are_found_again(imported: dict):
+    assert imported['unet'] and imported['encoder']
 
 
 @pytest.mark.skipif(has_mmagic, reason='mmagic is installed')

@@ -57,7 +57,8 @@ print(json.dumps({
 REGISTRIES = 'from mmengine.registry import MODEL_WRAPPERS, OPTIMIZERS\n'
 
 
-def run_code(code: str) -> Any:
+def run_code(code: str) -> list[Any]:
+    """Run code in an interpreter of its own; the lines that it prints."""
     done = subprocess.run(
         [sys.executable, '-c', code],
         capture_output=True,
@@ -65,30 +66,29 @@ def run_code(code: str) -> Any:
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope='module')
 def without_star() -> Any:
     """What mmengine registers and exports by itself."""
-    return run_code(REGISTRIES + REPORT)
+    (report,) = run_code(REGISTRIES + REPORT)
+    return report
 
 
-def test_a_restoration_imports_little():
-    assert run_code(START + 'import json; print(json.dumps(found))') == []
+def test_a_restoration_imports_little(without_star: Any):
+    """What it leaves out of mmengine is there when it is asked for."""
+    code = f'{START}{REGISTRIES}{WAYS["runner"]}\n{REPORT}'
+    report, found = run_code(code + 'print(json.dumps(found))')
+    assert (report, found) == (without_star, [])
+    assert 'torch.distributed.optim' in without_star['zero']
 
 
-@pytest.mark.parametrize(
-    'way',
-    [
-        'runner',
-        *(pytest.param(w, marks=pytest.mark.slow) for w in list(WAYS)[1:]),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('way', WAYS)
 def test_mmengine_is_complete_again(way: str, without_star: Any):
     code = f'import star.registry\n{REGISTRIES}{WAYS[way]}\n{REPORT}'
-    assert run_code(code) == without_star
-    assert 'torch.distributed.optim' in without_star['zero']
+    assert run_code(code) == [without_star]
 
 
 @pytest.mark.slow
@@ -100,4 +100,4 @@ def test_others_who_came_first_see_no_change():
         'print(json.dumps([_postponed, "mmengine.runner" in sys.modules,\n'
         '    mmengine.optim.ZeroRedundancyOptimizer.__name__]))\n'
     )
-    assert run_code(code) == [[], False, 'ZeroRedundancyOptimizer']
+    assert run_code(code) == [[[], False, 'ZeroRedundancyOptimizer']]

@@ -357,7 +357,7 @@ def test_the_seed_draws_the_autoencoders_sample():
 
 
 def test_a_later_run_goes_on_from_any_point(short_segments):
-    model = small_model(window=4, overlap=2, seed=3)
+    model = small_model(window=4, overlap=2, seed=3, steps=2)
     lq = random_clip(11, 8, 8)
     whole, points = model.restore(lq), []
     for piece in model.restore_pieces(iter(lq)):
@@ -373,7 +373,7 @@ def test_a_later_run_goes_on_from_any_point(short_segments):
 
 
 def test_a_point_is_needed_to_go_on(short_segments):
-    model = small_model(window=4, overlap=2, seed=3)
+    model = small_model(window=4, overlap=2, seed=3, steps=2)
     lq = random_clip(11, 8, 8)
     alone = model.restore(lq[4:])
     assert not torch.equal(alone, model.restore(lq)[4:])
