@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 
 # parameters of mallopt(3), as in <malloc.h>
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
@@ -45,6 +46,16 @@ def keep_memory(environment: Mapping[str, str] = os.environ) -> bool:
     mallopt(_TOP_PAD, 64 * _MIB)
     mallopt(_ARENA_MAX, 1)
     return True
+
+
+def give_memory_back() -> None:
+    """Return what was freed to the system, where the C library is glibc.
+
+    A heap that only grows has holes, which blocks of other sizes do not fit
+    into. Call it where one kind of work ends and another begins.
+    """
+    with suppress(OSError, TypeError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _is_chosen(environment: Mapping[str, str]) -> bool:

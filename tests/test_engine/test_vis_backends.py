@@ -1,4 +1,5 @@
 import sys
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -33,13 +34,16 @@ def test_scalars_are_on_the_disk_at_once(tmp_path):
 def test_images_and_the_config(tmp_path):
     backend = TensorBoardBackend(str(tmp_path))
     backend.add_image('i', np.zeros((4, 6, 3), np.uint8), 2)
-    backend.add_config(Config({'a': {'b': 1}}))
+    config = Config({'a': {'b': 1}})
+    backend.add_config(config)
     backend.close()
     events = read(tmp_path)
     (image,) = events.Images('i')
     assert (image.step, image.height, image.width) == (2, 4, 6)
     (text,) = events.Tensors('config/text_summary')
-    assert b'    a = dict(b=1)' in text.tensor_proto.string_val[0]
+    assert 'b=1' in config.pretty_text
+    shown = indent(config.pretty_text, ' ' * 4).strip('\n')  # as code
+    assert shown.encode() in text.tensor_proto.string_val[0]
 
 
 def test_nothing_is_made_before_the_first_use(tmp_path):

@@ -109,3 +109,37 @@ def test_older_glibc_maps_no_block(monkeypatch: pytest.MonkeyPatch):
     assert keep_memory({})
     assert calls[-4] == 0
     assert (calls[-1], calls[-8]) == (2**31 - 1, 1)
+
+
+HOLES = """
+import star.utils.allocator as allocator
+assert allocator.keep_memory()
+def resident():
+    pages = open('/proc/self/statm').read().split()[1]
+    return int(pages) * 4096 >> 20
+kept = []
+for _ in range(100):
+    large = [bytearray(b'x' * (2 << 20)) for _ in range(2)]
+    kept.append(large.pop())
+    del large
+before = resident()
+del kept[::2]
+freed = resident()
+allocator.give_memory_back()
+print(before, freed, resident())
+"""
+
+
+@glibc_only
+def test_what_lies_between_is_given_back():
+    done = subprocess.run(
+        [sys.executable, '-c', HOLES],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if 'MALLOC' not in k},
+    )
+    assert done.returncode == 0, done.stderr
+    before, freed, after = map(int, done.stdout.split())
+    assert freed > before - 20  # MiB
+    assert 70 < freed - after < 130

@@ -285,7 +285,8 @@ def describe(plan: ClipPlan) -> Iterator[tuple[str, str]]:
         words = ' + '.join(
             f'{p} {write_bytes(getattr(use, p))}' for p in parts
         )
-        yield 'memory', f'{write_bytes(use.peak)} at most: {words}'
+        note = ' (activations and the coding of frames in turn)' * use.in_turn
+        yield 'memory', f'{write_bytes(use.peak)} at most: {words}{note}'
     if choice.limit is not None:
         yield 'limit', write_bytes(choice.limit)
     if plan.seconds is not None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -38,6 +38,7 @@ class MemoryUse:
         frames: copies of a result's frame on its way to the encoder.
         encoder: what the encoder holds.
         on_gpu: whether weights and activations lie on a GPU, and count.
+        in_turn: whether activations are freed before frames are coded.
     """
 
     process: int
@@ -46,13 +47,16 @@ class MemoryUse:
     frames: int
     encoder: int
     on_gpu: bool = False
+    in_turn: bool = False
 
     @property
     def peak(self) -> int:
-        """Return the sum, on a GPU of what lies there."""
+        """Return what lives at once, on a GPU of what lies there."""
         if self.on_gpu:
             return self.weights + self.activations
-        return sum(v for k, v in asdict(self).items() if k != 'on_gpu')
+        works = self.activations, self.frames + self.encoder
+        live = max(works) if self.in_turn else sum(works)
+        return self.process + self.weights + live
 
 
 def predict_memory(
@@ -82,7 +86,7 @@ def predict_memory(
     encoder = coder_memory(*size, codec) if codec else 4 * picture
     if clip[0] is not None:  # a short clip does not fill it
         encoder = min(encoder, round(_ENCODER + _CODED * clip[0] * picture))
-    activations = _activations(restorer, options, clip, on_gpu)
+    activations, in_turn = _activations(restorer, options, clip, on_gpu)
     process = memory_of_process()  # now, for counting has imported more
     return MemoryUse(
         process - (0 if on_gpu else min(weights, process)),
@@ -91,6 +95,7 @@ def predict_memory(
         _PIXELS * picture,
         encoder,
         on_gpu,
+        in_turn,
     )
 
 
@@ -99,17 +104,20 @@ def _activations(
     options: RestoreOptions,
     clip: tuple[int | None, int, int],
     on_gpu: bool,
-) -> int:
-    """Return the bytes besides weights, process and encoder."""
-    _, height, width = clip
+) -> tuple[int, bool]:
+    """Return the bytes, and whether they are freed before frames are coded."""
     formula = getattr(restorer, 'window_memory', None)
-    known = formula and formula((height, width), options)
+    known = formula and formula(options, clip)
     if known:
-        return known if on_gpu else round(known * _STREAM) + _FIRST_USE
+        number, in_turn = known
+        if on_gpu:
+            return number, in_turn
+        return round(number * _STREAM) + _FIRST_USE, in_turn
     run = count_memory(restorer, options, clip, on_gpu)
     if on_gpu:
-        return run.peak
-    return round(max(run.held * _HEAP, run.peak * _INSIDE)) + _FIRST_USE
+        return run.peak, False
+    taken = max(run.held * _HEAP, run.peak * _INSIDE)
+    return round(taken) + _FIRST_USE, False
 
 
 def count_memory(

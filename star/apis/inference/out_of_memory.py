@@ -1,6 +1,5 @@
 """Memory that runs out: how it is noticed, and how a clip goes on."""
 
-import ctypes
 import gc
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from star.apis.inference.planning import smaller_options
 from star.models.contracts import Events, Restorer
 from star.models.restoration.options import CUTS, RestoreOptions
 from star.models.restoration.resuming import ResumePoint
+from star.utils.allocator import give_memory_back
 from star.utils.files import read_json, write_json
 from star.utils.memory_limit import free_memory, memory_of_process
 
@@ -108,13 +108,12 @@ def next_smaller(
     return None
 
 
-def give_memory_back() -> None:
+def drop_memory() -> None:
     """Return what was freed to the system, and to other users of a GPU."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    with suppress(OSError, AttributeError, TypeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
+    give_memory_back()
 
 
 def keep_smaller(

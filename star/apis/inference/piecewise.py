@@ -22,7 +22,7 @@ from star.apis.inference.borders import Borders
 from star.apis.inference.file_options import MemoryRules
 from star.apis.inference.journal import Journal, PieceRecord, Position
 from star.apis.inference.out_of_memory import (
-    give_memory_back,
+    drop_memory,
     is_out_of_memory,
     keep_smaller,
     next_smaller,
@@ -34,7 +34,13 @@ from star.apis.inference.trust import TrustMeter
 from star.models.contracts import Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
-from star.models.restoration.resuming import Piece, ResumePoint
+from star.models.restoration.resuming import (
+    LONG_PIECE,
+    LONG_SEGMENT,
+    Piece,
+    ResumePoint,
+)
+from star.utils.allocator import give_memory_back
 from star.utils.text import one_line
 from star.video.colour.depth import set_depth
 from star.video.cuts import LOOK_BACK, split_scenes
@@ -44,8 +50,6 @@ from star.video.pieces import PieceCoder, join_pictures, join_video
 from star.video.result_plan import ResultPlan
 from star.video.sinks import VideoSink
 
-LONG_PIECE = 48  # frames; a piece ends at the first place after them, and
-LONG_SEGMENT = 16  # after each segment of so many frames: it took its time
 _Finish = Callable[[np.ndarray, Frame], tuple[np.ndarray, np.ndarray | None]]
 
 
@@ -216,7 +220,7 @@ class PiecewiseRestoration:
             f'memory ran out ({reason}); from frame '
             f'{self.journal.position.done} on it is restored with {cuts}'
         )
-        give_memory_back()
+        drop_memory()
 
     def join(self, temporary: Path) -> tuple[str, ...]:
         """Write the result under a temporary name.
@@ -297,6 +301,7 @@ class PiecewiseRestoration:
             image = set_depth(pixels.contiguous().numpy(), self.reader.depth)
             image, alpha = self._finish(image, frame)
             if self._coder is None:
+                give_memory_back()  # of the network, for the encoder
                 self._coder = self.work.plan.make_coder(self.journal.last)
             self._coder.write(image, frame.time, frame.duration, alpha)
             self._meter.add(frame.image, image, float(frame.time))
@@ -335,6 +340,7 @@ class PiecewiseRestoration:
         position = Position(here.scene, here.point, meter)
         self.journal.add(piece, record, position)
         self._coder, self._length, self._cuts = None, 0, []
+        give_memory_back()  # of the encoder, for the network
         until = self.work.until
         if until is not None and not of_clip and datetime.now() >= until:
             raise StoppedError(f'stopped at {until:%H:%M}')

@@ -34,7 +34,11 @@ from star.models.restoration.local_plan import (
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.read_ahead import ReadAhead
-from star.models.restoration.resuming import Piece, ResumePoint
+from star.models.restoration.resuming import (
+    LONG_SEGMENT,
+    Piece,
+    ResumePoint,
+)
 from star.video.frame_store import FrameStore
 from star.video.tiling import both_axes
 
@@ -94,19 +98,31 @@ def local_plan(
 
 
 def local_memory(
-    parts: ModelParts, size: tuple[int, int], options: RestoreOptions
-) -> int | None:
-    """Return the bytes of activations and frames; None if it is not local.
+    parts: ModelParts,
+    options: RestoreOptions,
+    clip: tuple[int | None, int, int],
+) -> tuple[int, bool] | None:
+    """Return what a clip takes; None if it is not restored locally.
 
     Args:
         parts: of the model.
-        size: height and width of the input.
         options: of the restoration.
+        clip: frames (None if unknown), height and width of the input.
+
+    Returns:
+        The bytes of activations and frames, and whether they are freed
+        before a segment's frames are coded.
     """
     if not is_local(parts, options):
         return None
+    frames, *size = clip
     backbone = cast(LocalBackbone, parts.backbone)
-    return local_plan(backbone, size, options).memory
+    plan = local_plan(backbone, (size[0], size[1]), options)
+    whole = None not in (frames, plan.segment) and frames <= plan.segment
+    if whole:
+        plan = local_plan(backbone, (size[0], size[1]), options, frames=frames)
+    segment = plan.segment or 0
+    return plan.memory, whole or segment >= LONG_SEGMENT
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:
@@ -187,7 +203,8 @@ class LocalStrategy:
             clip.forget(begin - self.reach)
             self._restore(work, clip, plan, wanted)
             for frame in wanted:
-                yield self._piece(work, clip, frame)
+                last = frame + 1 == wanted.stop
+                yield self._piece(work, clip, frame, last)
             begin = wanted.stop
 
     def _restore(
@@ -207,12 +224,16 @@ class LocalStrategy:
                 done = wanted.start + int(share * len(wanted))
                 self.events.progress('denoise', done, None)
 
-    def _piece(self, work: '_Bands', clip: ReadAhead, frame: int) -> Piece:
+    def _piece(
+        self, work: '_Bands', clip: ReadAhead, frame: int, last: bool = True
+    ) -> Piece:
+        """Return a frame; after the last one it may be gone on from here."""
         out = work.finish(frame)
         done = frame + 1
         self.events.progress('decode', done, None)
         after = partial(ResumePoint, max(0, done - self.reach), done)
-        return Piece(out, None if clip.ended_at(done) else after)
+        goes_on = last and not clip.ended_at(done)
+        return Piece(out, after if goes_on else None)
 
 
 class _Bands:

@@ -146,8 +146,16 @@ def test_options_change_time_and_memory_only(model, changes):
     assert described['noise'] == 'none'
 
 
-@pytest.mark.parametrize('name', ['endless', 'segments', 'strips'])
-def test_goes_on_from_any_frame(model, name, monkeypatch):
+@pytest.mark.parametrize(
+    ('name', 'places'),
+    [
+        ('endless', range(1, 9)),
+        ('segments', range(2, 9, 2)),
+        ('frames one by one', (4, 8)),
+        ('strips', ()),  # one segment has all frames
+    ],
+)
+def test_goes_on_after_each_segment(model, name, places, monkeypatch):
     clip = make_clip(9)
     strips, segment, chunk = CUTS[name]
     plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
@@ -155,9 +163,9 @@ def test_goes_on_from_any_frame(model, name, monkeypatch):
     whole = model.restore(clip)
     pieces = list(model.restore_pieces(clip))
     assert [len(piece.frames) for piece in pieces] == [1] * 9
-    points = [piece.point and piece.point() for piece in pieces]
-    assert points[-1] is None
-    for point in points[:-1]:
+    points = [piece.point() for piece in pieces if piece.point]
+    assert [point.done for point in points] == [*places]
+    for point in points:
         assert max(0, point.done - 2) == point.frame
         rest = model.restore_pieces(clip[point.frame :], point=point)
         found = torch.cat([piece.frames for piece in rest])
@@ -181,7 +189,7 @@ def test_models_that_need_more_than_one_evaluation(model):
         changed = replace(options, **changes)
         assert not is_local(model.parts, changed), changes
         assert 'window' in model.describe_options(changed)
-        assert model.window_memory(SIZE, changed) is None
+        assert model.window_memory(changed, (None, *SIZE)) is None
 
 
 NETWORK = LocalNetwork(dim=64, layers=34, mixes=8, itemsize=4)

@@ -305,15 +305,15 @@ class STARModel(BaseModel):
         return is_local(self.parts, options)
 
     def window_memory(
-        self, size: tuple[int, int], options: RestoreOptions
-    ) -> int | None:
-        """Return the bytes of activations and frames, where a formula knows.
+        self, options: RestoreOptions, clip: tuple[int | None, int, int]
+    ) -> tuple[int, bool] | None:
+        """Return what a clip takes where a formula knows; see `local_memory`.
 
         Args:
-            size: height and width of the input.
             options: of the restoration.
+            clip: frames (None if unknown), height and width of the input.
         """
-        return local_memory(self.parts, size, options)
+        return local_memory(self.parts, options, clip)
 
     def load_weights(self, *paths: str | Path) -> None:
         """Load files that hold all tensors of the model together."""
