@@ -34,12 +34,7 @@ from star.apis.inference.trust import TrustMeter
 from star.models.contracts import Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
-from star.models.restoration.resuming import (
-    LONG_PIECE,
-    LONG_SEGMENT,
-    Piece,
-    ResumePoint,
-)
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.utils.allocator import give_memory_back
 from star.utils.text import one_line
 from star.video.colour.depth import set_depth
@@ -50,6 +45,8 @@ from star.video.pieces import PieceCoder, join_pictures, join_video
 from star.video.result_plan import ResultPlan
 from star.video.sinks import VideoSink
 
+LONG_PIECE = 48  # frames; a piece ends at the first place after them, and
+LONG_SEGMENT = 16  # after each segment of so many frames: it took its time
 _Finish = Callable[[np.ndarray, Frame], tuple[np.ndarray, np.ndarray | None]]
 
 

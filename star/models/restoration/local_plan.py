@@ -13,7 +13,8 @@ from star.video.frame_store import kept_in_memory
 USUAL_MEMORY, USUAL_PER_PIXEL = 400 * 2**20, 200  # bytes
 _LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
 CPU = torch.device('cpu')
-_SEGMENTS = (8, 12, 16, 24, 32, 48, 64, 96)  # frames
+STRIDE = 32  # frames between the places at which a clip can be taken up
+_SEGMENTS = (8, 16, 32, 64, 96)  # frames; they end at such places
 _ALWAYS = 24 * 2**20  # bytes that passes take beside
 _SHARED = 2  # a band's features before and after a layer, at least
 
@@ -108,7 +109,10 @@ def _plans(
 ) -> Iterator[LocalPlan]:
     frames = limits.frames
     least = math.ceil(size[1] / (limits.columns or size[1]))
-    longest = max(1, min(limits.segment, int(_LONGEST / size[0] / size[1])))
+    longest = max(1, int(_LONGEST / size[0] / size[1]))
+    if longest > STRIDE:
+        longest -= longest % STRIDE
+    longest = min(longest, limits.segment)
     counts = {max(least, n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)}
     for count in sorted(n for n in counts if n <= size[1]):
         strips = tuple(cut_strips(size[1], -(-size[1] // count)))

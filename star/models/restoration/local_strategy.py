@@ -26,6 +26,7 @@ from star.models.layers.bands import (
 from star.models.layers.same_conv import same_conv
 from star.models.restoration.frame_coder import FrameCoder
 from star.models.restoration.local_plan import (
+    STRIDE,
     LocalLimits,
     LocalNetwork,
     LocalPlan,
@@ -34,11 +35,7 @@ from star.models.restoration.local_plan import (
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.read_ahead import ReadAhead
-from star.models.restoration.resuming import (
-    LONG_SEGMENT,
-    Piece,
-    ResumePoint,
-)
+from star.models.restoration.resuming import Piece, ResumePoint
 from star.video.frame_store import FrameStore
 from star.video.tiling import both_axes
 
@@ -121,8 +118,8 @@ def local_memory(
     whole = None not in (frames, plan.segment) and frames <= plan.segment
     if whole:
         plan = local_plan(backbone, (size[0], size[1]), options, frames=frames)
-    segment = plan.segment or 0
-    return plan.memory, whole or segment >= LONG_SEGMENT
+    in_turn = plan.segment is not None and plan.segment % STRIDE == 0
+    return plan.memory, whole or in_turn
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:
@@ -203,8 +200,7 @@ class LocalStrategy:
             clip.forget(begin - self.reach)
             self._restore(work, clip, plan, wanted)
             for frame in wanted:
-                last = frame + 1 == wanted.stop
-                yield self._piece(work, clip, frame, last)
+                yield self._piece(work, clip, frame)
             begin = wanted.stop
 
     def _restore(
@@ -224,15 +220,17 @@ class LocalStrategy:
                 done = wanted.start + int(share * len(wanted))
                 self.events.progress('denoise', done, None)
 
-    def _piece(
-        self, work: '_Bands', clip: ReadAhead, frame: int, last: bool = True
-    ) -> Piece:
-        """Return a frame; after the last one it may be gone on from here."""
+    def _piece(self, work: '_Bands', clip: ReadAhead, frame: int) -> Piece:
+        """Return a frame, with a place after it at the same ones in any cut.
+
+        A result is coded in pieces that end at places. The encoder is then
+        emptied, before the next segment needs the memory.
+        """
         out = work.finish(frame)
         done = frame + 1
         self.events.progress('decode', done, None)
         after = partial(ResumePoint, max(0, done - self.reach), done)
-        goes_on = last and not clip.ended_at(done)
+        goes_on = done % STRIDE == 0 and not clip.ended_at(done)
         return Piece(out, after if goes_on else None)
 
 

@@ -6,9 +6,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-LONG_PIECE = 48  # frames; a piece ends at the first place after them, and
-LONG_SEGMENT = 16  # after each segment of so many frames: it took its time
-
 
 @dataclass(frozen=True)
 class ResumePoint:
