@@ -112,14 +112,15 @@ def local_memory(
     """
     if not is_local(parts, options):
         return None
-    frames, *size = clip
+    frames, size = clip[0], clip[1:]
     backbone = cast(LocalBackbone, parts.backbone)
-    plan = local_plan(backbone, (size[0], size[1]), options)
-    whole = None not in (frames, plan.segment) and frames <= plan.segment
-    if whole:
-        plan = local_plan(backbone, (size[0], size[1]), options, frames=frames)
-    in_turn = plan.segment is not None and plan.segment % STRIDE == 0
-    return plan.memory, whole or in_turn
+    plan = local_plan(backbone, size, options)
+    if plan.segment is None:
+        return plan.memory, False
+    if frames is not None and frames <= plan.segment:
+        plan = local_plan(backbone, size, options, frames=frames)
+        return plan.memory, True
+    return plan.memory, plan.segment % STRIDE == 0
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:
