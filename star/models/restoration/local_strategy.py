@@ -115,12 +115,13 @@ def local_memory(
     frames, size = clip[0], clip[1:]
     backbone = cast(LocalBackbone, parts.backbone)
     plan = local_plan(backbone, size, options)
-    if plan.segment is None:
+    segment = plan.segment
+    if segment is None:
         return plan.memory, False
-    if frames is not None and frames <= plan.segment:
+    if frames is not None and frames <= segment:
         plan = local_plan(backbone, size, options, frames=frames)
         return plan.memory, True
-    return plan.memory, plan.segment % STRIDE == 0
+    return plan.memory, segment % STRIDE == 0
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:
