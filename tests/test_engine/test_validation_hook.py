@@ -1,6 +1,7 @@
 import json
+import os
 import random
-import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -330,58 +331,60 @@ def test_sharded_models_restore_each_clip_on_all_ranks(
     assert len(list(tmp_path.rglob('*.png'))) == images
 
 
-RANKS = """
-import json, sys
+RANK = """
+import json, os, sys
 from types import SimpleNamespace
 import torch
-import torch._dynamo  # which ranks need: it is loaded once
+from torch.nn.parallel import DistributedDataParallel
+torch.set_num_threads(1)
+torch.distributed.init_process_group('gloo')
 import star.engine.validation_hook as under_test
 from mmengine.model import MMDistributedDataParallel
-from tests.ranks import run_ranks
 from tests.test_engine.watched import WatchedModel
-torch.set_num_threads(1)
-
-def validate():
-    torch.distributed.init_process_group('gloo')
-    model = WatchedModel()
-    model = MMDistributedDataParallel(model, find_unused_parameters=True)
-    hook = under_test.ValidationClipsHook(
-        dict(type='WatchedClips', length=5, broken=3), 2,
-        [dict(type='MeanDifference')],
-    )
-    numbers = []
-    board = SimpleNamespace(
-        _vis_backends={},
-        add_scalars=lambda values, step: numbers.append(values),
-    )
-    runner = SimpleNamespace(
-        model=model, hooks=[], work_dir=sys.argv[1], visualizer=board
-    )
-    hook.validate(runner, 2)
-    found = [torch.distributed.get_rank(), len(model.module.seen), numbers]
-    sys.stdout.write(f'found {json.dumps(found)}\\n')  # at once
-    sys.stdout.flush()
-    torch.distributed.barrier()  # who leaves first makes the other abort
-    torch.distributed.destroy_process_group()
-
-sys.exit(run_ranks(validate))
+model = MMDistributedDataParallel(WatchedModel(), find_unused_parameters=True)
+hook = under_test.ValidationClipsHook(
+    dict(type='WatchedClips', length=5, broken=3), 2,
+    [dict(type='MeanDifference')],
+)
+numbers = []
+board = SimpleNamespace(
+    _vis_backends={}, add_scalars=lambda values, step: numbers.append(values)
+)
+runner = SimpleNamespace(
+    model=model, hooks=[], work_dir=sys.argv[1], visualizer=board
+)
+hook.validate(runner, 2)
+print(json.dumps([len(model.module.seen), numbers]))
+torch.distributed.barrier()  # who leaves first makes the other abort
+torch.distributed.destroy_process_group()
 """
 
 
 def test_two_ranks_share_the_clips(tmp_path):
-    done = subprocess.run(
-        [sys.executable, '-c', RANKS, str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    lines = re.findall('^found (.*)$', done.stdout, re.M)
-    first, second = sorted(json.loads(line) for line in lines)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, '-c', RANK, str(tmp_path)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                'RANK': str(rank),
+                'WORLD_SIZE': '2',
+                'MASTER_ADDR': '127.0.0.1',
+                'MASTER_PORT': port,
+            },
+        )
+        for rank in range(2)
+    ]
+    outputs = [rank.communicate(timeout=200)[0] for rank in ranks]
+    first, second = (json.loads(text.splitlines()[-1]) for text in outputs)
     # the clips 0, 2, 4 and 1 (3 is broken); 5, 15, 25 and 10
-    assert first == [0, 3, [{'val/MeanDifference': 13.75, 'iter': 2}]]
-    assert second == [1, 1, []]
+    assert first == [3, [{'val/MeanDifference': 13.75, 'iter': 2}]]
+    assert second == [1, []]
     folder = Path(tmp_path) / 'validation' / 'iter_2'
     names = {path.name for path in folder.glob('*.mp4')}
     assert names == {f'0{i}_a_b_{i}.mp4' for i in (0, 1, 2, 4)}
