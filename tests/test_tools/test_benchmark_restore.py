@@ -1,5 +1,7 @@
 """tools/analysis_tools/benchmark_restore.py on a tiny clip."""
 
+import pytest
+
 from tests.paths import ROOT
 from tests.test_tools.tools import run_tool
 
@@ -20,3 +22,14 @@ def test_methods_in_turn() -> None:
     for row in cells:
         assert float(row[2]) >= 0
         assert 0.05 < float(row[5].removesuffix(' GiB')) < 4
+
+
+@pytest.mark.slow
+def test_a_checkout_that_fails_is_named() -> None:
+    result = run_tool(
+        'analysis_tools/benchmark_restore.py',
+        *('--clips', '1x16x12', '--rounds', '1', '--no-plain'),
+        *('--config', 'nothing'),
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith('error: now: failed')

@@ -39,9 +39,14 @@ glibc_only = pytest.mark.skipif(
 
 def count_faults(*words: str) -> list[int]:
     """Count the pages that the main and another thread take anew."""
+    return run_code(FAULTS, *words)
+
+
+def run_code(code: str, *words: str) -> list[int]:
+    """Run code in an interpreter of its own; the numbers that it prints."""
     without = {k: v for k, v in os.environ.items() if 'MALLOC' not in k}
     done = subprocess.run(
-        [sys.executable, '-c', FAULTS, *words],
+        [sys.executable, '-c', code, *words],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -113,10 +118,10 @@ def test_older_glibc_maps_no_block(monkeypatch: pytest.MonkeyPatch):
 
 HOLES = """
 import star.utils.allocator as allocator
+from star.utils.memory_limit import memory_of_process
 assert allocator.keep_memory()
 def resident():
-    pages = open('/proc/self/statm').read().split()[1]
-    return int(pages) * 4096 >> 20
+    return memory_of_process() >> 20
 kept = []
 for _ in range(100):
     large = [bytearray(b'x' * (2 << 20)) for _ in range(2)]
@@ -132,14 +137,6 @@ print(before, freed, resident())
 
 @glibc_only
 def test_what_lies_between_is_given_back():
-    done = subprocess.run(
-        [sys.executable, '-c', HOLES],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if 'MALLOC' not in k},
-    )
-    assert done.returncode == 0, done.stderr
-    before, freed, after = map(int, done.stdout.split())
+    before, freed, after = run_code(HOLES)
     assert freed > before - 20  # MiB
     assert 70 < freed - after < 130

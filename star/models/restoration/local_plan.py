@@ -21,7 +21,7 @@ _SHARED = 2  # a band's features before and after a layer, at least
 
 @dataclass(frozen=True)
 class LocalNetwork:
-    """What a network takes.
+    """The sizes of a network, which decide its memory.
 
     Args:
         dim: channels of its features.
@@ -60,7 +60,7 @@ class LocalPlan:
 
 @dataclass(frozen=True)
 class LocalLimits:
-    """What a plan may take.
+    """Limits of a plan.
 
     Args:
         memory: bytes; 0 for a usual number.
@@ -109,10 +109,8 @@ def _plans(
 ) -> Iterator[LocalPlan]:
     frames = limits.frames
     least = math.ceil(size[1] / (limits.columns or size[1]))
-    longest = max(1, int(_LONGEST / size[0] / size[1]))
-    if longest > STRIDE:
-        longest -= longest % STRIDE
-    longest = min(longest, limits.segment)
+    most = max(1, min(limits.segment, int(_LONGEST / size[0] / size[1])))
+    longest = most - most % STRIDE if most > STRIDE else most
     counts = {max(least, n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)}
     for count in sorted(n for n in counts if n <= size[1]):
         strips = tuple(cut_strips(size[1], -(-size[1] // count)))
@@ -123,7 +121,9 @@ def _plans(
             yield LocalPlan(strips, None, 1, taken.endless(), more)
         lengths = {min(longest, length) for length in _SEGMENTS}
         if frames is not None:
-            lengths = {min(frames, length) for length in (*lengths, longest)}
+            lengths = {min(frames, length) for length in lengths}
+            if frames <= most:
+                lengths.add(frames)
         for length in sorted(lengths):
             whole = frames is not None and length >= frames
             extra = 0 if whole else (network.mixes + 1) / length

@@ -115,13 +115,13 @@ def local_memory(
     frames, size = clip[0], clip[1:]
     backbone = cast(LocalBackbone, parts.backbone)
     plan = local_plan(backbone, size, options)
+    if frames is not None and plan.segment is not None:
+        reach, _ = reach_of(backbone.stages)
+        if frames <= plan.segment + reach:  # its end is seen at once
+            plan = local_plan(backbone, size, options, frames=frames)
     segment = plan.segment
-    if segment is None:
-        return plan.memory, False
-    if frames is not None and frames <= segment:
-        plan = local_plan(backbone, size, options, frames=frames)
-        return plan.memory, True
-    return plan.memory, segment % STRIDE == 0
+    whole = segment == frames
+    return plan.memory, bool(segment and (whole or segment % STRIDE == 0))
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:
