@@ -54,6 +54,8 @@ def main(words: Sequence[str] | None = None) -> int:
         interrupted.
     """
     words = sys.argv[1:] if words is None else list(words)
+    if words[:2] == ['convert', '--to']:
+        del words[1]  # `convert --to onnx` is `convert onnx`
     count = next((n for n in (1, 2) if ' '.join(words[:n]) in COMMANDS), None)
     if count is None:
         _explain(words)

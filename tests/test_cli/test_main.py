@@ -55,6 +55,14 @@ def test_help_of_a_group(star: Star):
     assert 'prepare' not in listed.out
 
 
+def test_what_a_conversion_makes_may_follow_an_option(star: Star):
+    by_option = star('convert', '--to', 'onnx', '--help')
+    assert by_option.code == 0
+    assert by_option.out == star('convert', 'onnx', '--help').out
+    unknown = star('convert', '--to', 'x')
+    assert unknown.code == 2 and 'convert x' in unknown.err
+
+
 def test_version(star: Star):
     assert star('--version').out == f'star {__version__}\n'
 

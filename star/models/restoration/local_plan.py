@@ -10,7 +10,7 @@ from star.models.layers.areas import cut_strips
 from star.models.layers.bands import rows_of_band
 from star.video.frame_store import kept_in_memory
 
-USUAL_MEMORY, USUAL_PER_PIXEL = 400 * 2**20, 200  # bytes
+USUAL_MEMORY, USUAL_PER_PIXEL = 490 * 2**20, 200  # bytes
 _LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
 CPU = torch.device('cpu')
 STRIDE = 32  # frames between the places at which a clip can be taken up
