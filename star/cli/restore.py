@@ -21,6 +21,7 @@ from star.apis.inference.savings import Savings
 from star.apis.inference.sidecar import sidecar_path
 from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.progress import ProgressBar
+from star.cli.progress_lines import ProgressLines
 from star.cli.prompts import find_prompts, give_prompts
 from star.cli.restore_results import (
     Result,
@@ -144,7 +145,7 @@ def restore(
         StoppedError: the time to stop has come.
     """
     files = FileOptions(**given(args, FileOptions), memory=memory_rules(args))
-    bar = ProgressBar(job.src.name)
+    bar = progress_of(job.src.name, args)
     try:
         plan = plan_clip(model, job.src, job.target, options, files)
         options = plan.choice.options
@@ -163,6 +164,13 @@ def restore(
     except Exception as error:  # it ends this clip, not the batch
         return failure(job, error)
     return asdict(done)
+
+
+def progress_of(
+    name: str, args: argparse.Namespace
+) -> ProgressBar | ProgressLines:
+    """Return what shows the progress of a clip."""
+    return {'bar': ProgressBar, 'json': ProgressLines}[args.progress](name)
 
 
 def memory_rules(args: argparse.Namespace) -> MemoryRules:
@@ -195,7 +203,9 @@ def tell_plan(job: Job, plan: ClipPlan) -> None:
         say(f'note: {job.src.name}: {plan.choice.note}')
 
 
-def tell(job: Job, done: RestoreReport, bar: ProgressBar) -> None:
+def tell(
+    job: Job, done: RestoreReport, bar: ProgressBar | ProgressLines
+) -> None:
     """Print what there is to say of a result that is complete."""
     for note in done.notes:
         if note not in bar.told:
@@ -230,7 +240,7 @@ def preview(
     try:
         if is_complete(model, job.src, job.target, options, files):
             return {**found, 'skipped': True}
-        with ProgressBar(f'preview of {job.src.name}') as bar:
+        with progress_of(f'preview of {job.src.name}', args) as bar:
             made = make_preview(model, request, options, files, bar)
     except Exception as error:  # it ends this preview only
         return failure(job, error)

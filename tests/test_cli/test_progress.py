@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from star.cli.common import announce
-from star.cli.progress import ItemProgress, ProgressBar, TimeLeft
+from star.cli.progress import ItemProgress, ProgressBar
+from star.cli.time_left import TimeLeft
 
 Event = tuple[str, int, float]  # stage, frames done, seconds
 

@@ -222,6 +222,12 @@ def add_file_options(parser: Parser) -> None:
 def _add_trust_options(parser: Parser) -> None:
     add = parser.add_argument_group('preview and report').add_argument
     add(
+        '--progress',
+        choices=choices.PROGRESS,
+        default='bar',
+        help='json: an object in each line of standard error; default: bar',
+    )
+    add(
         '--preview',
         type=places,
         metavar='NxSs',
