@@ -18,7 +18,7 @@ from star.apis.inference.clip_plan import (
 )
 from star.apis.inference.savings import Savings
 from star.cli.common import DONE, INCOMPLETE, announce, say
-from star.cli.restore import choose_for_each, given, memory_rules
+from star.cli.restore_clip import choose_for_each, given, memory_rules
 from star.cli.restore_start import plan as list_jobs
 from star.models.contracts import Restorer
 from star.models.restoration.options import RestoreOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from star.cli import restore, restore_start
+from star.cli import restore, restore_clip, restore_start
 from tests.paths import ROOT
 from tests.test_apis.clips import write_clip
 from tests.test_cli.conftest import Star
@@ -74,7 +74,7 @@ def test_a_page_that_fails_does_not_end_the_batch(
     def fail(*_: object) -> None:
         raise RuntimeError('no ink')
 
-    monkeypatch.setattr(restore, 'write_page', fail)
+    monkeypatch.setattr(restore_clip, 'write_page', fail)
     words = ('--config', 'bicubic', '--report', '--json')
     result = star('restore', tmp_path / 'in', tmp_path / 'out', *words)
     assert result.code == 1
