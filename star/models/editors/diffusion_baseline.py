@@ -58,6 +58,7 @@ class DiffusionBaseline(Baseline):
     Attributes:
         parts: names of the networks with weights.
         float32_parts: those that stay in float32 whatever dtype is chosen.
+        needs_noise: whether the option `noise` may not be 'none'.
         text_encoder: if there is one, it stays on the CPU: it runs once for
             each prompt, and would take memory where it is scarce.
         loaded: whether the parts have weights.
@@ -77,6 +78,7 @@ class DiffusionBaseline(Baseline):
     default_dtype: torch.dtype | None = None
     takes_16_bit = True
     shares_work = True
+    needs_noise = True
     parts: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ('text_encoder',)
 
@@ -150,7 +152,7 @@ class DiffusionBaseline(Baseline):
             ValueError: naming the option, the rule and the value.
         """
         super().check_options(options)
-        if options.noise == 'none':
+        if options.noise == 'none' and self.needs_noise:
             raise ValueError(
                 "`noise` must be 'per_frame' or 'shared' for "
                 f"{type(self).__name__}, which begins with noise, got 'none'"
@@ -269,7 +271,7 @@ class DiffusionBaseline(Baseline):
         )
         out = self.restore_clip(to_float(clip.to(self._device())), job)
         height, width = (
-            round(side * self.recipe.scale) for side in clip.shape[-2:]
+            round(side * options.scale) for side in clip.shape[-2:]
         )
         assert out.shape == (*clip.shape[:2], height, width), out.shape
         return (out.float() + 1) * (PEAKS[clip.dtype] / 2)
