@@ -79,8 +79,8 @@ def find_configs(name: str) -> list[Path]:
     Raises:
         ValueError: there is none.
     """
-    if is_place(name) or name == 'mine.py':  # the reader's own
-        return []
+    if is_place(name) or name.startswith(('mine.py', 'hf://')):
+        return []  # the reader's own
     if found := sorted(ROOT.glob(name)):
         return found
     return [find_config(Path(name).stem if '/' not in name else name)]

@@ -1,4 +1,4 @@
-"""For people with a file: build a model, restore a video.
+"""For people with a file: build a model, restore a video, publish a model.
 
 Names are imported when they are first used: who only wants a model does not
 load what reads and writes videos.
@@ -11,15 +11,27 @@ if TYPE_CHECKING:
     from star.apis.inference.file_options import FileOptions
     from star.apis.inference.load import init_model
     from star.apis.inference.restore import RestoreReport, restore_video
+    from star.apis.publish.options import PublishOptions
+    from star.apis.publish.publish import publish_model
 
-__all__ = ['FileOptions', 'RestoreReport', 'init_model', 'restore_video']
-_HOMES = {'FileOptions': 'file_options', 'init_model': 'load'}
+__all__ = [
+    'FileOptions',
+    'PublishOptions',
+    'RestoreReport',
+    'init_model',
+    'publish_model',
+    'restore_video',
+]
+_HOMES = {
+    'FileOptions': 'inference.file_options',
+    'PublishOptions': 'publish.options',
+    'init_model': 'inference.load',
+    'publish_model': 'publish.publish',
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    home = _HOMES.get(name, 'restore')
-    return getattr(
-        importlib.import_module(f'star.apis.inference.{home}'), name
-    )
+    home = _HOMES.get(name, 'inference.restore')
+    return getattr(importlib.import_module(f'star.apis.{home}'), name)

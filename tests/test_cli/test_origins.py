@@ -7,10 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from star.apis import init_model
 from star.apis.inference.build import load_config
 from star.apis.inference.load import Source, load_model
 from star.cli.main import main
 from star.registry import MODELS
+from star.utils.files import sha256_of
 from tests.test_apis.folders import write_folder
 
 NETWORK = """dict(
@@ -187,6 +189,37 @@ def test_published_with_its_autoencoder(run, star, world, tmp_path):
     path = tmp_path / 'own.safetensors'
     error = star('convert', 'publish', run, path, '--vae', other).error
     assert 'other.safetensors is not the file that' in error
+
+
+def test_published_as_a_folder(run, star, world, tmp_path):
+    """It names its autoencoder, or holds it; nothing of this machine."""
+    vae = world / 'weights' / 'vae' / 'vae.safetensors'
+    found = []
+    for name, option in (('alone', ()), ('whole', ('--vae', vae))):
+        folder = tmp_path / name
+        done = star('convert', 'publish', run, f'{folder}/', '--ema', *option)
+        assert done.code == 0, done.err
+        texts = [path.read_bytes() for path in folder.iterdir()]
+        assert len(texts) == 3 and not any(
+            str(world).encode() in text for text in texts
+        )
+        wanted = json.loads((folder / 'config.json').read_text())['weights']
+        if not option:
+            digest = sha256_of(vae)
+            assert wanted == {'vae': {'file': vae.name, 'sha256': digest}}
+            with pytest.raises(ValueError, match=r'put it into .*alone'):
+                init_model(folder)
+            shutil.copy(vae, folder)
+        else:
+            assert wanted == {}
+        card = (folder / 'README.md').read_text()
+        assert '| iterations | 2 |' in card and 'CaptionedFolder' in card
+        assert '- backbone: networks.safetensors (SHA-256' in card
+        found.append(init_model(folder, None, 'cpu').state_dict())
+    source = Source(run, averaged=True)
+    own = load_model(load_config(world / 'own.py'), source).state_dict()
+    for state in found:
+        assert all(torch.equal(state[name], own[name]) for name in state)
 
 
 def test_what_is_gone_or_another_is_refused(train, score, world, tmp_path):

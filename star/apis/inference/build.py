@@ -5,7 +5,7 @@ import difflib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,17 @@ def find_config(config: str) -> Path:
     named = {path.stem: path for path in paths}
     if config in named:
         return named[config]
-    close = difflib.get_close_matches(config, named, 3)
-    hint = f'; did you mean {" or ".join(close)}?' if close else ''
+    hint = _hint(config, named)
     raise ValueError(f'there is no config {config!r}{hint}')
+
+
+def _hint(config: str, names: Iterable[str]) -> str:
+    if config.startswith('hf://'):
+        return ': published models are to restore with'
+    if Path(config).is_dir():
+        return ': the folder has no config.json'
+    close = difflib.get_close_matches(config, names, 3)
+    return f'; did you mean {" or ".join(close)}?' if close else ''
 
 
 @contextmanager

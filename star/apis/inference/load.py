@@ -29,6 +29,7 @@ from star.apis.inference.held import (
     read_held,
     resolve,
 )
+from star.apis.inference.hub import find_published
 from star.apis.inference.model_files import (
     base_files,
     check_config_files,
@@ -101,13 +102,15 @@ def init_model(
 
     Args:
         config: a config file, or the name of one in a folder of
-            `configs`, such as 'i2vgen' or 'realbasicvsr'; None for
+            `configs`, such as 'i2vgen' or 'realbasicvsr'; a published model,
+            'hf://owner/name' or as for `find_published`; None for
             the small model that ships with the package, or for the config
             of the checkpoint that `weights` names.
         weights: None for those that the config names; a file, a folder or a
             word as for `find_weights`, or as for `load_files` if the model
             names its files; a checkpoint of a training; 'random' for random
-            numbers, enough to measure the cost.
+            numbers, enough to measure the cost. For a published model: where
+            the files lie that it does not hold.
         device: None for a GPU where there is one.
         dtype: of the networks' weights, one of `DTYPES`; None as for
             `find_model_dtype`.
@@ -121,13 +124,34 @@ def init_model(
         ImportError: a baseline needs an extra that is not installed.
     """
     target = find_device(device)
-    settings = read_config(config, weights)
-    model: Any = load_model(settings, Source(None, weights))
-    model.config_name = Path(settings.filename or '').stem
+    settings, source = find_source(config, weights)
+    model: Any = load_model(settings, source)
+    name = Path(settings.filename or '').stem
+    model.config_name = settings.get('config_name', name)
     model.config_text = str(settings.model)
     merge_lora(model)
     place_with(model, target, find_model_dtype(model, dtype, target), savings)
     return model.eval()
+
+
+def find_source(
+    config: str | Path | None = None, weights: str | Path | None = None
+) -> tuple[Config, Source]:
+    """Find the config of a model, and where its weights come from.
+
+    Args:
+        config: as for `init_model`.
+        weights: as for `init_model`.
+
+    Raises:
+        ValueError: as for `find_published` and `load_config`.
+    """
+    published = find_published(config)
+    if published is None:
+        return read_config(config, weights), Source(None, weights)
+    if str(weights) == RANDOM:
+        return published.settings, Source(None, weights)
+    return published.settings, Source(published.weights, weights)
 
 
 def read_config(

@@ -105,22 +105,52 @@ def onnx(parser: Parser) -> None:
 
 
 def publish(parser: Parser) -> None:
-    """Write the weights of a training checkpoint.
+    """Write the weights of a checkpoint, for use and for others.
+
+        star convert publish SRC DST.safetensors [options]
+        star convert publish SRC DST/ --repo OWNER/NAME [options]
 
     The networks that were trained are written whole, with what the training
     kept frozen in them. A frozen autoencoder or text encoder stays in its own
-    file, which the result names with its SHA-256.
+    file, which the result names with its SHA-256. If DST is a folder, a
+    config.json and a model card are written beside the weights: `star
+    restore --config DST` takes it, and so does `--config hf://OWNER/NAME`
+    once `hf upload OWNER/NAME DST` has uploaded it.
     """
-    _add_files(
-        parser,
-        'checkpoint folder iter_N, the folder of a training for its last '
+    add = parser.add_argument
+    add(
+        'src',
+        type=Path,
+        metavar='SRC',
+        help='checkpoint folder iter_N, the folder of a training for its last '
         'checkpoint, .pth or .safetensors',
     )
+    add(
+        'dst',
+        metavar='DST',
+        help='.safetensors to write; or a folder, which exists, ends with / '
+        'or has no suffix',
+    )
+    add(
+        '--overwrite',
+        action='store_true',
+        help='replace DST; in a folder, the three files',
+    )
+    _add_weight_options(parser)
+    _add_card_options(parser)
+
+
+def _add_weight_options(parser: Parser) -> None:
     add = parser.add_argument
-    add('--ema', action='store_true', help='the averaged weights')
+    add(
+        '--ema',
+        dest='averaged',
+        action='store_true',
+        help='the averaged weights',
+    )
     add(
         '--config',
-        help="of the training; default: the checkpoint's own record",
+        help="of the model; default: the checkpoint's own record",
     )
     add(
         '--base',
@@ -135,6 +165,29 @@ def publish(parser: Parser) -> None:
     )
     add('--vae', type=Path, help='replace the autoencoder by this file')
     add('--half', action='store_true', help='write float16')
+
+
+def _add_card_options(parser: Parser) -> None:
+    add = parser.add_argument_group('model card of a folder').add_argument
+    add(
+        '--results',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='results.json of tests of these weights; default: no scores',
+    )
+    add(
+        '--license',
+        metavar='ID',
+        help="of the weights, by the hub's name, such as apache-2.0; default: "
+        "that of the method's published weights, if it is known",
+    )
+    add(
+        '--repo',
+        metavar='OWNER/NAME',
+        help='where the folder will be on the Hugging Face hub',
+    )
 
 
 def _add_files(parser: Parser, source: str) -> None:

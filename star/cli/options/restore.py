@@ -39,8 +39,9 @@ def add_model_options(parser: Parser) -> None:
     add = parser.add_argument_group('model').add_argument
     add(
         '--config',
-        help='file or name of a config, such as i2vgen or bicubic; default: '
-        'the model that ships with the package',
+        help='file or name of a config, such as i2vgen or bicubic; '
+        'hf://OWNER/NAME or the folder of a published model; default: the '
+        'model that ships with the package',
     )
     add(
         '--weights',

@@ -1,0 +1,1 @@
+"""Write the weights of a model for others, with what they are."""
