@@ -31,9 +31,11 @@ ALLOWED = {
     'user_study': {'video'},
     'sweep': {'report'},
     'apis': {'diffusion', 'models', 'video'},
+    'app': {'apis', 'models', 'video'},
     'testing': {'diffusion', 'evaluation', 'models'},
     'cli': {
         'apis',
+        'app',
         'datasets',
         'engine',
         'evaluation',

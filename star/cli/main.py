@@ -15,6 +15,7 @@ COMMANDS = (
     'restore',
     'plan',
     'demo',
+    'app',
     'train',
     'test',
     'benchmark',

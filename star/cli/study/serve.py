@@ -1,13 +1,13 @@
 """Show people clips and collect their votes: `star study serve`."""
 
 import argparse
-import ipaddress
 
 from star.cli.common import DONE, say
 from star.user_study.create import open_study
 from star.user_study.sources import find_clips, inspect, parse_methods
 from star.user_study.transcoding import transcode_clip
 from star.user_study.web import LOCAL, create_app, make_server
+from star.utils.addresses import is_local
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,11 +34,3 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say('stopped')
     return DONE
-
-
-def is_local(host: str) -> bool:
-    """Return whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == 'localhost'
