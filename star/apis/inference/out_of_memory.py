@@ -79,6 +79,22 @@ class MemoryWatch:
             raise MemoryLimitError(f'only {free >> 20} MiB are free')
 
 
+def watch_memory(
+    restorer: Restorer, rules: MemoryRules | None, events: Events | None
+) -> Events | None:
+    """Return events that watch the memory of a CPU, if there are rules.
+
+    Args:
+        restorer: on its device.
+        rules: with the limit; None for no watching.
+        events: the listener; None for nobody.
+    """
+    device = next(restorer.parameters(), torch.empty(0)).device
+    if rules is None or device.type != 'cpu':
+        return events
+    return MemoryWatch(events, rules.limit)
+
+
 def next_smaller(
     restorer: Restorer,
     options: RestoreOptions,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import star
 from star.apis.inference.borders import Borders, find_borders
@@ -24,7 +23,7 @@ from star.apis.inference.journal import (
     open_journal,
     remove_set_aside,
 )
-from star.apis.inference.out_of_memory import MemoryWatch
+from star.apis.inference.out_of_memory import watch_memory
 from star.apis.inference.piecewise import (
     PiecewiseRestoration,
     Work,
@@ -144,7 +143,8 @@ class RestoreTask:
         Args:
             events: receives progress and notes; None for nobody.
         """
-        path, relay = self.plan.path, EventRelay(self._watched(events))
+        watched = watch_memory(self.restorer, self.files.memory, events)
+        path, relay = self.plan.path, EventRelay(watched)
         for note in self.plan.notes:
             relay.note(note)
         deep = getattr(self.restorer, 'takes_16_bit', False)
@@ -175,7 +175,7 @@ class RestoreTask:
                 self.files.memory,
             )
             run = PiecewiseRestoration(
-                work, self.reader, journal, relay, _finish
+                work, self.reader, journal, relay, finish_frame
             )
             run.run(total)
             temporary = journal.folder / f'{RESULT}{path.suffix}'
@@ -199,14 +199,6 @@ class RestoreTask:
     def _file_facts(self) -> dict[str, Any]:
         """Return the options of files, without those of this machine."""
         return {k: v for k, v in asdict(self.files).items() if k != 'memory'}
-
-    def _watched(self, events: Events | None) -> Events | None:
-        """Watch the memory of a CPU, if there are rules for it."""
-        rules = self.files.memory
-        device = next(self.restorer.parameters(), torch.empty(0)).device
-        if rules is None or device.type != 'cpu':
-            return events
-        return MemoryWatch(events, rules.limit)
 
     def _count(self, journal: Journal, relay: EventRelay) -> int:
         """Count the frames that can be read; an image has room for one."""
@@ -305,7 +297,7 @@ def _plan(
     return plan_result(dst, size, info, request)
 
 
-def _finish(
+def finish_frame(
     image: np.ndarray, frame: Frame
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return a restored frame's pixels and opacity, as the input's are."""
