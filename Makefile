@@ -35,10 +35,17 @@ lint: install-tests ## check style, types and spelling
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/codespell
+	@if [ -x $(BIN)/hadolint ]; then set -x; $(BIN)/hadolint Dockerfile; \
+	else echo 'Dockerfile: not checked, hadolint is not here'; fi
 
 format: install-tests ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+dist: install-tests ## build sdist and wheel into dist/ and check them
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
 
 install: $(VENV)/.installed ## set up .venv with what restoring needs
 install-tests: $(VENV)/.installed-tests ## set up .venv with what tests need

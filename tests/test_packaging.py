@@ -5,11 +5,13 @@ import configparser
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 from zipfile import ZipFile
 
 import pytest
@@ -66,9 +68,8 @@ def pins() -> list[Requirement]:
 
 
 def run(*command: str | Path, **options) -> str:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, **options
-    )
+    options = {'timeout': 300, **options}
+    done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -295,6 +296,61 @@ def test_only_mmcv_and_mmagic_have_upper_bounds():
 def test_citation_states_the_version():
     citation = load(ROOT / 'CITATION.cff', file_format='yaml')
     assert citation['version'] == star.__version__
+
+
+def test_nodes_state_the_version():
+    path = ROOT / 'integrations' / 'comfyui' / 'pyproject.toml'
+    if not path.is_file():
+        pytest.skip('there are no nodes')
+    found = re.findall('^version = "(.*)"$', path.read_text(), re.M)
+    assert found == [star.__version__]
+
+
+def test_an_index_takes_the_distributions(sdist: Path, wheel: Path):
+    pytest.importorskip('twine')
+    (archive,) = sdist.parent.parent.glob('star_vsr-*.tar.gz')
+    files = (archive, wheel)
+    assert {file.name.split('-')[1][:5] for file in files} == {
+        star.__version__
+    }
+    checked = run(sys.executable, '-m', 'twine', 'check', '--strict', *files)
+    assert checked.count('PASSED') == 2
+
+
+@pytest.mark.download
+def test_wheel_and_app_work_in_an_empty_environment(
+    wheel: Path, tmp_path: Path
+):
+    run(sys.executable, '-m', 'venv', tmp_path / 'empty')
+    programs = tmp_path / 'empty' / 'bin'
+    run(
+        *(programs / 'python', '-m', 'pip', 'install', f'{wheel}[app]'),
+        *('--constraint', ROOT / 'constraints.txt'),
+        timeout=3600,
+    )
+    shutil.copy(ROOT / 'data' / 'samples' / 'cat.mp4', tmp_path / 'old.mp4')
+    words = ('restore', 'old.mp4', 'new.mp4', '--frames', '2')
+    run(programs / 'star', *words, cwd=tmp_path)
+    assert (tmp_path / 'new.mp4').stat().st_size > 1000
+    check_app(programs / 'star', tmp_path)
+
+
+def check_app(program: Path, folder: Path) -> None:
+    """Start the app on a free port, ask for its page, stop it."""
+    words = ('app', '--port', '0', '--no-browser')
+    with subprocess.Popen(
+        [program, *words], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as app:
+        lines = iter(app.stderr.readline, '')
+        address = next(
+            line.split()[0] for line in lines if line.startswith('http')
+        )
+        try:
+            with urlopen(address, timeout=60) as answer:
+                assert answer.status == 200 and b'star' in answer.read()
+        finally:
+            app.send_signal(signal.SIGINT)
+            app.wait(60)
 
 
 def test_ci_runs_the_oldest_and_the_newest_python():
