@@ -52,7 +52,12 @@ def _published(file: WeightFile) -> Row:
 
 
 def _hint(file: WeightFile) -> str:
-    """Return how to get a file."""
+    """Return how to get a file, and its licence if it is known."""
+    licence = f'; licence: {file.licence}' if file.licence else ''
+    return f'{_source(file)}{licence}'
+
+
+def _source(file: WeightFile) -> str:
     if file.made_by:
         return f'{file.made_by} makes it from {file.source}'
     if file.repo or file.url:
