@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Made from the pinned set alone, without a build environment of its own, so
 # that the same versions are installed whenever this runs.
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation
-SOURCES := star configs tools tests projects
+SOURCES := star configs tools tests projects integrations docs
 # The interpreter that makes .venv, e.g. `make test PYTHON=/opt/bin/python3.12`.
 PYTHON ?=
 ARGS ?=
@@ -16,7 +16,8 @@ INPUT ?=
 override INPUT := $(value INPUT)
 export INPUT
 
-.PHONY: help demo test lint format install install-tests clean
+.PHONY: help demo test lint format dist docs docs-serve
+.PHONY: install install-tests install-docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,13 +48,20 @@ dist: install-tests ## build sdist and wheel into dist/ and check them
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
+docs: install-docs ## build the documentation site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: install-docs ## show the documentation site while you write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 install: $(VENV)/.installed ## set up .venv with what restoring needs
 install-tests: $(VENV)/.installed-tests ## set up .venv with what tests need
+install-docs: $(VENV)/.installed-docs ## set up .venv with what the site needs
 
 clean: ## remove caches, build products and demo results (not .venv)
-	rm -rf build dist star_vsr.egg-info demo_output
+	rm -rf build dist site star_vsr.egg-info demo_output
 	rm -rf .pytest_cache .ruff_cache .mypy_cache
-	find star configs tools tests projects -name __pycache__ -prune -exec rm -rf {} +
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.python:
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh .ci/make_venv
@@ -66,4 +74,8 @@ $(VENV)/.installed: $(VENV)/.python setup.cfg constraints.txt
 
 $(VENV)/.installed-tests: $(VENV)/.installed
 	$(INSTALL) --editable '.[tests]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(INSTALL) --editable '.[docs]'
 	@touch $@

@@ -47,6 +47,7 @@ ALLOWED = {
         'video',
     },
     '__main__': {'cli'},
+    'integrations': {'apis', 'cli', 'models', 'video'},
 }
 # arguments that stand for a contract of star/models/contracts.py
 CONTRACTS = {
@@ -60,7 +61,7 @@ CONTRACTS = {
 }
 MAX_LINES, MAX_ARGUMENTS, MAX_CONSTRUCTOR = 400, 6, 10
 FILES = sorted((ROOT / 'star').rglob('*.py'))
-FOLDERS = ('star', 'tools', 'tests', 'projects')
+FOLDERS = ('star', 'tools', 'tests', 'projects', 'integrations')
 
 
 def parse(path: Path) -> ast.Module:
@@ -223,6 +224,12 @@ def test_signatures_are_short(name: str):
     assert long_signatures(TREES[name]) == []
 
 
+def test_integrations_call_the_library():
+    own = 'integrations'
+    for path in (ROOT / own).rglob('*.py'):
+        assert forbidden_rooms(parse(path), own, own) == set(), path
+
+
 def test_no_imports_in_a_circle():
     assert find_cycle(import_graph(TREES)) == []
 
@@ -250,7 +257,7 @@ def test_nothing_in_the_library_imports_what_uses_it():
                 roots = {str(node.module).split('.')[0]}
             else:
                 continue
-            assert not roots & {'tools', 'tests', 'projects'}, path
+            assert not roots & {*FOLDERS[1:]}, path
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def make_room_for(shape: tuple[int, int, int, int]) -> Tensor:
             f'of memory, and {write_bytes(free)} are free; "STAR: restore '
             'file" needs no more for a long video than for a short one'
         )
-    return torch.empty(shape)
+    return torch.empty(shape).zero_()  # taken now, so that plans know it
 
 
 def enlarge_mask(

@@ -51,6 +51,12 @@ def test_loading_the_nodes_is_quick(comfy: Comfy) -> None:
     assert comfy.loaded == {'nodes', 'host', 'inputs'}
 
 
+def test_one_module_knows_comfyui() -> None:
+    names = re.compile(r'^(?:import|from) (?:comfy|folder_paths)', re.M)
+    found = {p.name for p in NODES.glob('*.py') if names.search(p.read_text())}
+    assert found == {'host.py'}
+
+
 def test_without_the_package_a_line_says_so(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
