@@ -8,10 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.paths import ROOT
+
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    ROOT / 'data/README.md',
+    *sorted(ROOT.glob('docs/**/*.md')),
+    *sorted(ROOT.glob('configs/*/README.md')),
+    *sorted(ROOT.glob('projects/**/README.md')),
+    *sorted(ROOT.glob('integrations/**/README.md')),
+]
 STARTS = ('star', 'python', 'make', 'mim', 'pip', 'pytest', 'tensorboard')
 _COMMAND = re.compile(rf'(?:{"|".join(STARTS)}|tools/\S+\.sh)(?:\s|$)')
 _FENCE = re.compile(r'^( *)(```+)(\w*)\n(.*?)^\1\2[ ]*$', re.M | re.S)
 _INDENTED = re.compile(r'(?:\A|(?<=\n\n))(?:(?:    .*| *)(?:\n|\Z))+')
+_FILE = re.compile(r'`([\w/]+\.py)`:\n\n```python\n(.*?)^```$', re.M | re.S)
 _SPAN = re.compile(r'(`+)(.+?)\1', re.S)
 _LINK = re.compile(r'\]\(([^)\s]+)\)')
 _HEADING = re.compile(r'^#+ (.+)$', re.M)
@@ -27,6 +39,7 @@ class Document:
         commands: lines of code blocks that begin with a known command.
         mentions: code within sentences.
         python: blocks of Python.
+        files: content of the files that it shows, below "`PATH`:".
         links: targets of links to files.
         anchors: of its own headings.
     """
@@ -35,8 +48,20 @@ class Document:
     commands: list[str] = field(default_factory=list)
     mentions: list[str] = field(default_factory=list)
     python: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
+
+    @property
+    def modules(self) -> set[str]:
+        """Names of the modules among its files."""
+        names = (name.removesuffix('.py') for name in self.files)
+        return {name.replace('/', '.') for name in names}
+
+
+def name_of(path: Path) -> str:
+    """Return the place of a file in the project, for the ids of tests."""
+    return path.relative_to(ROOT).as_posix()
 
 
 def read_document(path: Path, text: str | None = None) -> Document:
@@ -48,6 +73,7 @@ def read_document(path: Path, text: str | None = None) -> Document:
     """
     text = path.read_text(encoding='utf-8') if text is None else text
     found = Document(path, anchors=set(_anchors(text)))
+    found.files.update(_FILE.findall(text))
 
     def take_fence(match: re.Match) -> str:
         _add_block(found, match[4], match[3])

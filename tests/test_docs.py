@@ -17,17 +17,15 @@ from star.registry import DATASETS, HOOKS, METRICS, MODELS, STOCK, TRANSFORMS
 from star.utils.config import flatten
 from star.utils.paths import config_root
 from tests.commands import find_path, find_problem, known_options
-from tests.documents import Document, read_docstrings, read_document
+from tests.documents import (
+    PAGES,
+    Document,
+    name_of,
+    read_docstrings,
+    read_document,
+)
 from tests.paths import ROOT
 
-PAGES = [
-    ROOT / 'README.md',
-    ROOT / 'CONTRIBUTING.md',
-    ROOT / 'data/README.md',
-    *sorted(ROOT.glob('docs/*.md')),
-    *sorted(ROOT.glob('configs/*/README.md')),
-    *sorted(ROOT.glob('projects/**/README.md')),
-]
 HELP = [
     *sorted(ROOT.glob('tools/**/*.py')),
     *sorted(ROOT.glob('star/cli/options/*.py')),
@@ -46,10 +44,6 @@ _OWN = re.compile(
     r'(configs|docs|projects|star|tests|tools|\.ci)/[\w./*-]*'
     r'|data/(README|samples)[\w./*-]*'
 )
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def wrong_commands(document: Document) -> list[str]:
@@ -114,16 +108,16 @@ def wrong_python(document: Document, classes: set[str]) -> list[str]:
             found.append(f'{error}: {block}')
             continue
         for node in ast.walk(tree):
-            found += _missing_imports(node)
+            found += _missing_imports(node, document.modules)
             found += [k for k in _types(node) if not _is_known(k, classes)]
     return found
 
 
-def _missing_imports(node: ast.AST) -> list[str]:
+def _missing_imports(node: ast.AST, own: set[str]) -> list[str]:
     names: list[str] = []
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
+    elif isinstance(node, ast.ImportFrom) and node.module not in own:
         names = [f'{node.module}:{alias.name}' for alias in node.names]
     return [name for name in names if not _can_import(name)]
 

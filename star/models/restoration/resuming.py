@@ -25,7 +25,7 @@ class ResumePoint:
 class Piece(NamedTuple):
     """Consecutive restored frames.
 
-    Args:
+    Attributes:
         frames: (t, 3, H, W) of the input's dtype, on the CPU.
         point: makes the point after these frames, until the next piece is
             asked for; None where a segment is not complete, and at the end.
