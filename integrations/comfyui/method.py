@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -32,7 +32,7 @@ class Method:
             afterwards; not if `savings` have placed them.
     """
 
-    restorer: Restorer
+    restorer: Restorer = field(repr=False)  # ComfyUI prints inputs in errors
     device: torch.device
     dtype: torch.dtype
     moves: bool

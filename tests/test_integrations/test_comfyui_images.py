@@ -139,6 +139,8 @@ def test_memory_is_comfyuis(
     run = ['unload', 'empty', dtype, 'restore', dtype, 'empty']
     assert [c for c in comfy.calls if c not in load] == ['restore']
     assert comfy.calls == load + run
+    _, _, (method,) = comfy.cache['1']
+    assert len(str(method)) < 200  # ComfyUI shows inputs in errors
 
 
 def test_half_precision_is_rounded_to_levels(comfy: Comfy) -> None:
