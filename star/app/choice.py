@@ -14,7 +14,9 @@ _MACHINE = ('--json', '--progress', 'json')
 
 @dataclass(frozen=True)
 class Choice:
-    """Options of `star restore`; None for its default.
+    """Options of `star restore`, as typed; None for its default.
+
+    The command itself refuses wrong values.
 
     Args:
         config: name of a config.
@@ -31,20 +33,21 @@ class Choice:
 
     config: str | None = None
     weights: str | None = None
-    scale: float | None = None
-    window: int | None = None
-    tile: int | None = None
-    seed: int | None = None
+    scale: str | None = None
+    window: str | None = None
+    tile: str | None = None
+    seed: str | None = None
     color_fix: str | None = None
     prompt: str | None = None
     codec: str | None = None
-    crf: float | None = None
+    crf: str | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> 'Choice':
         """Make a choice of builtin types; an empty text is no value."""
-        known = {f.name: value.get(f.name) for f in fields(cls)}
-        return cls(**{k: None if v == '' else v for k, v in known.items()})
+        texts = {f.name: value.get(f.name) for f in fields(cls)}
+        plain = {k: str(v or '').strip() or None for k, v in texts.items()}
+        return cls(**plain)
 
     def words(self) -> list[str]:
         """Return the options as words of a command line."""
@@ -53,10 +56,9 @@ class Choice:
             if value is None:
                 continue
             option = '--' + name.replace('_', '-')
-            text = f'{value:.12g}' if isinstance(value, float) else str(value)
             # a text that begins like an option
-            dashed = text.startswith('-')
-            found += [f'{option}={text}'] if dashed else [option, text]
+            dashed = value.startswith('-')
+            found += [f'{option}={value}'] if dashed else [option, value]
         return found
 
 

@@ -47,7 +47,7 @@ class Form:
             info='looking for the methods of this machine ...',
             elem_id='method',
         )
-        self.note = gr.HTML(elem_id='note')
+        self.note = gr.HTML(elem_id='note', visible=False)
         self.download = gr.Checkbox(
             label='Download the weights', visible=False, elem_id='download'
         )
@@ -109,16 +109,18 @@ class Form:
             value=False,
             label=f'Download {method.amount}, when this is needed',
         )
-        return {**found, self.note: note_html(method)}
+        text = note_html(method)
+        note = gr.update(value=text, visible=bool(text))
+        return {**found, self.note: note}
 
     def _build_options(self) -> None:
         with gr.Row():
             for name in _NUMBERS:
-                self.options[name] = gr.Number(
+                # a number's field cannot be empty
+                self.options[name] = gr.Textbox(
                     label=name.upper() if name == 'crf' else name.title(),
-                    value=None,
                     info=_HINTS[name],
-                    precision=None if name in ('scale', 'crf') else 0,
+                    max_lines=1,
                     min_width=130,
                     elem_id=f'option-{name}',
                 )

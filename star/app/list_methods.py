@@ -79,12 +79,11 @@ def _methods(config: Config) -> Iterator[Method]:
     try:
         with on_meta():
             model: Any = build_model(_without_text(config))
-    except ImportError:  # an extra is missing
+    except (ImportError, ValueError):  # an extra is missing; a broken config
         return
     if names_files(config):
-        names = model.weight_files
-        if None not in names:
-            files = {name: FILES[name] for name in names}
+        if FILES.keys() >= set(model.weight_files):  # None: user's own
+            files = {name: FILES[name] for name in model.weight_files}
             yield from _method(config, model, files)
         return
     files = weight_entries(wanted)

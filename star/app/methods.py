@@ -65,7 +65,11 @@ class Method:
 
 def write_size(size: float) -> str:
     """Write bytes as a person does."""
-    return f'{size / 1e9:.1f} GB' if size >= 1e9 else f'{size / 1e6:.0f} MB'
+    for unit, least in (('GB', 1e9), ('MB', 1e6)):
+        if size >= least:
+            digits = 0 if size >= 10 * least else 1
+            return f'{size / least:.{digits}f} {unit}'
+    return f'{size / 1e3:.0f} kB'
 
 
 def read_method(value: Mapping[str, Any]) -> Method:

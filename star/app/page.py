@@ -57,7 +57,7 @@ class Page:
             height=170,
             elem_id='upload',
         )
-        self.message = gr.HTML(elem_id='message')
+        self.message = gr.HTML(elem_id='message', visible=False)
         self.form = Form()
 
     def _build_jobs(self) -> None:
@@ -85,7 +85,7 @@ class Page:
                 visible=False,
                 elem_id='do-all',
             )
-        self.plan = gr.HTML(elem_id='plan')
+        self.plan = gr.HTML(elem_id='plan', visible=False)
         self._build_results()
         self.command = gr.Textbox(
             label='The same on a command line',
@@ -112,8 +112,8 @@ class Page:
                 value=0,
                 elem_id='place',
             )
-        self.result = gr.HTML(elem_id='result')
-        self.comparison = gr.HTML(elem_id='comparison')
+        self.result = gr.HTML(elem_id='result', visible=False)
+        self.comparison = gr.HTML(elem_id='comparison', visible=False)
 
     def _wire(self) -> None:
         values = [*self.form.values, self.jobs, self.place, self.seen]
@@ -148,13 +148,13 @@ class Page:
         try:
             methods = self.core.methods.list_methods()
         except ValueError as error:
-            return {self.message: texts.message_html(str(error))}
+            return {self.message: shown_html(texts.message_html(str(error)))}
         return self.form.offer(methods, key)
 
     def choose_method(self, key: str | None) -> Updates:
         """Show the options of a method."""
         if key is None:
-            return {self.message: ''}
+            return {self.message: gr.skip()}
         return self.form.fit(self.core.methods.find(key))
 
     def look(self, *values: Any) -> Updates:
@@ -179,7 +179,7 @@ class Page:
         *others, before, place, seen = values
         shown = self.look(*others, selected or before, place, seen)
         wrong = ''.join(map(texts.message_html, errors))
-        return {**shown, self.upload: None, self.message: wrong}
+        return {**shown, self.upload: None, self.message: shown_html(wrong)}
 
     def do_plan(self, *values: Any) -> Updates:
         """Ask for a plan."""
@@ -256,7 +256,7 @@ class Page:
             work()
         except (ValueError, OSError) as error:
             text = texts.message_html(str(error))
-        return {**self.look(*values), self.message: text}
+        return {**self.look(*values), self.message: shown_html(text)}
 
     def _update(self, name: str, wanted: Screen) -> Updates:
         """Return the updates of a part of the screen."""
@@ -279,7 +279,7 @@ class Page:
             return self._show_preview(value)
         if name == 'command':
             return {self.command: gr.update(value=value, visible=bool(value))}
-        return {getattr(self, name): value}
+        return {getattr(self, name): shown_html(value)}
 
     def _show_preview(self, value: tuple[str, int, int] | None) -> Updates:
         if value is None:
@@ -287,3 +287,8 @@ class Page:
         path, _, place = value
         pair = read_places(Path(path))[place]
         return {self.preview: gr.update(visible=True), self.slider: pair}
+
+
+def shown_html(text: str) -> Any:
+    """Return the update of an HTML part, which is hidden without a text."""
+    return gr.update(value=text, visible=bool(text))

@@ -21,6 +21,7 @@ try:
 except ImportError:  # Windows: a process ends with its server's console
     fcntl = None  # type: ignore[assignment]
 
+PROGRAM = (sys.executable, '-m', 'star')
 _MOST_NOTES = 20
 
 
@@ -59,7 +60,7 @@ def spawn(words: Sequence[str], files: ProcessFiles) -> subprocess.Popen:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             inherited = (lock.fileno(),)
         return subprocess.Popen(
-            [sys.executable, '-m', 'star', *words],
+            [*PROGRAM, *words],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=log,

@@ -93,10 +93,14 @@ def _describe_job(
     played = comparison.is_file() and job.state == DONE
     return {
         'status': texts.status_html(job, core.queue.view(job.id)),
-        'buttons': buttons_of(job),
+        'buttons': [
+            name
+            for name in buttons_of(job)
+            if not (name == 'compare' and played)
+        ],
         'plan': texts.plan_html(job.plan) if job.state in IDLE else '',
         'preview': shown,
-        'result': texts.result_html(job, dst),
+        'result': texts.result_html(job, dst, played),
         'comparison': texts.comparison_html(comparison) if played else '',
         'command': _command(core, job, key, choice),
     }

@@ -65,14 +65,20 @@ def plan_html(plan: Mapping[str, Any]) -> str:
     return f'<table class="plan"><tbody>{rows}</tbody></table>{verdict}'
 
 
-def result_html(job: JobRecord, dst: Path) -> str:
-    """Show a result: its player, or picture, and how to get it."""
+def result_html(job: JobRecord, dst: Path, played: bool = False) -> str:
+    """Show a result: its player, or picture, and how to get it.
+
+    Args:
+        job: of the result.
+        dst: the result.
+        played: the page plays it already, beside the input.
+    """
     if job.state != DONE or not dst.is_file():
         return ''
     link, suffix = file_link(dst), dst.suffix.lower()
     shown = ''
-    if suffix in _PLAYED:
-        shown = f'<video src="{link}" controls playsinline></video>'
+    if suffix in _PLAYED and not played:
+        shown = _player(link)
     elif suffix in IMAGE_SUFFIXES:
         shown = f'<img src="{link}" alt="result">'
     size = write_size(dst.stat().st_size)
@@ -90,9 +96,16 @@ def result_html(job: JobRecord, dst: Path) -> str:
 def comparison_html(path: Path) -> str:
     """Show the player of input and result, in step."""
     return (
-        f'<video src="{file_link(path)}" controls loop playsinline></video>'
-        '<p class="soft">Input (enlarged) and result in one video, so they '
-        f'are in step; the first {MOST} frames, without sound.</p>'
+        f'{_player(file_link(path), "loop")}<p class="soft">Input (enlarged) '
+        'and result in one video, so they are in step; the first '
+        f'{MOST} frames, without sound.</p>'
+    )
+
+
+def _player(link: str, more: str = '') -> str:
+    return (
+        f'<video src="{link}" controls {more} playsinline preload="auto">'
+        '</video>'
     )
 
 
@@ -149,9 +162,10 @@ def _plan_rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     sizes = f'{width} x {height} to {columns} x {rows}'
     yield 'Frames', f'{plan["frames"]}, {sizes}'
     options = plan['options']
-    windows = f'{plan["windows"]} of {options["window"]} frames'
-    tiles = f'{plan["tiles"]} tiles, {plan["steps"]} steps'
-    yield 'Windows', f'{windows}, {tiles}'
+    windows = [f'{plan["windows"]} of {options["window"]} frames']
+    for name in ('tiles', 'steps'):
+        windows += [f'{plan[name]} {name}'] * (plan[name] > 1)
+    yield 'Windows', ', '.join(windows)
     if plan['memory'] is not None:
         limit = plan['limit']
         free = f' of {write_size(limit)} that may be taken' if limit else ''
