@@ -84,9 +84,12 @@ class ProgressBar:
     def note(self, text: str) -> None:
         """Print a note at once, above the progress."""
         self.told.append(text)
+        self.say(f'note: {self.name}: {text}')
+
+    def say(self, text: str) -> None:
+        """Print a message at once, in one line, above the progress."""
         with self._lock, tqdm.external_write_mode(self.stream):
-            line = one_line(f'note: {self.name}: {text}')
-            print(line, file=self.stream, flush=True)
+            print(one_line(text), file=self.stream, flush=True)
 
     def _tick(self) -> None:
         while not self._over.wait(_TICK):

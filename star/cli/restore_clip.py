@@ -148,7 +148,8 @@ def memory_rules(args: argparse.Namespace) -> MemoryRules:
     """Return by which rules windows and tiles are chosen."""
     fixed = {'window', 'overlap', 'tile', 'tile_overlap'}
     known = {name for name in fixed if getattr(args, name) is not None}
-    return MemoryRules(args.memory_limit, tuple(sorted(known)))
+    share = getattr(args, 'memory_share', 1)  # of a cluster's worker
+    return MemoryRules(args.memory_limit, tuple(sorted(known)), share)
 
 
 def tell_plan(job: Job, plan: ClipPlan, teller: Teller) -> None:

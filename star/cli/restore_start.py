@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan, import what takes seconds, restore; return the exit code."""
     if 'TORCHELASTIC_RUN_ID' in os.environ and os.environ['RANK'] != '0':
         return import_module('star.cli.restore_team').run(args)
-    if args.gpus is not None and args.launcher == 'none':
+    if args.gpus is not None and args.launcher == 'none' and not args.ray:
         return import_module('star.cli.launch').launch('restore', args)
     planned = Plan([], batch=True)
     with raise_on_signals():
@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
                 print_results([unreadable], planned, args)
                 return INCOMPLETE
             announce(str(args.src))
-            command = import_module('star.cli.restore')
+            name = 'restore_ray' if args.ray else 'restore'
+            command = import_module(f'star.cli.{name}')
         except KeyboardInterrupt:
             print_results(not_begun(planned.jobs), planned, args, True)
             raise

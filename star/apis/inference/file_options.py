@@ -13,10 +13,12 @@ class MemoryRules:
         limit: bytes that the process, or on a GPU the networks, may take;
             None for what is free.
         fixed: names of options that stay as they are.
+        share: processes that share what is free.
     """
 
     limit: int | None = None
     fixed: tuple[str, ...] = ()
+    share: int = 1
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from fractions import Fraction
 from glob import escape
 from pathlib import Path
@@ -26,9 +25,13 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
-from star.models.restoration.resuming import ResumePoint
+from star.apis.inference.journal_records import (
+    PieceRecord,
+    Position,
+    read_point,
+    write_point,
+)
 from star.utils.files import (
     beside,
     read_json,
@@ -41,7 +44,7 @@ from star.utils.sealed_files import (
     read_sealed_record,
     write_sealed,
 )
-from star.video.coded import CodedFrame, CodedPiece
+from star.video.coded import CodedPiece
 from star.video.info import VideoError
 
 RESULT = 'result'  # name of files that are moved once they are complete
@@ -49,82 +52,10 @@ _LOCK, _KEY, _HOLDER = 'lock', 'journal.json', 'holder.json'
 _PIECE, _POINT = '.piece', '.point'
 _KEPT = 2  # points
 _DAMAGED = (ValueError, FileNotFoundError, IsADirectoryError)
-_MODEL, _METER = 'model.', 'meter.'  # beginnings of tensors' names
 
 
 class HeldError(VideoError):
     """Raised for a result that another process restores."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in a clip at which a restoration can be taken up.
-
-    Args:
-        scene: index of the first frame of the scene.
-        point: place within the scene; None for its beginning.
-        meter: what the measurement of the next frame needs.
-    """
-
-    scene: int = 0
-    point: ResumePoint | None = None
-    meter: Mapping[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def frame(self) -> int:
-        """Return the index of the next frame to be read."""
-        return self.scene + (self.point.frame if self.point else 0)
-
-    @property
-    def done(self) -> int:
-        """Return how many frames are restored."""
-        return self.scene + (self.point.done if self.point else 0)
-
-
-@dataclass(frozen=True)
-class PieceRecord:
-    """Facts of a piece.
-
-    Args:
-        frames: of the piece, in the order of decoding.
-        header: of the codec.
-        rows: measurements, one of each frame.
-        cuts: frames of the clip that begin a scene, in this piece.
-        notes: of the restoration until then, a sentence each.
-    """
-
-    frames: tuple[CodedFrame, ...]
-    header: bytes
-    rows: tuple[Mapping[str, Any], ...] = ()
-    cuts: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return builtin types."""
-        return {
-            'frames': [
-                [f.size, str(f.time), str(f.duration), f.is_key, f.extra]
-                for f in self.frames
-            ],
-            'header': self.header.hex(),
-            'rows': list(self.rows),
-            'cuts': list(self.cuts),
-            'notes': list(self.notes),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> 'PieceRecord':
-        """Make a record of what `to_json` returned."""
-        return cls(
-            tuple(
-                CodedFrame(size, Fraction(time), Fraction(duration), *rest)
-                for size, time, duration, *rest in value['frames']
-            ),
-            bytes.fromhex(value['header']),
-            tuple(value['rows']),
-            tuple(value['cuts']),
-            tuple(value['notes']),
-        )
 
 
 class Journal:
@@ -192,7 +123,7 @@ class Journal:
             position: after it.
         """
         number = self.count
-        _write_point(self._path(number, _POINT), position)
+        write_point(self._path(number, _POINT), position)
         data = torch.frombuffer(bytearray(piece.data), dtype=torch.uint8)
         path = self._path(number, _PIECE)
         write_sealed(path, {'data': data}, record.to_json())
@@ -244,7 +175,7 @@ class Journal:
         while lasts:
             with suppress(*_DAMAGED):
                 path = self._path(len(lasts) - 1, _POINT)
-                self.position = _read_point(path)
+                self.position = read_point(path)
                 break
             lasts.pop()
         self.count, self.last = len(lasts), lasts[-1] if lasts else None
@@ -291,6 +222,18 @@ def count_kept(dst: Path) -> int:
         with suppress(ValueError, OSError, KeyError, TypeError):
             count += len(read_sealed_record(path)['frames'])
     return count
+
+
+def is_held(dst: Path) -> bool:
+    """Return whether a process restores a result now."""
+    path = journal_folder(dst) / _LOCK
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
 
 
 def discard_journal(dst: Path) -> None:
@@ -370,29 +313,3 @@ def _differences(old: Any, new: Mapping[str, Any]) -> list[str]:
         else:
             found.append(str(name))
     return found
-
-
-def _write_point(path: Path, position: Position) -> None:
-    point = position.point
-    tensors = {f'{_METER}{k}': v for k, v in position.meter.items()}
-    if point is not None:
-        tensors |= {f'{_MODEL}{k}': v for k, v in point.tensors.items()}
-    place = [point.frame, point.done] if point else None
-    write_sealed(path, tensors, {'scene': position.scene, 'point': place})
-
-
-def _read_point(path: Path) -> Position:
-    tensors, value = read_sealed(path)
-
-    def named(start: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(start): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(start)
-        }
-
-    point = None
-    if value['point'] is not None:
-        frame, done = value['point']
-        point = ResumePoint(frame, done, named(_MODEL))
-    return Position(value['scene'], point, named(_METER))

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from star.apis.inference.borders import Borders
 from star.apis.inference.file_options import MemoryRules
-from star.apis.inference.journal import Journal, PieceRecord, Position
+from star.apis.inference.journal import Journal
+from star.apis.inference.journal_records import PieceRecord, Position
 from star.apis.inference.out_of_memory import (
     drop_memory,
     is_out_of_memory,

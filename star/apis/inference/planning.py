@@ -69,7 +69,7 @@ def choose_cuts(
     Raises:
         ValueError: nothing fits the limit that the user has set.
     """
-    limit = rules.limit or find_limit(restorer)
+    limit = rules.limit or find_limit(restorer, rules.share)
     if not isinstance(restorer, STARModel | Baseline):
         return MemoryChoice(options, None, limit)
 
@@ -139,15 +139,20 @@ def _find_first(
     return ladder[high], use
 
 
-def find_limit(restorer: Restorer) -> int | None:
-    """Return the bytes that a restoration may take in all; None if unknown."""
+def find_limit(restorer: Restorer, share: int = 1) -> int | None:
+    """Return the bytes that a restoration may take in all; None if unknown.
+
+    Args:
+        restorer: on its device.
+        share: processes that share the free memory of a CPU.
+    """
     device = next(restorer.parameters(), torch.empty(0)).device
     free = free_memory(device)
     if free is None:
         return None
     if device.type == 'cuda':
         return free + torch.cuda.memory_allocated(device)
-    return free + memory_of_process()
+    return free // share + memory_of_process()
 
 
 def smaller_options(

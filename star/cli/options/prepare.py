@@ -6,6 +6,7 @@ from pathlib import Path
 
 from star.cli.common import Parser, number, sizes
 from star.cli.options import choices
+from star.cli.options.ray import add_ray_options
 from star.cli.options.train import add_config_options
 
 
@@ -33,6 +34,7 @@ def openvid(parser: Parser) -> None:
         action='store_true',
         help='decode every frame, not only the first 300 of each video',
     )
+    add_ray_options(parser)
 
 
 def test_sets(parser: Parser) -> None:
@@ -125,6 +127,7 @@ def cache_latents(parser: Parser) -> None:
         help='processes that load items; default: 1',
     )
     add_config_options(parser)
+    add_ray_options(parser)
 
 
 def _add_openvid(

@@ -8,6 +8,7 @@ from pathlib import Path
 from star.cli.common import Parser, number, sizes
 from star.cli.options import choices
 from star.cli.options.memory import memory_size
+from star.cli.options.ray import add_ray_options
 from star.cli.options.savings import add_saving_options, interval
 from star.cli.options.train import add_process_options
 
@@ -32,6 +33,7 @@ def restore(parser: Parser) -> None:
     add_file_options(parser)
     _add_trust_options(parser)
     add_process_options(parser)
+    add_ray_options(parser)
 
 
 def add_model_options(parser: Parser) -> None:

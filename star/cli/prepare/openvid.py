@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from star.cli.common import DONE, INCOMPLETE, say
+from star.cli.prepare.cluster_scan import scan_cluster
 from star.cli.progress import ItemProgress
 from star.datasets.indexed_video import IndexedVideo
 from star.datasets.openvid_table import (
@@ -176,9 +177,14 @@ def check_alone(root: Path, name: str, full: bool, check: Check) -> dict:
         try:
             return pool.submit(check, str(root), name, full).result()
         except BrokenProcessPool:
-            record = new_record(root / name, name, full)
-            detail = f'{root / name}: decoding it ends the process'
-            return {**record, 'reason': 'cannot be decoded', 'detail': detail}
+            return describe_lost(root, name, full)
+
+
+def describe_lost(root: Path, name: str, full: bool) -> dict:
+    """Return the record of a video that ends the process."""
+    record = new_record(root / name, name, full)
+    detail = f'{root / name}: decoding it ends the process'
+    return {**record, 'reason': 'cannot be decoded', 'detail': detail}
 
 
 def make_pool(workers: int) -> ProcessPoolExecutor:
@@ -216,14 +222,25 @@ def verify(
     args.dst.parent.mkdir(parents=True, exist_ok=True)
     with open(log, 'a', encoding='utf-8') as file:
         file.write('\n')  # ends a line that was cut off
-        results = scan(args.videos, todo, args.full, args.workers, check)
-        for record in results:
+        for record in check_all(args, todo, check):
             file.write(json.dumps(record) + '\n')
             file.flush()
             records[record['video']] = record
             rejected += 'reason' in record
             progress.step(f', {rejected:,} rejected')
     return records
+
+
+def check_all(
+    args: argparse.Namespace, names: list[str], check: Check
+) -> Iterator[dict]:
+    """Check videos here, or with workers of a cluster."""
+    if not args.ray:
+        return scan(args.videos, names, args.full, args.workers, check)
+    def lost(name: str) -> dict:
+        return describe_lost(args.videos, name, args.full)
+
+    return scan_cluster(args, names, check, lost)
 
 
 def log_path(dst: Path) -> Path:

@@ -15,11 +15,11 @@ from star.apis import FileOptions, init_model, restore_video
 from star.apis.inference import piecewise
 from star.apis.inference.journal import (
     Journal,
-    Position,
     count_kept,
     journal_folder,
     open_journal,
 )
+from star.apis.inference.journal_records import Position
 from star.apis.inference.piecewise import StoppedError
 from star.apis.inference.sidecar import sidecar_path
 from star.models.editors import Bicubic
@@ -300,7 +300,7 @@ def test_memory_is_read_as_it_was_written(tmp_path):
 def _piece():
     from fractions import Fraction
 
-    from star.apis.inference.journal import PieceRecord
+    from star.apis.inference.journal_records import PieceRecord
     from star.video.coded import CodedFrame, CodedPiece
 
     frames = (CodedFrame(3, Fraction(1, 3), Fraction(1, 30)),)

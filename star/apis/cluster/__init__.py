@@ -1,0 +1,1 @@
+"""Work of many clips, shared among the machines of a Ray cluster."""

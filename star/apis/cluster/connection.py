@@ -1,0 +1,126 @@
+"""A connection to a Ray cluster, or a cluster of this machine alone."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from star.utils.compat import require
+
+LOCAL, AUTO = 'local', 'auto'
+EXTRA = 'ray'
+_CLIENT = 'ray://'
+_QUIET = {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0'}
+_REACH, _JOIN = 5.0, 30.0  # seconds
+_STORE = 100 * 2**20  # bytes of shared memory; only tasks pass through it
+_JOINS = """
+import sys, ray
+ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)
+ray.shutdown()
+"""
+
+
+@contextmanager
+def connected(address: str) -> Iterator[ModuleType]:
+    """Connect to a cluster in the body, and yield the module `ray`.
+
+    Args:
+        address: 'local' starts a cluster on this machine, which ends with the
+            body; 'auto' takes the one that runs here; others are HOST:PORT,
+            or ray://HOST:PORT for Ray's client.
+
+    Raises:
+        ImportError: Ray is not installed.
+        ValueError: there is no cluster, or it does not answer.
+    """
+    with _environment():
+        if address not in (LOCAL, AUTO):
+            _reach(address)
+        ray = require('ray', EXTRA)
+        logging.getLogger('ray').setLevel(logging.CRITICAL)
+        if address != LOCAL:
+            _check(address)
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            _join(ray, address)
+            # Ray's own handler would end the process at once
+            if before is not None and _is_main():
+                signal.signal(signal.SIGTERM, before)
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Turn off Ray's statistics in the body; leave the user's environment."""
+    before = {name: os.environ.get(name) for name in _QUIET}
+    os.environ.update(_QUIET)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _reach(address: str) -> None:
+    """Open a connection to the cluster's port, and close it.
+
+    Raises:
+        ValueError: the address is wrong, or nothing answers.
+    """
+    host, _, port = address.removeprefix(_CLIENT).rpartition(':')
+    if not host or not port.isdecimal():
+        raise ValueError(
+            f'--ray must be {LOCAL}, {AUTO} or HOST:PORT, got {address!r}'
+        )
+    try:
+        socket.create_connection((host, int(port)), _REACH).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise ValueError(f'no Ray cluster at {address}: {reason}') from error
+
+
+def _check(address: str) -> None:
+    """Connect in another process: Ray itself would try for ever.
+
+    Raises:
+        ValueError: there is no cluster, or it does not answer.
+    """
+    words = [sys.executable, '-c', _JOINS, address]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=_JOIN
+        )
+    except subprocess.TimeoutExpired:
+        reason = f'what is there does not answer as one within {_JOIN:.0f} s'
+        raise ValueError(f'no Ray cluster at {address}: {reason}') from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ['no reason'])[-1]
+        raise ValueError(f'no Ray cluster at {address}: {last}')
+
+
+def _join(ray: ModuleType, address: str) -> None:
+    if address == LOCAL:
+        ray.init(
+            address=LOCAL,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=_STORE,
+        )
+        return
+    ray.init(address=address, log_to_driver=False, configure_logging=False)

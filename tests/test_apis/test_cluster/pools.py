@@ -1,0 +1,59 @@
+"""A pool of workers without processes, whose losses are planned."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from star.apis.cluster.host import Answer
+from star.apis.cluster.mailbox import Told
+from star.apis.cluster.scheduling import Report
+
+
+class PlannedPool:
+    """Does one task of one worker at each call of `wait`.
+
+    Args:
+        work: what workers do; it may raise `LostError` or KeyboardInterrupt.
+        starts: answers of the workers' starts, in order, or LostError; those
+            after them start well.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Any], Any],
+        starts: Sequence[Answer | type[Exception]] = (),
+    ) -> None:
+        self._work, self._starts = work, list(starts)
+        self._queue: deque[tuple[int, Any]] = deque()
+        self.given: list[tuple[int, Any]] = []
+        self.count, self.stopped = 0, False
+
+    def start(self) -> int:
+        self.count += 1
+        planned = self._starts[self.count - 1 : self.count]
+        self._queue.append((self.count, planned[0] if planned else Answer()))
+        return self.count
+
+    def give(self, worker: int, task: Any) -> None:
+        self.given.append((worker, task))
+        self._queue.append((worker, task))
+
+    def wait(self) -> list[Report]:
+        worker, task = self._queue.popleft()
+        if isinstance(task, Answer):
+            return [Report(worker, 'started', task)]
+        if task is LostError:
+            return [Report(worker, 'lost', reason='no memory')]
+        told = Report(worker, 'told', told=Told((f'begin {task}',)))
+        try:
+            answer = Answer(self._work(task))
+        except LostError as error:
+            return [told, Report(worker, 'lost', reason=str(error))]
+        return [told, Report(worker, 'done', answer)]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class LostError(Exception):
+    """Ends a worker."""
