@@ -102,12 +102,22 @@ def read_manifest(folder: Path, source: object) -> Manifest:
     check_model(model, where)
     check_entries(weights, where)
     file, sha256 = _read_file(content.get('files'), where)
-    name = content.get('name')
+    name = check_name(content.get('name'), where)
+    return Manifest(name, model, file, sha256, weights)
+
+
+def check_name(name: Any, where: str) -> str:
+    """Return a model's name; it becomes part of results and of files.
+
+    Raises:
+        ValueError: it has other letters than it may.
+    """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f'{where}: `name` must be letters, digits, - and ., got {name!r}'
+            f'{where}: the name of a model must be letters, digits, -, _ and '
+            f'., got {name!r}'
         )
-    return Manifest(name, model, file, sha256, weights)
+    return name
 
 
 def _check_format(content: Any, where: str) -> None:

@@ -1,6 +1,7 @@
 """Write the model card: what a model is, from what, how good, how to use."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def describe_for_hub(
     ]
     data = ModelCardData(
         license=facts.license or None,
-        license_name=facts.license_name.lower().replace(' ', '-') or None,
+        license_name=_slug(facts.license_name) or None,
         library_name='star-vsr',
         pipeline_tag=_TASK,
         tags=_TAGS,
@@ -84,6 +85,11 @@ def describe_for_hub(
         eval_results=results or None,
     )
     return data.to_yaml().strip()
+
+
+def _slug(name: str) -> str:
+    """Return a name in the letters that the hub takes."""
+    return re.sub('[^a-z0-9.]+', '-', name.lower()).strip('-')
 
 
 def _method(model: ModelToPublish) -> str:

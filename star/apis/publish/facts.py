@@ -64,7 +64,7 @@ def gather_facts(
         model: that is published.
         options: of publishing.
     """
-    license, name = _find_license(model.licence, options.license)
+    license, name = find_license(model.licence, options.license)
     return CardFacts(
         repo=options.repo or f'OWNER/{model.manifest["name"]}',
         license=license,
@@ -75,8 +75,17 @@ def gather_facts(
     )
 
 
-def _find_license(published: str, given: str | None) -> tuple[str, str]:
-    """Return the licence as the hub names it, and the name of another one."""
+def find_license(published: str, given: str | None) -> tuple[str, str]:
+    """Return a licence as the hub names it.
+
+    Args:
+        published: of the method's published weights, as their authors state
+            it; '' if it is not known.
+        given: by the user, as the hub names it; None for `published`.
+
+    Returns:
+        The hub's name, or '' if it is not known; and for 'other' what it is.
+    """
     if given is not None:
         return given, ''
     if published in _LICENSES:

@@ -14,7 +14,7 @@ from star.apis.inference.build import build_model, load_config, on_meta
 from star.apis.inference.held import Held, read_held
 from star.apis.inference.load import Source, load_model
 from star.apis.inference.model_files import prefixes_of
-from star.apis.inference.published import FORMAT
+from star.apis.inference.published import FORMAT, check_name
 from star.apis.inference.published_data import (
     check_entries,
     check_model,
@@ -77,10 +77,11 @@ def read_model(
         ValueError: the weights do not fit the config or are not whole, or
             the config needs more than registered types.
     """
+    name = Path(options.config).stem if options.config else name
+    check_name(name, '`config`' if options.config else '`dst`')
     settings = load_config(own_config(src, options))
     model = plain_model(settings.model.to_dict())
     check_model(model, f'the config of {src}')
-    name = Path(options.config).stem if options.config else name
     manifest = {
         'library_name': 'star-vsr',
         'format': FORMAT,

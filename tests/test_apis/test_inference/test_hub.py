@@ -159,7 +159,7 @@ def test_weights_that_do_not_fit(folder):
     [
         ({'format': None}, 'is not of a published model'),
         ({'format': 'star-model/9'}, 'in the format star-model/9'),
-        ({'name': '../x'}, '`name` must be letters'),
+        ({'name': '../x'}, 'the name of a model must be letters'),
         ({'model': []}, '`model` must have a `type`'),
         ({'model': {'type': 'os.system'}}, "builds 'os.system'"),
         ({'model': {'type': ['Bicubic']}}, 'no registered part'),

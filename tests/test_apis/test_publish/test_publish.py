@@ -4,11 +4,14 @@ import json
 
 import pytest
 import torch
+import yaml
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from star.apis import PublishOptions, init_model, publish_model
 from star.apis.inference.build import load_config
+from star.apis.publish.card import describe_for_hub
+from star.apis.publish.facts import CardFacts, find_license
 from star.engine.checkpointing import save_checkpoint
 from star.registry import MODELS
 from star.utils.files import sha256_of
@@ -205,6 +208,28 @@ def test_a_method_that_was_trained_elsewhere(tmp_path):
     assert 'Source: Wang et al.' in card.text
 
 
+@pytest.mark.parametrize(
+    ('published', 'given', 'expected'),
+    [
+        ('MIT', None, ('mit', '')),
+        ('MIT', 'apache-2.0', ('apache-2.0', '')),
+        ('none stated', None, ('', '')),
+        ('', None, ('', '')),
+        (
+            'S-Lab-1.0 (non-commercial)',
+            None,
+            ('other', 's-lab-1.0-non-commercial'),
+        ),
+    ],
+)
+def test_licences_as_the_hub_names_them(published, given, expected):
+    license, name = find_license(published, given)
+    facts = CardFacts('me/x', license, name, [], {}, False)
+    header = yaml.safe_load(describe_for_hub('x', facts, []))
+    found = (header.get('license', ''), header.get('license_name', ''))
+    assert found == expected
+
+
 def test_what_is_there_is_kept(tmp_path):
     folder = tmp_path / 'tiny'
     folder.mkdir()
@@ -225,6 +250,8 @@ def test_what_is_there_is_kept(tmp_path):
 def test_what_cannot_be_published(tmp_path):
     folder = tmp_path / 'tiny'
     plain = PublishOptions()
+    message = refusal(ASSET, tmp_path / 'my model', plain)
+    assert message.startswith('`dst`: the name of a model must be letters')
     assert 'does not record its config' in refusal(ASSET, folder, plain)
     assert 'no such file' in refusal(tmp_path / 'none', folder, TINY)
     assert 'must end in .safetensors' in refusal(
