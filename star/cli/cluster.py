@@ -8,7 +8,7 @@ from typing import Any
 import star
 from star.apis.cluster.actors import ActorPool, Share, share_cluster
 from star.apis.cluster.connection import LOCAL, connected
-from star.apis.cluster.host import Place, Worker
+from star.apis.cluster.host import WorkerPlace, Worker
 from star.apis.cluster.mailbox import Mailbox
 from star.apis.cluster.scheduling import Event, Scheduler
 from star.cli.common import say
@@ -56,14 +56,14 @@ def tell_start(address: str) -> None:
         say('starting a Ray cluster of this machine')
 
 
-def place_of(share: Share, keep_memory: bool = False) -> Place:
+def place_of(share: Share, keep_memory: bool = False) -> WorkerPlace:
     """Return where workers are.
 
     Args:
         share: of each worker.
         keep_memory: keep the memory of freed tensors.
     """
-    return Place(os.getcwd(), star.__version__, share.cpus, keep_memory)
+    return WorkerPlace(os.getcwd(), star.__version__, share.cpus, keep_memory)
 
 
 def describe_share(share: Share, count: int) -> str:

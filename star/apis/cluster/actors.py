@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from star.apis.cluster.host import Host, Place, Worker
+from star.apis.cluster.host import Host, WorkerPlace, Worker
 from star.apis.cluster.mailbox import Mailbox
-from star.apis.cluster.scheduling import Report
+from star.apis.cluster.scheduling import News
 
 _PAUSE = 0.3  # seconds between two looks at the workers
 _GRACE = 10.0  # seconds in which a stopped task may end by itself
@@ -110,7 +110,7 @@ class ActorPool:
         self,
         ray: ModuleType,
         share: Share,
-        place: Place,
+        place: WorkerPlace,
         make: Callable[[Mailbox], Worker],
     ) -> None:
         self._ray, self._place, self._make = ray, place, make
@@ -139,7 +139,7 @@ class ActorPool:
         ref = self._hosts[worker].work.remote(task)
         self._works[ref] = worker, False
 
-    def wait(self) -> list[Report]:
+    def wait(self) -> list[News]:
         """Return news, after a short time at the latest."""
         refs = list(self._works)
         ready, _ = self._ray.wait(refs, num_returns=1, timeout=_PAUSE)
@@ -157,7 +157,7 @@ class ActorPool:
         for worker in list(self._hosts):
             self._end(worker)
 
-    def _collect(self, ref: Any) -> list[Report]:
+    def _collect(self, ref: Any) -> list[News]:
         """Return what became of a start or a task, after its last words."""
         worker, starts = self._works.pop(ref)
         try:
@@ -165,14 +165,14 @@ class ActorPool:
             told = self._ray.get(self._hosts[worker].hear.remote())
         except Exception as error:  # of Ray: the actor, or its machine, died
             self._end(worker)
-            return [Report(worker, 'lost', reason=_reason(error))]
+            return [News(worker, 'lost', reason=_reason(error))]
         kind = 'started' if starts else 'done'
         return [
-            Report(worker, 'told', told=told),
-            Report(worker, kind, answer),  # type: ignore[arg-type]
+            News(worker, 'told', told=told),
+            News(worker, kind, answer),  # type: ignore[arg-type]
         ]
 
-    def _hear(self) -> list[Report]:
+    def _hear(self) -> list[News]:
         """Collect what actors have told, and ask them again."""
         reports = []
         for ref in (
@@ -185,7 +185,7 @@ class ActorPool:
             worker = self._hears.pop(ref)
             with suppress(Exception):  # its task says that it was lost
                 told = self._ray.get(ref)
-                reports.append(Report(worker, 'told', told=told))
+                reports.append(News(worker, 'told', told=told))
         now = time.monotonic()
         if now - self._heard >= _PAUSE:
             self._heard = now

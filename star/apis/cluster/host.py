@@ -16,7 +16,7 @@ Worker = Callable[[Any], Any]  # of a task, whose value it returns
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerPlace:
     """Where a worker is, and what it may take there.
 
     Args:
@@ -56,7 +56,7 @@ class Host:
         place: of the worker.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: WorkerPlace) -> None:
         self._place = place
         self._box = Mailbox()
         self._worker: Worker | None = None

@@ -13,7 +13,7 @@ MOST_LOSSES = 3  # workers that a task may cost, or that end at their start
 
 
 @dataclass(frozen=True)
-class Report:
+class News:
     """News of a worker.
 
     Args:
@@ -32,7 +32,7 @@ class Report:
     reason: str = ''
 
 
-class Pool(Protocol):
+class WorkerPool(Protocol):
     """Workers in processes of their own."""
 
     def start(self) -> int:
@@ -41,7 +41,7 @@ class Pool(Protocol):
     def give(self, worker: int, task: Any) -> None:
         """Let a worker do a task; 'done' is reported."""
 
-    def wait(self) -> list[Report]:
+    def wait(self) -> list[News]:
         """Return news, after a short time at the latest."""
 
     def stop(self) -> None:
@@ -100,7 +100,7 @@ class Scheduler:
     """
 
     def __init__(
-        self, pool: Pool, count: int, contents: Iterable[Any] = ()
+        self, pool: WorkerPool, count: int, contents: Iterable[Any] = ()
     ) -> None:
         self.waiting = deque(Task(content) for content in contents)
         self._pool, self._count = pool, count
@@ -143,7 +143,7 @@ class Scheduler:
             self._busy[worker] = task
             self._pool.give(worker, task.content)
 
-    def _take(self, report: Report) -> Iterator[Event]:
+    def _take(self, report: News) -> Iterator[Event]:
         worker = report.worker
         task = self._busy.get(worker)
         if report.kind == 'told' and task is not None:

@@ -5,7 +5,7 @@ import argparse
 from star.cli.common import DONE
 from star.cli.prepare.cluster_latents import fill_cluster
 from star.cli.prepare.latent_items import (
-    Encoding,
+    CacheWork,
     fill_shard,
     load_items,
     prepare,
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def fill(args: argparse.Namespace, encoding: Encoding) -> int:
+def fill(args: argparse.Namespace, encoding: CacheWork) -> int:
     """Write the missing shards and return the number of their items."""
     index = encoding.index
     missing = missing_shards(args.cache, index)

@@ -5,7 +5,7 @@ from functools import partial
 
 from star.apis.cluster.mailbox import Mailbox
 from star.cli.cluster import do_tasks
-from star.cli.prepare.latent_items import Encoding, fill_shard, prepare
+from star.cli.prepare.latent_items import CacheWork, fill_shard, prepare
 from star.cli.progress import ItemProgress
 from star.datasets.latent_shards import CacheIndex, missing_shards
 
@@ -25,7 +25,7 @@ class ShardWorker:
     def __init__(
         self, args: argparse.Namespace, index: CacheIndex, box: Mailbox
     ) -> None:
-        self._encoding: Encoding = prepare(args)
+        self._encoding: CacheWork = prepare(args)
         self._args, self._box = args, box
         if self._encoding.index.key() != index.key():
             raise ValueError(

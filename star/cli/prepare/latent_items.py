@@ -25,7 +25,7 @@ from star.registry import DATASETS
 
 
 @dataclass(frozen=True)
-class Encoding:
+class CacheWork:
     """What shards are made with.
 
     Args:
@@ -39,7 +39,7 @@ class Encoding:
     encoder: LatentEncoder
 
 
-def prepare(args: argparse.Namespace) -> Encoding:
+def prepare(args: argparse.Namespace) -> CacheWork:
     """Load data and encoder, and describe the cache.
 
     Args:
@@ -55,12 +55,12 @@ def prepare(args: argparse.Namespace) -> Encoding:
     check_sizes(settings, dataset)
     encoder = load_encoder(settings, args.weights, args.device)
     index = describe(args, settings, dataset, encoder)
-    return Encoding(index, dataset, encoder)
+    return CacheWork(index, dataset, encoder)
 
 
 def fill_shard(
     args: argparse.Namespace,
-    encoding: Encoding,
+    encoding: CacheWork,
     number: int,
     step: Callable[[], None],
     items: Iterator[dict] | None = None,

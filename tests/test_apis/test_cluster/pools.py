@@ -6,7 +6,7 @@ from typing import Any
 
 from star.apis.cluster.host import Answer
 from star.apis.cluster.mailbox import Told
-from star.apis.cluster.scheduling import Report
+from star.apis.cluster.scheduling import News
 
 
 class PlannedPool:
@@ -38,18 +38,18 @@ class PlannedPool:
         self.given.append((worker, task))
         self._queue.append((worker, task))
 
-    def wait(self) -> list[Report]:
+    def wait(self) -> list[News]:
         worker, task = self._queue.popleft()
         if isinstance(task, Answer):
-            return [Report(worker, 'started', task)]
+            return [News(worker, 'started', task)]
         if task is LostError:
-            return [Report(worker, 'lost', reason='no memory')]
-        told = Report(worker, 'told', told=Told((f'begin {task}',)))
+            return [News(worker, 'lost', reason='no memory')]
+        told = News(worker, 'told', told=Told((f'begin {task}',)))
         try:
             answer = Answer(self._work(task))
         except LostError as error:
-            return [told, Report(worker, 'lost', reason=str(error))]
-        return [told, Report(worker, 'done', answer)]
+            return [told, News(worker, 'lost', reason=str(error))]
+        return [told, News(worker, 'done', answer)]
 
     def stop(self) -> None:
         self.stopped = True

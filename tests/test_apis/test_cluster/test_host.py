@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import star
-from star.apis.cluster.host import Host, Place
+from star.apis.cluster.host import Host, WorkerPlace
 from star.apis.cluster.mailbox import Mailbox, Told
 
 
@@ -34,7 +34,7 @@ class Doubler:
 
 
 def host(tmp_path: Path) -> Host:
-    return Host(Place(str(tmp_path), star.__version__, keep=False))
+    return Host(WorkerPlace(str(tmp_path), star.__version__, keep=False))
 
 
 def test_work_and_words(tmp_path: Path) -> None:
@@ -68,6 +68,6 @@ def test_a_task_stops_where_it_reports(tmp_path: Path) -> None:
 
 
 def test_other_versions_are_refused(tmp_path: Path) -> None:
-    worker = Host(Place(str(tmp_path), '0.0', keep=False))
+    worker = Host(WorkerPlace(str(tmp_path), '0.0', keep=False))
     answer = worker.start(Doubler)
     assert f'has star {star.__version__}, the driver 0.0' in answer.error
