@@ -16,9 +16,12 @@ from star.video.io import VideoReader, VideoWriter
 
 
 def main(words: list[str]) -> None:
-    """Read the paths and write the video."""
+    """Read the paths and write the video; an error is one line."""
     src, dst, out = map(Path, words)
-    compare(src, dst, out)
+    try:
+        compare(src, dst, out)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
 
 
 def compare(src: Path, dst: Path, out: Path, most: int = MOST) -> int:
