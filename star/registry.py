@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine import registry as parent
 from mmengine.registry import Registry, build_model_from_cfg
+from torch import nn
 
 from star.utils import compat
 from star.utils.origins import allow_random
@@ -44,11 +45,14 @@ def _build_part(
     """Build a part of a model; `init='random'` allows its random numbers.
 
     Every part takes `init`, so its class need not: without it no frozen part
-    is trained or tested with random numbers.
+    is trained or tested with random numbers. A part that is built already is
+    taken as it is.
 
     Raises:
         ValueError: `init` is something else.
     """
+    if isinstance(config, nn.Module):
+        return config
     init = config.get('init') if isinstance(config, dict) else None
     if init is None or _takes_init(registry.get(config.get('type', ''))):
         return build_model_from_cfg(config, registry, *args, **defaults)

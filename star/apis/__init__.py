@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from star.apis.inference.file_options import FileOptions
     from star.apis.inference.load import init_model
     from star.apis.inference.restore import RestoreReport, restore_video
+    from star.apis.pipeline.pipeline import STARVideoPipeline
     from star.apis.publish.options import PublishOptions
     from star.apis.publish.publish import publish_model
 
@@ -18,6 +19,7 @@ __all__ = [
     'FileOptions',
     'PublishOptions',
     'RestoreReport',
+    'STARVideoPipeline',
     'init_model',
     'publish_model',
     'restore_video',
@@ -25,6 +27,7 @@ __all__ = [
 _HOMES = {
     'FileOptions': 'inference.file_options',
     'PublishOptions': 'publish.options',
+    'STARVideoPipeline': 'pipeline.pipeline',
     'init_model': 'inference.load',
     'publish_model': 'publish.publish',
 }

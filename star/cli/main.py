@@ -27,6 +27,8 @@ COMMANDS = (
     'convert baseline',
     'convert lpips',
     'convert onnx',
+    'convert diffusers',
+    'convert lora',
     'convert publish',
     'prepare openvid',
     'prepare test-sets',

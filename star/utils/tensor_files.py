@@ -22,6 +22,8 @@ _KINDS = {
     torch.float32: 'F32',
     torch.bfloat16: 'BF16',
     torch.float16: 'F16',
+    torch.float64: 'F64',
+    torch.int64: 'I64',
 }
 
 
@@ -102,12 +104,38 @@ def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
     Raises:
         ValueError: the file is absent, damaged, or holds anything else.
     """
-    path = Path(path)
+    loaded = _read(Path(path), mmap)
+    if not isinstance(loaded, dict):
+        kind = type(loaded).__name__
+        raise ValueError(f'{path}: holds a {kind}, not a state dict')
+    return loaded
+
+
+def read_tensor(path: str | Path) -> Tensor:
+    """Read a file of one tensor without running code from it.
+
+    Args:
+        path: anything that `torch.save` wrote, or `.safetensors`.
+
+    Raises:
+        ValueError: the file is absent, damaged, or holds anything else.
+    """
+    loaded = _read(Path(path), False)
+    if isinstance(loaded, dict) and len(loaded) == 1:
+        (loaded,) = loaded.values()
+    if not isinstance(loaded, Tensor):
+        kind = type(loaded).__name__
+        raise ValueError(f'{path}: holds a {kind}, not one tensor')
+    return loaded
+
+
+def _read(path: Path, mmap: bool) -> Any:
+    """Read whatever a file holds."""
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
         with allow_mmengine_types(), allow_lightning_types():
-            loaded = torch.load(
+            return torch.load(
                 path,
                 map_location='cpu',
                 weights_only=True,
@@ -121,10 +149,6 @@ def read_checkpoint(path: str | Path, mmap: bool = True) -> dict[str, Any]:
     except Exception as error:  # noise, read as a pickle, raises anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f'{path}: cannot be read ({reason})') from None
-    if not isinstance(loaded, dict):
-        kind = type(loaded).__name__
-        raise ValueError(f'{path}: holds a {kind}, not a state dict')
-    return loaded
 
 
 @dataclass(frozen=True)
@@ -195,15 +219,16 @@ def open_folder(
 def write_safetensors(
     path: Path,
     tensors: Mapping[str, LazyTensor],
-    dtype: torch.dtype,
+    dtype: torch.dtype | None,
     notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors one after another; the file appears when complete.
 
     Args:
         path: the file, replaced if it exists.
-        tensors: by name; each is read once.
-        dtype: of all tensors in the file: float32, bfloat16 or float16.
+        tensors: by name; each is read once, without `dtype` twice.
+        dtype: of all tensors in the file: float32, bfloat16 or float16; None
+            for that of each.
         notes: texts that the file's metadata shall hold.
 
     Raises:
@@ -287,18 +312,19 @@ def _is_mappable(path: Path) -> bool:
 
 def _header(
     tensors: Mapping[str, LazyTensor],
-    dtype: torch.dtype,
+    dtype: torch.dtype | None,
     notes: Mapping[str, str],
 ) -> bytes:
     entries: dict[str, dict] = {'__metadata__': {'format': 'pt', **notes}}
     end = 0
     for name, tensor in tensors.items():
+        own = tensor.read().dtype if dtype is None else dtype
         begin, end = (
             end,
-            end + torch.Size(tensor.shape).numel() * dtype.itemsize,
+            end + torch.Size(tensor.shape).numel() * own.itemsize,
         )
         entries[name] = {
-            'dtype': _KINDS[dtype],
+            'dtype': _KINDS[own],
             'shape': list(tensor.shape),
             'data_offsets': [begin, end],
         }
@@ -307,7 +333,10 @@ def _header(
     return len(text).to_bytes(8, 'little') + text
 
 
-def _write_one(file: BinaryIO, lazy: LazyTensor, dtype: torch.dtype) -> None:
-    tensor = lazy.read().to(dtype).contiguous()
+def _write_one(
+    file: BinaryIO, lazy: LazyTensor, dtype: torch.dtype | None
+) -> None:
+    tensor = lazy.read()
+    tensor = (tensor if dtype is None else tensor.to(dtype)).contiguous()
     assert tuple(tensor.shape) == lazy.shape, lazy
     file.write(tensor.view(-1).view(torch.uint8).numpy().data)

@@ -40,6 +40,12 @@ from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.savings import OFF, Savings, place_with
 from star.apis.inference.weights import RANDOM, find_weights, start_files
+from star.apis.pipeline.folder import (
+    describe_folder,
+    is_pipeline,
+    load_folder,
+    read_pipeline_config,
+)
 from star.models.contracts import Restorer
 from star.models.editors.weight_files import FILES
 from star.models.layers.lora import merge_lora
@@ -170,6 +176,8 @@ def read_config(
         own = resolve(Path(weights)) / CONFIG
         if own.is_file():
             return load_config(own)
+    if config is None and weights is not None and is_pipeline(weights):
+        return read_pipeline_config(weights)
     return load_config(config)
 
 
@@ -192,6 +200,7 @@ def load_model(config: Config, source: Source = Source()) -> nn.Module:
         refuse_other_size(config, path)
     with RandomTracker() as tracker:
         model, files = _load(config, source)
+        keep_config(model, config)
         random = tracker.find_random(model)
     files = [*files_in_config(config.model), *files]
     if not (source.is_random and not source.training):
@@ -200,6 +209,12 @@ def load_model(config: Config, source: Source = Source()) -> nn.Module:
         refuse_random(model, unasked, what, source.training)
     set_record(model, account(model, random, files))
     return model
+
+
+def keep_config(model: Any, config: Config) -> None:
+    """Let a model know what it was built from, unless it does."""
+    if not hasattr(model, 'config_model'):
+        model.config_model = config.model
 
 
 def _sorted_out(config: Config, source: Source) -> Source:
@@ -224,6 +239,7 @@ def _load(
         if 'text_encoder' in config.model:
             config = without_text(config)
         model: Any = build_model(config)
+        keep_config(model, config)  # with another text encoder
         if names_files(config) and not model.weight_files:
             word = None if source.checkpoint else source.weights
             load_files(model, word)  # refuses `random` for what has none
@@ -259,6 +275,9 @@ def _load_files(
         wanted = start_files(config, source.weights)
         if not wanted and str(source.weights or RANDOM) == RANDOM:
             return build_with_weights(config, {}, partly=True), []
+    if source.weights is not None and is_pipeline(source.weights):
+        model = load_folder(config, source.weights)
+        return model, describe_folder(model, source.weights)
     paths = find_weights(wanted, source.weights)
     refuse_other_size(config, paths.get('star'))
     model = build_with_weights(config, paths)

@@ -104,6 +104,61 @@ def onnx(parser: Parser) -> None:
     add('--overwrite', action='store_true', help='replace DST')
 
 
+def diffusers(parser: Parser) -> None:
+    """Make the folder of a diffusers pipeline, or a file of it again.
+
+        star convert diffusers SRC FOLDER --config i2vgen
+        star convert diffusers FOLDER DST.safetensors --back
+
+    SRC is what --weights of `star restore` takes: a file, a folder, or a word
+    that the config knows (heavy, light). A file of STAR on CogVideoX as it
+    was released is converted on the way. `STARVideoPipeline.from_pretrained`
+    reads FOLDER, and so does `star restore --weights FOLDER`. Tensors are
+    copied as they are, one by one; LoRA of ours is merged. With --back the
+    networks of STAR become one file again; autoencoder and text encoder stay
+    in FOLDER, where their files are as they are published.
+    """
+    add = parser.add_argument
+    add('src', metavar='SRC', help='weights; with --back the folder')
+    add('dst', type=Path, metavar='DST', help='folder; with --back the file')
+    add(
+        '--config',
+        help='of the model; default: that of a checkpoint, else of the model '
+        'that ships with the package',
+    )
+    add('--back', action='store_true', help='write the file of a folder')
+    add(
+        '--official',
+        action='store_true',
+        help='with --back: names as in the official files of STAR on '
+        'I2VGen-XL',
+    )
+    add('--overwrite', action='store_true', help='replace DST')
+
+
+def lora(parser: Parser) -> None:
+    """Write LoRA of a training in the form of PEFT and diffusers.
+
+        star convert lora SRC DST.safetensors [options]
+
+    The names are those of diffusers' transformer of CogVideoX: diffusers,
+    PEFT and `STARVideoPipeline.load_lora_weights` read DST. The strength is
+    multiplied into the weights, so that it is 1 for every program. What else
+    the training has changed, such as the local gates, is left out.
+    """
+    _add_files(parser, 'checkpoint folder, .pth or .safetensors')
+    add = parser.add_argument
+    add('--ema', action='store_true', help='the averaged weights')
+    add('--config', help="of the training; default: the checkpoint's own")
+    add(
+        '--lora-alpha',
+        type=float,
+        metavar='A',
+        help='updates are multiplied by A over their rank; default: the '
+        "config's, else 1",
+    )
+
+
 def publish(parser: Parser) -> None:
     """Write the weights of a checkpoint, for use and for others.
 

@@ -110,8 +110,13 @@ def offload(
     return Turns([group for group in groups if group], device)
 
 
-def set_device(part: nn.Module, device: torch.device) -> None:
-    """Note where a part computes, whose weights are elsewhere."""
+def set_device(part: nn.Module, device: torch.device | None) -> None:
+    """Note where a part computes, whose weights are elsewhere.
+
+    Args:
+        part: the part.
+        device: where; None for where its weights are.
+    """
     setattr(part, _DEVICE, device)
 
 

@@ -25,7 +25,7 @@ from star.models.editors.star.objective import (
     prepare_batch,
     trained_modules,
 )
-from star.models.layers.memory_format import use_channels_last
+from star.models.layers import memory_format
 from star.models.layers.step_memory import StepMemory, keep_features
 from star.models.restoration.choose import check_fit, check_model_options
 from star.models.restoration.local_strategy import is_local, local_memory
@@ -330,9 +330,10 @@ class STARModel(BaseModel):
             dtype: of the weights of backbone, ControlNet and autoencoder.
         """
         for name in ('backbone', 'controlnet'):
-            use_channels_last(self.get_submodule(name).to(device, dtype))
+            network = self.get_submodule(name).to(device, dtype)
+            memory_format.use_channels_last(network)
         self.get_submodule('autoencoder').to(dtype)
-        self.to(device)
+        memory_format.align_weights(self.to(device))
 
     def restore(
         self,
