@@ -106,6 +106,26 @@ def find_weights(name: str) -> str:
     return name
 
 
+def find_published(name: str) -> str:
+    """Return the place of a published model.
+
+    A config file is none: it is a program, and a workflow may name any.
+
+    Args:
+        name: hf://OWNER/NAME, a folder, or its name below `models/star`.
+
+    Raises:
+        ValueError: it is nothing of these.
+    """
+    found = find_weights(name)
+    if not (found.startswith('hf://') or os.path.isdir(found)):
+        raise ValueError(
+            '`published` must be hf://OWNER/NAME or the folder of a published '
+            f'model, got {name!r}'
+        )
+    return found
+
+
 def find_source(name: str) -> Path:
     """Return the path of an input.
 

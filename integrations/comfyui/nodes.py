@@ -69,6 +69,10 @@ class STARLoadMethod:
             'a word that the config knows (heavy, light), a file or folder, '
             'or its name below models/star; empty: what the config names'
         )
+        other = (
+            'a published model in place of `config`: hf://OWNER/NAME, a '
+            'folder, or its name below models/star'
+        )
         return {
             'required': {
                 'config': (list_configs(), {'default': _DEFAULT}),
@@ -78,6 +82,7 @@ class STARLoadMethod:
             'optional': {
                 'offload': (list(choices.OFFLOADS), {'default': 'none'}),
                 'quantize': (list(choices.QUANTIZATIONS), {'default': 'none'}),
+                'published': ('STRING', {'default': '', 'tooltip': other}),
             },
         }
 
@@ -88,12 +93,15 @@ class STARLoadMethod:
         dtype: str,
         offload: str = 'none',
         quantize: str = 'none',
+        published: str = '',
     ) -> tuple[Any]:
         """Load the method; see `load_method`."""
         from star.apis.inference.savings import Savings
 
         from .method import load_method
 
+        if published.strip():
+            config = host.find_published(published.strip())
         chosen = None if dtype == AUTO else dtype
         savings = Savings(offload, quantize)
         return (load_method(config, weights.strip(), chosen, savings),)

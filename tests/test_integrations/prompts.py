@@ -39,13 +39,15 @@ def restore_images(
     more: dict[str, Any] | None = None,
     weights: str = '',
     offload: str = 'none',
+    published: str = '',
     **values: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run a prompt that restores images."""
     inputs = {'method': ['1', 0], 'images': ['2', 0], **USUAL, **values}
+    method = {'weights': weights, 'offload': offload, 'published': published}
     comfy.nodes['GivenImages'] = given('IMAGE', images)
     prompt = {
-        '1': load_node(config, weights=weights, offload=offload),
+        '1': load_node(config, **method),
         '2': {'class_type': 'GivenImages', 'inputs': {}},
         '3': {'class_type': 'STARRestore', 'inputs': inputs},
     }

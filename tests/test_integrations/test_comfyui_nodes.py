@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import star
+from star.apis import PublishOptions, publish_model
+from star.utils.paths import asset_path
 from tests.test_integrations.comfy import (
     NODES,
     Comfy,
     module_of,
     started,
 )
+from tests.test_integrations.prompts import as_images, restore_images
+from tests.test_video.clips import pictures
 
 
 def test_the_loader_finds_the_nodes(comfy: Comfy) -> None:
@@ -75,10 +80,28 @@ def test_without_the_package_a_line_says_so(
 def test_weights_may_lie_in_the_folder_of_models(comfy: Comfy) -> None:
     host = module_of(comfy, 'host')
     folder = comfy.folder / 'models' / 'star'
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / 'own.pt').touch()
     assert host.find_weights('own.pt') == str(folder / 'own.pt')
     assert host.find_weights('heavy') == 'heavy'
+
+
+def test_a_published_model_takes_the_place_of_a_config(
+    comfy: Comfy, tmp_path: Path
+) -> None:
+    folder = comfy.folder / 'models' / 'star' / 'mine'
+    folder.parent.mkdir(exist_ok=True)
+    source = asset_path('star_tiny_compact.safetensors')
+    publish_model(source, folder, PublishOptions(config='tiny_compact'))
+    images = as_images(pictures(2, 16, 16))
+    wanted = restore_images(comfy, images, 'tiny_compact')[0]
+    comfy.cache.clear()
+    got = restore_images(comfy, images, published='mine')[0]
+    assert torch.equal(got, wanted)
+    config = tmp_path / 'own.py'
+    config.write_text('raise SystemExit')
+    with pytest.raises(ValueError, match='`published` must be hf://OWNER'):
+        restore_images(comfy, images, published=str(config))
 
 
 def widgets_of(kind: type) -> list[tuple[Any, dict[str, Any]]]:
