@@ -8,7 +8,7 @@ from typing import Any
 import star
 from star.apis.cluster.actors import ActorPool, Share, share_cluster
 from star.apis.cluster.connection import LOCAL, connected
-from star.apis.cluster.host import WorkerPlace, Worker
+from star.apis.cluster.host import Worker, WorkerPlace
 from star.apis.cluster.mailbox import Mailbox
 from star.apis.cluster.scheduling import Event, Scheduler
 from star.cli.common import say

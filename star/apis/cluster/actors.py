@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from star.apis.cluster.host import Host, WorkerPlace, Worker
+from star.apis.cluster.host import Host, Worker, WorkerPlace
 from star.apis.cluster.mailbox import Mailbox
 from star.apis.cluster.scheduling import News
 

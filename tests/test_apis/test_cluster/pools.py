@@ -14,6 +14,7 @@ class PlannedPool:
 
     Args:
         work: what workers do; it may raise `LostError` or KeyboardInterrupt.
+        hear: returns the last words of a task.
         starts: answers of the workers' starts, in order, or LostError; those
             after them start well.
     """
@@ -22,8 +23,10 @@ class PlannedPool:
         self,
         work: Callable[[Any], Any],
         starts: Sequence[Answer | type[Exception]] = (),
+        hear: Callable[[], Told] = Told,
     ) -> None:
         self._work, self._starts = work, list(starts)
+        self._hear = hear
         self._queue: deque[tuple[int, Any]] = deque()
         self.given: list[tuple[int, Any]] = []
         self.count, self.stopped = 0, False
@@ -49,7 +52,8 @@ class PlannedPool:
             answer = Answer(self._work(task))
         except LostError as error:
             return [told, News(worker, 'lost', reason=str(error))]
-        return [told, News(worker, 'done', answer)]
+        last = News(worker, 'told', told=self._hear())
+        return [told, last, News(worker, 'done', answer)]
 
     def stop(self) -> None:
         self.stopped = True

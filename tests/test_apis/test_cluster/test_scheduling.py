@@ -17,7 +17,7 @@ def test_each_task_is_done_once_by_the_worker_that_is_free() -> None:
     assert done == {i: 10 * i for i in range(5)}
     assert [task for _, task in pool.given] == list(range(5))
     assert Counter(worker for worker, _ in pool.given) == {1: 3, 2: 2}
-    told = [e.told.lines for e in events if e.kind == 'told']
+    told = [e.told.lines for e in events if e.told.lines]
     assert told == [(f'begin {i}',) for i in range(5)]
     assert pool.stopped
 
