@@ -135,7 +135,7 @@ def test_parameters_are_those_of_the_network(model: dict[str, Any]):
     if 'Parameters' not in model.get('Metadata', {}):
         pytest.skip('no number of parameters')
     network = build(config_name(model))
-    parts = ('network', 'backbone', 'controlnet', 'unet')
+    parts = ('network', 'backbone', 'controlnet', 'unet', 'transformer')
     count = sum(
         parameter.numel()
         for name, parameter in network.named_parameters()

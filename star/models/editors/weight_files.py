@@ -18,6 +18,17 @@ _MGLD = (
     'https://github.com/IanYeung/MGLD-VSR'
 )
 
+_SWIFTVR = 'https://huggingface.co/H-oliday/SwiftVR/resolve/main'
+_SEEDVR2 = 'ByteDance-Seed/SeedVR2-3B'
+_SEEDVR2_7B = 'ByteDance-Seed/SeedVR2-7B'
+_SEEDVR2_COPIES = 'numz/SeedVR2_comfyUI'
+_DOVE = 'https://github.com/zhengchen1999/DOVE'
+_COGVIDEOX = 'CogVideoX LICENSE (not Apache)'
+_EMPTY = (  # SHA-256 of the empty prompt
+    'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    '.safetensors'
+)
+
 _FILES = (
     WeightFile(
         'RealESRGAN_x4plus.pth',
@@ -189,6 +200,125 @@ _FILES = (
         '',
         _S_LAB,
         source=_MGLD,
+    ),
+    # the pipeline's folder, one of its folders, or the one that holds it
+    WeightFile(
+        'dove_transformer.safetensors',
+        licence=_COGVIDEOX,
+        names=[
+            f'{folder}diffusion_pytorch_model.safetensors{end}'
+            for folder in ('transformer/', 'DOVE/transformer/', '')
+            for end in ('.index.json', '')
+        ],
+        source=f'the links in the README of {_DOVE} (DOVE: keep its folders)',
+    ),
+    WeightFile(
+        'dove_vae.safetensors',
+        licence=_COGVIDEOX,
+        names=[
+            f'{folder}vae/diffusion_pytorch_model.safetensors'
+            for folder in ('', 'DOVE/', '../')
+        ],
+        source=f'the links in the README of {_DOVE} (DOVE: keep its folders)',
+    ),
+    WeightFile(
+        'dove_prompt.safetensors',
+        licence='Apache-2.0',
+        names=[
+            f'{folder}{_EMPTY}'
+            for folder in (
+                '',
+                'prompt_embeddings/',
+                '../prompt_embeddings/',
+                '../../prompt_embeddings/',
+            )
+        ],
+        source=f'{_DOVE} (pretrained_models/prompt_embeddings/{_EMPTY})',
+    ),
+    WeightFile(
+        'swiftvr_transformer.safetensors',
+        f'{_SWIFTVR}/transformer/diffusion_pytorch_model.safetensors',
+        'f7ade5b8',
+        'Apache-2.0',
+        names=('transformer/diffusion_pytorch_model.safetensors',),
+    ),
+    WeightFile(
+        'swiftvr_reae.safetensors',
+        f'{_SWIFTVR}/reae.safetensors',
+        'c915205d',
+        'Apache-2.0',
+        names=('reae.safetensors',),
+    ),
+    WeightFile(
+        'swiftvr_prompt_embedding.safetensors',
+        f'{_SWIFTVR}/prompt_embedding.safetensors',
+        'cc4cf7b9',
+        'Apache-2.0',
+        names=('prompt_embedding.safetensors',),
+    ),
+    WeightFile(
+        'seedvr2_ema_3b.pth',
+        licence='Apache-2.0',
+        names=(
+            'seedvr2_ema_3b_fp16.safetensors',
+            'seedvr2_ema_3b_fp8_e4m3fn.safetensors',
+            'seedvr2_3b_fp16.safetensors',
+        ),
+        repo=_SEEDVR2,
+    ),
+    WeightFile(
+        'seedvr2_ema_7b.pth',
+        licence='Apache-2.0',
+        names=(
+            'seedvr2_ema_7b_fp16.safetensors',
+            'seedvr2_ema_7b_fp8_e4m3fn_mixed_block35_fp16.safetensors',
+            'seedvr2_ema_7b_fp8_e4m3fn.safetensors',
+        ),
+        repo=_SEEDVR2_7B,
+    ),
+    WeightFile(
+        'seedvr2_ema_7b_sharp.pth',
+        licence='Apache-2.0',
+        names=('seedvr2_ema_7b_sharp_fp16.safetensors',),
+        repo=_SEEDVR2_7B,
+    ),
+    WeightFile(
+        'ema_vae.pth',
+        licence='Apache-2.0',
+        names=('ema_vae_fp16.safetensors',),
+        repo=_SEEDVR2,
+    ),
+    WeightFile(
+        'pos_emb.pt',
+        sha256='fa07a14844314772266b66c3b95deb0027696d8fe7065721263db5176f45'
+        'd799',
+        licence='Apache-2.0',
+        repo=_SEEDVR2,
+    ),
+    WeightFile(
+        'neg_emb.pt',
+        sha256='6a43e5800ef2354f1c156d27535834da055cbec8248298b8923492bba207'
+        '6581',
+        licence='Apache-2.0',
+        repo=_SEEDVR2,
+    ),
+    WeightFile(
+        'seedvr2_ema_3b_fp16.safetensors',
+        sha256='2fd0e03a',
+        licence='Apache-2.0',
+        repo=_SEEDVR2_COPIES,
+    ),
+    WeightFile(
+        'seedvr2_ema_7b_fp16.safetensors',
+        sha256='7b8241aa',
+        licence='Apache-2.0',
+        repo=_SEEDVR2_COPIES,
+    ),
+    WeightFile(
+        'seedvr2_ema_7b_sharp_fp16.safetensors',
+        sha256='20a93e01',
+        licence='Apache-2.0',
+        repo=_SEEDVR2_COPIES,
     ),
 )
 FILES = {file.name: file for file in _FILES}

@@ -1,0 +1,1 @@
+"""SwiftVR: one step of a video transformer between two light codecs."""
