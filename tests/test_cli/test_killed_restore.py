@@ -36,15 +36,15 @@ METHODS = [
 ]
 
 
-@pytest.mark.parametrize(('method', 'name'), METHODS)
+@pytest.mark.parametrize(('method', 'name'), [METHODS[0], METHODS[2]])
 def test_same_bytes_after_kills(
     tmp_path: Path, method: str, name: str
 ) -> None:
-    check(method, tmp_path, name, 20 if method == 'bicubic' else 5)
+    check(method, tmp_path, name, 10 if method == 'bicubic' else 5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('method', 'name'), METHODS[1:])
+@pytest.mark.parametrize(('method', 'name'), METHODS)
 def test_same_bytes_after_twenty_kills(
     tmp_path: Path, method: str, name: str
 ) -> None:
