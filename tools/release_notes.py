@@ -3,6 +3,7 @@
 python tools/release_notes.py 0.1.0
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -41,14 +42,18 @@ def find_notes(text: str, version: str) -> str:
     return notes + '\n'
 
 
-def main(words: list[str] | None = None) -> int:
-    """Print the section and return the exit code."""
+def parse_args(words: list[str] | None = None) -> argparse.Namespace:
     parser = Parser('release_notes.py', __doc__)
     parser.add_argument('version', metavar='VERSION')
-    return execute(_print, parser.parse(words))
+    return parser.parse(words)
 
 
-def _print(args) -> int:
+def main(words: list[str] | None = None) -> int:
+    """Print the section and return the exit code."""
+    return execute(show, parse_args(words))
+
+
+def show(args: argparse.Namespace) -> int:
     text = CHANGELOG.read_text(encoding='utf-8')
     print(find_notes(text, args.version), end='')
     return DONE
