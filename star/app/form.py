@@ -5,10 +5,12 @@ from html import escape
 from typing import Any
 
 import av
-import gradio as gr
 
 from star.app.choice import Choice
 from star.app.methods import Method
+from star.utils import compat
+
+gr = compat.require('gradio', 'app')
 
 _CODECS = {
     'libx264': 'H.264',

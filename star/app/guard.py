@@ -1,10 +1,13 @@
 """`Guard`: refuses requests that the page never makes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from star.utils import compat
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOCAL = ('127.0.0.1', 'localhost', '::1')
 # Gradio fetches an address there in the browser's place
@@ -22,20 +25,21 @@ class Guard:
         hosts: names that the server may have; empty for any.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str] = ()) -> None:
+    def __init__(self, app: 'ASGIApp', hosts: Sequence[str] = ()) -> None:
         self._app, self._hosts = app, hosts
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send
+        self, scope: 'Scope', receive: 'Receive', send: 'Send'
     ) -> None:
         """Answer a request."""
         if scope['type'] in ('http', 'websocket') and not self._allows(scope):
-            answer = PlainTextResponse('forbidden', 403)
+            responses = compat.require('starlette.responses', 'app')
+            answer = responses.PlainTextResponse('forbidden', 403)
             await answer(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _allows(self, scope: Scope) -> bool:
+    def _allows(self, scope: 'Scope') -> bool:
         path = unquote(scope['path']).lower()
         if path.startswith(_FETCHED):
             return False

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from star.app import texts
 from star.app.choice import PLANNED, PREVIEWED, RESTORE
 from star.app.core import AppCore
@@ -13,6 +11,9 @@ from star.app.form import Form
 from star.app.pictures import PLACES, make_comparison, read_places
 from star.app.queue import View
 from star.app.screen import Screen, describe
+from star.utils import compat
+
+gr = compat.require('gradio', 'app')
 
 Updates = dict[Any, Any]  # component -> its update
 _LABELS = {
@@ -67,7 +68,7 @@ class Page:
         self.status = gr.HTML(
             texts.status_html(None, View({})), elem_id='status'
         )
-        self.buttons: dict[str, gr.Button] = {}
+        self.buttons: dict[str, Any] = {}
         with gr.Row(elem_id='buttons'):
             for name, label in _LABELS.items():
                 self.buttons[name] = gr.Button(

@@ -1,5 +1,6 @@
 """`describe`: what the page shows of the jobs, as plain values."""
 
+from pathlib import Path
 from typing import Any
 
 from star.app import texts
@@ -101,9 +102,13 @@ def _describe_job(
         'plan': texts.plan_html(job.plan) if job.state in IDLE else '',
         'preview': shown,
         'result': texts.result_html(job, dst, played),
-        'comparison': texts.comparison_html(comparison) if played else '',
+        'comparison': _comparison(comparison, job) if played else '',
         'command': _command(core, job, key, choice),
     }
+
+
+def _comparison(path: Path, job: JobRecord) -> str:
+    return texts.comparison_html(path, int(job.report.get('frames', 0)))
 
 
 def _command(

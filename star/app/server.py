@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import gradio as gr
-from starlette.middleware import Middleware
-
 from star.app.core import AppCore
 from star.app.guard import LOCAL, Guard
 from star.app.page import Page
+from star.utils import compat
+
+gr = compat.require('gradio', 'app')
+middleware = compat.require('starlette.middleware', 'app')
 
 _CSS = Path(__file__).with_name('app.css')
 
@@ -44,7 +45,7 @@ def serve(
         server_name=host,
         server_port=port,
         allowed_paths=[str(core.store.files)],
-        app_kwargs={'middleware': [Middleware(Guard, hosts=hosts)]},
+        app_kwargs={'middleware': [middleware.Middleware(Guard, hosts=hosts)]},
         footer_links=[],
         enable_monitoring=False,
         ssr_mode=False,

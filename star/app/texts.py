@@ -93,12 +93,18 @@ def result_html(job: JobRecord, dst: Path, played: bool = False) -> str:
     )
 
 
-def comparison_html(path: Path) -> str:
-    """Show the player of input and result, in step."""
+def comparison_html(path: Path, frames: int) -> str:
+    """Show the player of input and result, in step.
+
+    Args:
+        path: of the video of both.
+        frames: of the result.
+    """
+    part = f' of the first {MOST} frames' * (frames > MOST)
     return (
         f'{_player(file_link(path), "loop")}<p class="soft">Input (enlarged) '
-        'and result in one video, so they are in step; the first '
-        f'{MOST} frames, without sound.</p>'
+        f'and result{part} in one video, so they are in step; without sound.'
+        '</p>'
     )
 
 

@@ -167,6 +167,7 @@ def test_the_screen_of_a_result(core, job):
     core.store.comparison(job).write_bytes(b'x')
     shown = screen(core)
     assert 'comparison.mp4' in shown['comparison']
+    assert 'first' not in shown['comparison']
     assert shown['buttons'] == ['remove']
 
 
