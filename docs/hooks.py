@@ -18,6 +18,7 @@ PAGES = (
     'integrations/**/README.md',
 )
 ASSETS = ('docs/**/*.css', 'docs/**/*.png')
+_SHORT = re.compile(r'<code>([^<]{1,24})</code>')
 _LINK = re.compile(r'\]\(([^)\s#:]+)\)')
 
 
@@ -25,6 +26,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace the files of docs/ by all documents and what they show."""
     others = [file for file in files if file.src_dir != config.docs_dir]
     return Files([*(add_file(p, config) for p in find_files()), *others])
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Mark short code, which site.css keeps on one line: `--overwrite`."""
+    return _SHORT.sub(r'<code class="short">\1</code>', html)
 
 
 def find_files() -> list[Path]:
