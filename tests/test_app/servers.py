@@ -32,7 +32,7 @@ class Server:
                 stderr=log,
                 env={**os.environ, 'OMP_NUM_THREADS': '1'},
             )
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not (found := re.search(r'http://\S+/', self.read_log())):
             assert self.process.poll() is None, self.read_log()
             assert time.monotonic() < end, self.read_log()

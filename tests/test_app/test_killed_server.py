@@ -53,7 +53,7 @@ def test_the_work_goes_on_after_a_kill(tmp_path: Path, both: bool):
     assert dst.read_bytes() == restore(copy, tmp_path / 'b.mp4', *options)
 
 
-def wait_for(check, seconds: float = 240) -> None:
+def wait_for(check, seconds: float = 900) -> None:
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end
