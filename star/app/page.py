@@ -27,6 +27,7 @@ _LABELS = {
     'compare': 'Play side by side',
 }
 _TICK = 1.0  # seconds between two looks at the jobs
+_DAY = 24 * 3600  # seconds
 
 
 class Page:
@@ -39,7 +40,10 @@ class Page:
     def __init__(self, core: AppCore) -> None:
         self.core = core
         self.blocks = gr.Blocks(
-            title='STAR', analytics_enabled=False, fill_width=True
+            title='STAR',
+            analytics_enabled=False,
+            fill_width=True,
+            delete_cache=(_DAY, _DAY),  # pictures that were shown
         )
         with self.blocks:
             gr.HTML('<h1>STAR <small>video restoration</small></h1>')

@@ -36,6 +36,7 @@ from star.app.records import (
     JobRecord,
     JobStore,
 )
+from star.utils.text import one_line
 
 _TICK = 0.2  # seconds between two looks
 _PATIENCE = 60  # seconds until a process that was asked to end is killed
@@ -160,8 +161,8 @@ class JobQueue:
                 continue
             try:
                 self._work(job)
-            except OSError as error:  # such as a full disk
-                self._settle(job.id, FAILED, str(error))
+            except Exception as error:  # such as a full disk; the next may do
+                self._settle(job.id, FAILED, one_line(error))
             self._followers.pop(job.id, None)
 
     def _next(self) -> JobRecord | None:
@@ -220,7 +221,8 @@ class JobQueue:
             over = self._over.is_set()
             if over and process is None:
                 return False  # it goes on alone
-            if pid and (over or (now and now.wanted)) and asked is None:
+            unwanted = over or now is None or bool(now.wanted)
+            if pid and unwanted and asked is None:
                 interrupt(pid)
                 asked = time.monotonic()
             if process and asked and time.monotonic() > asked + _PATIENCE:

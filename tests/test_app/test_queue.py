@@ -191,3 +191,12 @@ def test_a_job_that_waits_is_not_begun_twice(store, add, queue):
     queue.submit(job.id, 'restore', Choice(scale='3'))
     assert state(store, job.id) == QUEUED
     assert store.find(job.id).choice == Choice(scale='2')
+
+
+def test_a_process_ends_whose_job_is_gone(store, add, queue):
+    job = add()
+    queue.submit(job.id, 'restore', LONG)
+    queue.start()
+    wait_for(lambda: queue.view(job.id).progress)
+    store.remove(job.id)
+    wait_for(lambda: runs(store) == ['start a.mp4', 'end '])
