@@ -13,6 +13,7 @@ import star.engine
 import star.evaluation
 import star.models  # noqa: F401
 from star.apis.inference.build import load_config
+from star.cli.options.choices import COLOR_FIXES
 from star.registry import DATASETS, HOOKS, METRICS, MODELS, STOCK, TRANSFORMS
 from star.utils.config import flatten
 from star.utils.paths import config_root
@@ -208,6 +209,12 @@ def test_configs_that_a_page_builds_on_exist():
         text = path.read_text(encoding='utf-8')
         for name in re.findall(r"'star::([^']+)'", text):
             assert (config_root() / name).is_file(), f'{path}: {name}'
+
+
+def test_every_colour_fix_is_explained():
+    text = (ROOT / 'docs/remedies.md').read_text(encoding='utf-8')
+    rows = set(re.findall(r'^\| `(\w+)` \|', text, re.M))
+    assert set(COLOR_FIXES) <= rows
 
 
 BAD = """
