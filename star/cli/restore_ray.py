@@ -14,6 +14,7 @@ from star.apis.cluster.connection import connected
 from star.apis.cluster.scheduling import Event, NoWorkerError, Scheduler
 from star.apis.inference.batch import Job, Plan
 from star.apis.inference.piecewise import StoppedError
+from star.apis.inference.scenes import SceneRange
 from star.cli.cluster import describe_share, place_of, tell_start
 from star.cli.common import INCOMPLETE, say
 from star.cli.progress import ProgressBar
@@ -27,6 +28,8 @@ from star.utils.signals import ignore_interrupts
 from star.video.info import VideoError
 from star.video.probing import probe
 
+_LEAST_FRAMES = 48  # of a worker's share of a clip
+_RANGES = 2  # of scenes for each worker
 _PATIENCE = 5.0  # seconds until a result of another machine is seen here
 
 
@@ -93,6 +96,7 @@ class SharedWork:
         self._terminal = Terminal(args.progress == 'json')
         self._frames = Frames(jobs, args.frames)
         self._bar: ProgressBar | ProgressLines | None = None
+        self._parts: dict[int, int] = {}  # of clips that are divided
 
     def run(self, ray: ModuleType) -> None:
         """Restore the clips with workers of a cluster.
@@ -102,17 +106,19 @@ class SharedWork:
             ValueError: the cluster is too small for a worker.
         """
         share = share_cluster(ray, self.args.ray_cpus, self.args.device)
-        count = min(share.count, len(self.jobs))
+        tasks = self._tasks(share.count)
+        count = min(share.count, sum(max(1, t.parts) for t in tasks))
         name = f'{len(self.jobs)} clips'
         if len(self.jobs) == 1:
             name = self.jobs[0].src.name
         self.say(describe_share(share, count))
         pool = make_pool(ray, share, self.jobs, self.args)
-        tasks = [ClipTask(i, job) for i, job in enumerate(self.jobs)]
         scheduler = Scheduler(pool, count, tasks)
         with self._terminal.bar(name) as self._bar:
             for event in scheduler.run():
                 self._take(event)
+                for task in self._next_tasks(event):
+                    scheduler.add(task)
                 if self.stopped:
                     scheduler.waiting.clear()
 
@@ -151,17 +157,20 @@ class SharedWork:
             self.say(f'note: a worker cannot work: {event.reason}')
             return
         number, job = event.task.number, event.task.job
+        parted = event.task.parts or event.task.scenes
         self.began = True
         self.running.add(number)
         if event.kind == 'told':
             for line in event.told.lines:
                 self.say(line)
-            self._show(number, event.told.done)
+            self._show(event.task, event.told.done)
         elif event.kind == 'again':
             self.say(
                 f'note: {job.src.name}: its worker was lost ({event.reason}); '
                 'another one goes on'
             )
+        elif parted:
+            self._end_part(event)
         elif event.kind == 'gone':
             text = f'{job.src}: several workers were lost with it'
             error = OSError(f'{text} ({event.reason})')
@@ -189,12 +198,51 @@ class SharedWork:
     def _finish(self, number: int, result: Result) -> None:
         self.results[number] = result
         self.running.discard(number)
-        self._show(number, self._frames.each[number])
+        self._show(
+            ClipTask(number, self.jobs[number]), self._frames.each[number]
+        )
 
-    def _show(self, number: int, done: int | None) -> None:
+    def _tasks(self, workers: int) -> list[ClipTask]:
+        """Return the first tasks: the last clips are divided at scenes.
+
+        They are divided where there are fewer of them than workers, so that
+        none is without work.
+        """
+        tasks = []
+        for i, job in enumerate(self.jobs):
+            parts = (self._frames.each[i] or 0) // _LEAST_FRAMES
+            parts = min(parts, _RANGES * workers)
+            few = len(self.jobs) - i < workers
+            tasks.append(ClipTask(i, job, parts if few and parts > 1 else 0))
+        return tasks
+
+    def _next_tasks(self, event: Event) -> list[ClipTask]:
+        """Return what can be done now that a part of a clip is over."""
+        task, found = event.task, []
+        if event.kind not in ('done', 'gone') or self.stopped:
+            return []
+        if not (task.parts or task.scenes):
+            return []
+        if task.parts and isinstance(event.answer.value, list):
+            found = event.answer.value
+        left = self._parts.get(task.number, 1) - 1 + len(found)
+        self._parts[task.number] = left
+        return found if left else [ClipTask(task.number, task.job)]
+
+    def _end_part(self, event: Event) -> None:
+        """Take notice that the plan of a clip, or some scenes, are over.
+
+        What is wrong with them is the error of the clip as a whole.
+        """
+        if isinstance(event.answer.value, Stopped):
+            self.stopped = event.answer.value.why
+        elif event.kind == 'done':
+            self._frames.end(event.task)
+
+    def _show(self, task: ClipTask, done: int | None) -> None:
         if done is None or self._bar is None:
             return
-        self._frames.done[number] = done
+        self._frames.take(task, done)
         self._bar.progress('decode', *self._frames.sums())
 
 
@@ -208,13 +256,27 @@ class Frames:
 
     def __init__(self, jobs: list[Job], most: int | None) -> None:
         self.each = [count_frames(job.src, most) for job in jobs]
-        self.done = [0] * len(jobs)
+        self._done: list[dict[SceneRange | None, int]] = [{} for _ in jobs]
+
+    def take(self, task: ClipTask, done: int) -> None:
+        """Take notice of how many frames of a task are done."""
+        known = self._done[task.number]
+        known[task.scenes] = max(done, known.get(task.scenes, 0))
+
+    def end(self, task: ClipTask) -> None:
+        """Take notice that all frames of some scenes are done."""
+        if task.scenes is not None:
+            self.take(task, task.scenes.end - task.scenes.first)
 
     def sums(self) -> tuple[int, int | None]:
         """Return how many are done, and of how many; None if unknown."""
         known = [count for count in self.each if count is not None]
         whole = len(known) == len(self.each)
-        return sum(self.done), sum(known) if whole else None
+        done = [
+            max(each.get(None, 0), sum(each.values()) - each.get(None, 0))
+            for each in self._done
+        ]
+        return sum(done), sum(known) if whole else None
 
 
 def count_frames(src: Path, most: int | None) -> int | None:

@@ -4,34 +4,51 @@ import argparse
 import json
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from star.apis import init_model
+from star.apis import FileOptions, init_model
 from star.apis.cluster.actors import count_neighbours
 from star.apis.cluster.mailbox import Mailbox
 from star.apis.inference.batch import Job
+from star.apis.inference.clip_plan import plan_clip
 from star.apis.inference.journal import is_held
 from star.apis.inference.piecewise import StoppedError
 from star.apis.inference.savings import Savings
-from star.cli.restore_clip import choose_for_each, given, restore
+from star.apis.inference.scenes import SceneRange
+from star.apis.inference.task import RestoreTask
+from star.cli.restore_clip import (
+    choose_for_each,
+    given,
+    memory_rules,
+    restore,
+)
 from star.cli.restore_results import Result
+from star.models.restoration.options import RestoreOptions
+from star.video.io import VideoReader
 
 _PATIENCE = 10.0  # seconds until a process that was killed lets a result go
 
 
 @dataclass(frozen=True)
 class ClipTask:
-    """A clip for a worker.
+    """A clip, or some scenes of it, for a worker.
 
     Args:
         number: of the clip among all.
         job: its source and result.
+        parts: divide the clip among so many workers, and restore nothing;
+            0 to restore.
+        scenes: that are restored; None for the whole clip.
+        options: with which they are.
     """
 
     number: int
     job: Job
+    parts: int = 0
+    scenes: SceneRange | None = None
+    options: RestoreOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,32 @@ class MailBar:
         self._box.say(line)
 
 
+class SceneBar:
+    """Passes the progress of some scenes on to the driver, without notes.
+
+    Args:
+        scenes: of the clip; None for its plan.
+        box: of the worker.
+    """
+
+    def __init__(self, scenes: SceneRange | None, box: Mailbox) -> None:
+        self._first = scenes.first if scenes else 0
+        self._box = box
+
+    def progress(self, stage: str, done: int, total: int | None) -> None:
+        """Pass on how many frames of the scenes are restored.
+
+        Raises:
+            KeyboardInterrupt: the driver wants the work to stop.
+        """
+        if stage == 'decode' and done >= self._first:
+            self._box.report(done - self._first, total)
+        self._box.check()
+
+    def note(self, text: str) -> None:
+        """Leave a note to who restores the clip."""
+
+
 class MailTeller:
     """Passes the messages of clips on to the driver.
 
@@ -172,15 +215,45 @@ class RestoreWorker:
         if args.prompt_file is None:  # wrong options end the command
             choose_for_each(self.model, [], args)
 
-    def __call__(self, task: ClipTask) -> Result | Stopped:
-        """Restore a clip; return its report, or the error."""
+    def __call__(self, task: ClipTask) -> Result | Stopped | list[ClipTask]:
+        """Restore a clip; return its report, or the error.
+
+        Of a clip that is to be divided, return the tasks; of scenes, an empty
+        list. What is wrong with them is reported by who restores the clip.
+        """
         job = task.job
         wait_until_free(job.dst, self.box)
-        (options,) = choose_for_each(self.model, [job], self.args)
         try:
+            if task.parts or task.scenes:
+                return self._share(task)
+            (options,) = choose_for_each(self.model, [job], self.args)
             return restore(self.model, job, options, self.args, self.teller)
         except StoppedError as error:
             return Stopped(str(error))
+
+    def _share(self, task: ClipTask) -> list[ClipTask]:
+        """Divide a clip, or restore some scenes."""
+        job, args, bar = task.job, self.args, SceneBar(task.scenes, self.box)
+        rules = memory_rules(args)
+        files = FileOptions(**given(args, FileOptions), memory=rules)
+        try:
+            options = task.options
+            if options is None:
+                (own,) = choose_for_each(self.model, [job], args)
+                plan = plan_clip(self.model, job.src, job.target, own, files)
+                options = plan.choice.options
+            with VideoReader(job.src, files.frames, files.allow_partial) as r:
+                work = RestoreTask(self.model, r, options, files, job.target)
+                if task.scenes is not None:
+                    work.restore_scenes(task.scenes, bar)
+                    return []
+                ranges = work.plan_scenes(task.parts)
+        except (ValueError, OSError):
+            return []
+        return [
+            replace(task, parts=0, scenes=each, options=options)
+            for each in ranges
+        ]
 
 
 def wait_until_free(dst: Path, box: Mailbox) -> None:

@@ -14,10 +14,12 @@ from star.apis.cluster.actors import Share
 from star.apis.cluster.mailbox import Mailbox
 from star.apis.inference.batch import Job
 from star.apis.inference.piecewise import StoppedError
+from star.apis.inference.scenes import SceneRange
 from star.cli import restore_ray, restore_worker
 from star.cli.restore_worker import ClipTask, RestoreWorker
 from tests.test_apis.clips import write_clip
 from tests.test_apis.test_cluster.pools import LostError, PlannedPool
+from tests.test_apis.test_inference.test_scene_ranges import write_noise
 from tests.test_cli.conftest import Star
 
 Work = Callable[[RestoreWorker, ClipTask], Any]
@@ -93,6 +95,34 @@ def test_results_are_those_of_star_restore(
     assert '2 of 3 clips restored' in done.err
     again = star('restore', src, shared, *CONFIG)  # the same command goes on
     assert [r.get('skipped') for r in json.loads(again.out)] == [1, None, 1]
+
+
+def test_scenes_of_one_clip_are_shared(
+    star: Star, tmp_path: Path, workers: Callable, monkeypatch
+) -> None:
+    given: list[SceneRange | None] = []
+
+    def work(worker: RestoreWorker, task: ClipTask) -> Any:
+        given.append(task.scenes)
+        if given.count(SceneRange(5, 14)) == 1 and task.scenes == given[-1]:
+            raise LostError('killed')
+        return worker(task)
+
+    workers(work)
+    monkeypatch.setattr(restore_ray, '_LEAST_FRAMES', 5)
+    src = write_noise(tmp_path / 'in.mkv')
+    (tmp_path / 'cuts.txt').write_text('5\n9\n14\n')
+    alone, shared = tmp_path / 'alone.mkv', tmp_path / 'shared.mkv'
+    words = (*CONFIG, '--cuts', tmp_path / 'cuts.txt')
+    assert star('restore', src, alone, *words).code == 0
+    done = star('restore', src, shared, *words, '--ray', 'local')
+    assert done.code == 0, done.err
+    assert json.loads(done.out)['frames'] == 20
+    assert alone.read_bytes() == shared.read_bytes()
+    ranges = [SceneRange(*x) for x in ((0, 5), (5, 14), (14, 20))]
+    assert {each for each in given if each} == {*ranges}
+    assert given[0] is None and given[-1] is None
+    assert 'another one goes on' in done.err
 
 
 def test_three_lost_workers_are_an_error_of_their_clip(

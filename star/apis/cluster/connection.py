@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
+from typing import Any, TextIO
 
 from star.utils.compat import require
 
@@ -39,7 +40,8 @@ def connected(address: str) -> Iterator[ModuleType]:
         ImportError: Ray is not installed.
         ValueError: there is no cluster, or it does not answer.
     """
-    with _environment():
+    quiet: Any = _WithoutRay(sys.stdout)
+    with _environment(), redirect_stdout(quiet):
         if address not in (LOCAL, AUTO):
             _reach(address)
         ray = require('ray', EXTRA)
@@ -55,6 +57,26 @@ def connected(address: str) -> Iterator[ModuleType]:
             yield ray
         finally:
             ray.shutdown()
+
+
+class _WithoutRay:
+    """The standard output without what Ray's own threads print there.
+
+    Args:
+        stream: the output.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, or leave it out."""
+        if threading.current_thread().name.startswith('ray_'):
+            return len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _is_main() -> bool:

@@ -51,6 +51,7 @@ RESULT = 'result'  # name of files that are moved once they are complete
 _LOCK, _KEY, _HOLDER = 'lock', 'journal.json', 'holder.json'
 _PIECE, _POINT = '.piece', '.point'
 _KEPT = 2  # points
+_SCENES = 'scenes*'  # that other processes restore, see scenes.py
 _DAMAGED = (ValueError, FileNotFoundError, IsADirectoryError)
 
 
@@ -68,6 +69,7 @@ class Journal:
         position: where to go on.
         key: what the result depends on, builtin types.
         total: frames of the clip, once an earlier run has counted them.
+        keep: do not remove it, though it holds no piece yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,6 +79,7 @@ class Journal:
         self.position = Position()
         self.total: int | None = None
         self.key: Any = None
+        self.keep = False
 
     def load(self, key: Mapping[str, Any]) -> list[str]:
         """Read what an earlier run with the same key has left.
@@ -113,24 +116,29 @@ class Journal:
         self._write_key()
 
     def add(
-        self, piece: CodedPiece, record: PieceRecord, position: Position
+        self,
+        piece: CodedPiece,
+        record: PieceRecord,
+        position: Position | None,
     ) -> None:
         """Keep a piece, and where to go on after it.
 
         Args:
             piece: the next one of the result.
             record: of the piece.
-            position: after it.
+            position: after it; None where the clip cannot be taken up.
         """
         number = self.count
-        write_point(self._path(number, _POINT), position)
+        if position is not None:
+            write_point(self._path(number, _POINT), position)
         data = torch.frombuffer(bytearray(piece.data), dtype=torch.uint8)
         path = self._path(number, _PIECE)
         write_sealed(path, {'data': data}, record.to_json())
         self.count, self.last = number + 1, piece.last
-        self.position = position
-        with suppress(FileNotFoundError):
-            self._path(number - _KEPT, _POINT).unlink()
+        if position is not None:
+            self.position = position
+            for path in self._paths(_POINT)[:-_KEPT]:
+                remove(path)
 
     def read(self, number: int) -> CodedPiece:
         """Read a piece.
@@ -191,6 +199,8 @@ class Journal:
         for suffix in (_PIECE, _POINT):
             for path in reversed(self._paths(suffix)):
                 remove(path)
+        for path in self.folder.glob(_SCENES):
+            remove(path)
 
     def _paths(self, suffix: str) -> list[Path]:
         return sorted(self.folder.glob(f'[0-9]*{suffix}'))
@@ -218,7 +228,7 @@ def read_kept_key(dst: Path) -> Mapping[str, Any]:
 def count_kept(dst: Path) -> int:
     """Return how many frames of an unfinished result are kept."""
     count, folder = 0, journal_folder(dst)
-    for path in folder.glob(f'[0-9]*{_PIECE}'):
+    for path in folder.rglob(f'[0-9]*{_PIECE}'):
         with suppress(ValueError, OSError, KeyError, TypeError):
             count += len(read_sealed_record(path)['frames'])
     return count
@@ -262,7 +272,18 @@ def open_journal(dst: Path) -> Iterator[Journal]:
         HeldError: another process restores this result.
         VideoError: the folder cannot be written.
     """
-    folder = journal_folder(dst)
+    with opened(journal_folder(dst), dst) as journal:
+        yield journal
+
+
+@contextmanager
+def opened(folder: Path, dst: Path) -> Iterator[Journal]:
+    """Open a journal as `open_journal` does.
+
+    Args:
+        folder: of the journal.
+        dst: the result.
+    """
     try:
         folder.mkdir(exist_ok=True)
         lock = FileLock(folder / _LOCK, timeout=0)
@@ -282,7 +303,7 @@ def open_journal(dst: Path) -> Iterator[Journal]:
     finally:
         with suppress(OSError):
             (folder / _HOLDER).unlink(missing_ok=True)
-            if not any(folder.glob(f'[0-9]*{_PIECE}')):
+            if not journal.keep and not any(folder.rglob(f'[0-9]*{_PIECE}')):
                 journal.remove()
         lock.release()
 

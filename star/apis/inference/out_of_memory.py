@@ -169,6 +169,11 @@ def read_smaller(
     return options, -1
 
 
+def has_smaller(journal: Journal) -> bool:
+    """Return whether memory ran out for what a journal keeps."""
+    return (journal.folder / _FILE).exists()
+
+
 def without_tiles(point: ResumePoint | None) -> ResumePoint | None:
     """Drop what a point keeps for each tile: there are others now."""
     if point is None:

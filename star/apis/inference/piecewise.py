@@ -5,10 +5,11 @@ goes on after the last one.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fractions import Fraction
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from star.apis.inference.out_of_memory import (
     without_tiles,
 )
 from star.apis.inference.planning import describe_cuts
+from star.apis.inference.scenes import has_scenes, keep_first, take_over
 from star.apis.inference.trust import TrustMeter
 from star.models.contracts import Restorer
 from star.models.restoration.events import EventRelay
@@ -140,6 +142,9 @@ class PiecewiseRestoration:
         relay: receives progress and notes.
         finish: makes a result's pixels and opacity of restored pixels and
             the frame of the input.
+
+    Attributes:
+        taken: frames that other processes have restored meanwhile.
     """
 
     def __init__(
@@ -153,24 +158,30 @@ class PiecewiseRestoration:
         self.work, self.reader, self.journal = work, reader, journal
         self._work = work  # with smaller pieces where memory ran out
         self._relay, self._finish = relay, finish
+        self.taken = 0
         self._meter = TrustMeter(work.borders)
         self._waiting: deque[Frame] = deque()  # read, and not yet restored
         self._coder: PieceCoder | None = None
         self._length = self._since = 0  # frames of the piece; after a place
         self._cuts: list[int] = []
+        self._before: Fraction | None = None  # time of the frame before
+        # some scenes of a clip, whose frames before are another process's
+        self._is_part = not journal.count and journal.position.scene > 0
 
     def run(self, total: int) -> None:
         """Restore what is not done.
 
         Args:
-            total: frames of the clip.
+            total: frames of the clip, or up to the end of some scenes.
 
         Raises:
             StoppedError: the time to stop has come.
         """
         while True:
             try:
-                return self._go_on(total)
+                while not self._go_on(total):
+                    pass  # what follows has been restored elsewhere
+                return
             except Exception as error:
                 smaller = self._smaller(error)
                 if smaller is None:
@@ -178,9 +189,13 @@ class PiecewiseRestoration:
                 reason = one_line(str(error)) or type(error).__name__
             self._begin_again(smaller, reason)  # the error's frames are gone
 
-    def _go_on(self, total: int) -> None:
-        """Restore from the last place on."""
+    def _go_on(self, total: int) -> bool:
+        """Restore from the last place on; return whether all is done."""
         journal = self.journal
+        while taken := take_over(journal):
+            self.taken += taken
+            self._relay.offset = 0
+            self._relay.progress('decode', journal.position.done, None)
         own = self.work.options
         options, since = read_smaller(journal, journal.key, own)
         self._work = replace(self.work, options=options)
@@ -188,15 +203,18 @@ class PiecewiseRestoration:
         if here.meter:
             self._meter.resume({k: v.numpy() for k, v in here.meter.items()})
         if here.done == total:
-            return
+            return True
         stream = SceneStream(self._frames(here), here.frame)
         point = here.point
         if journal.count == since and options.tile != own.tile:
             point = without_tiles(point)
         scene = here.scene
-        while not stream.ended:
+        while not stream.ended and stream.index < total:
             self._restore_scene(stream, scene, point)
             scene, point = stream.index, None
+            if has_scenes(journal.folder, scene):
+                return False
+        return True
 
     def _smaller(self, error: Exception) -> RestoreOptions | None:
         """Return what needs less memory, if this is what an error says."""
@@ -251,7 +269,9 @@ class PiecewiseRestoration:
         frames = self.reader.frames(start)
         cuts, note = self.work.cuts, self._relay.note
         found = split_scenes(frames, cuts, start, note)
-        return islice(found, before, None)
+        for frame, _ in islice(found, before):
+            self._before = frame.time
+        return found
 
     def _restore_scene(
         self, stream: SceneStream, scene: int, point: ResumePoint | None
@@ -300,9 +320,13 @@ class PiecewiseRestoration:
             image, alpha = self._finish(image, frame)
             if self._coder is None:
                 give_memory_back()  # of the network, for the encoder
-                self._coder = self.work.plan.make_coder(self.journal.last)
+                journal = self.journal
+                last = journal.last if journal.count else self._before
+                self._coder = self.work.plan.make_coder(last)
             self._coder.write(image, frame.time, frame.duration, alpha)
             self._meter.add(frame.image, image, float(frame.time))
+            if self._is_part and not self.journal.count and not self._length:
+                keep_first(self.journal, _tensors(self._meter.carry()))
             self._length += 1
             self._since += 1
 
@@ -326,7 +350,7 @@ class PiecewiseRestoration:
         if not (long or of_scene) or self._coder is None:
             return
         here = place()
-        meter = {k: _tensor(v) for k, v in self._meter.carry().items()}
+        meter = _tensors(self._meter.carry())
         piece = self._coder.finish()
         record = PieceRecord(
             tuple(piece.frames),
@@ -348,5 +372,8 @@ def _position(scene: int, point: Callable[[], ResumePoint]) -> Position:
     return Position(scene, point())
 
 
-def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))
+def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(values))
+        for name, values in arrays.items()
+    }

@@ -30,6 +30,13 @@ from star.apis.inference.piecewise import (
     writing,
 )
 from star.apis.inference.result_names import RECORD
+from star.apis.inference.scenes import (
+    SceneRange,
+    keep_ranges,
+    open_scenes,
+    plan_ranges,
+    read_ranges,
+)
 from star.apis.inference.sidecar import find_complete, sidecar_path
 from star.apis.inference.trust_facts import (
     TrustFacts,
@@ -42,11 +49,12 @@ from star.apis.inference.trust_facts import (
 from star.models.contracts import Events, Restorer
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
-from star.utils.files import move
+from star.utils.files import made_folder, move
 from star.utils.scratch import scratch_in
 from star.video.colour.alpha import enlarge
 from star.video.colour.gray import remove_colour
 from star.video.cut_files import load_cuts
+from star.video.cuts import split_scenes
 from star.video.info import Frame, VideoError, VideoInfo
 from star.video.io import VideoReader
 from star.video.result_plan import ResultPlan, ResultRequest, plan_result
@@ -143,14 +151,7 @@ class RestoreTask:
         Args:
             events: receives progress and notes; None for nobody.
         """
-        watched = watch_memory(self.restorer, self.files.memory, events)
-        path, relay = self.plan.path, EventRelay(watched)
-        for note in self.plan.notes:
-            relay.note(note)
-        deep = getattr(self.restorer, 'takes_16_bit', False)
-        if self.plan.depth > 8 and not deep:
-            name = type(self.restorer).__name__
-            relay.note(f'{name} restores with 8 bits, the result has more')
+        path, relay = self.plan.path, self._relay(events)
         with (
             open_journal(path) as journal,
             scratch_in(journal.folder),
@@ -165,19 +166,9 @@ class RestoreTask:
                     events.note(note)
             relay.total = total
             relay.progress('decode', kept, total)
-            work = Work(
-                self.restorer,
-                self.options,
-                self.plan,
-                self.files.cuts,
-                self.files.until,
-                self._borders((), total),
-                self.files.memory,
-            )
-            run = PiecewiseRestoration(
-                work, self.reader, journal, relay, finish_frame
-            )
+            run = self._restoration(journal, relay, total)
             run.run(total)
+            kept += run.taken
             temporary = journal.folder / f'{RESULT}{path.suffix}'
             late = run.join(temporary)
             notes = [
@@ -195,6 +186,85 @@ class RestoreTask:
             journal.remove()
         warnings = tuple(record['warnings'])
         return replace(done, notes=tuple(notes), warnings=warnings)
+
+    def plan_scenes(self, count: int) -> list[SceneRange]:
+        """Divide the clip at borders of scenes, for several processes.
+
+        Args:
+            count: how many ranges of scenes there shall be at most.
+
+        Returns:
+            The ranges, which an earlier run may have chosen; empty where the
+            clip is complete or cannot be divided.
+        """
+        if self.find_done() is not None:
+            return []
+        path = self.plan.path
+        with made_folder(path.parent), open_journal(path) as journal:
+            journal.load(self.key)
+            known = read_ranges(journal)
+            if known is not None:
+                journal.keep = True
+                return known
+            found, frames = [], 0
+            cuts = split_scenes(self.reader.frames(), self.files.cuts)
+            for frames, (_, begins) in enumerate(cuts, 1):
+                if begins:
+                    found.append(frames - 1)
+            done = journal.position.done
+            ranges = plan_ranges(found, frames, count, done)
+            if len(ranges) < 2:
+                return []
+            keep_ranges(journal, ranges)
+            return ranges
+
+    def restore_scenes(
+        self, scenes: SceneRange, events: Events | None
+    ) -> None:
+        """Restore some scenes, for the process that restores the clip.
+
+        Args:
+            scenes: as `plan_scenes` gives them.
+            events: receives progress; notes come with the result.
+        """
+        path, relay = self.plan.path, self._relay(events)
+        with (
+            open_scenes(path, self.key, scenes.first) as journal,
+            scratch_in(journal.folder),
+            writing(path),
+        ):
+            total = self._count(journal, relay)
+            relay.total = total
+            relay.progress('decode', journal.position.done, total)
+            self._restoration(journal, relay, total).run(scenes.end)
+
+    def _relay(self, events: Events | None) -> EventRelay:
+        """Return what passes events on; it has the notes of the plan."""
+        watched = watch_memory(self.restorer, self.files.memory, events)
+        relay = EventRelay(watched)
+        for note in self.plan.notes:
+            relay.note(note)
+        deep = getattr(self.restorer, 'takes_16_bit', False)
+        if self.plan.depth > 8 and not deep:
+            name = type(self.restorer).__name__
+            relay.note(f'{name} restores with 8 bits, the result has more')
+        return relay
+
+    def _restoration(
+        self, journal: Journal, relay: EventRelay, total: int
+    ) -> PiecewiseRestoration:
+        work = Work(
+            self.restorer,
+            self.options,
+            self.plan,
+            self.files.cuts,
+            self.files.until,
+            self._borders((), total),
+            self.files.memory,
+        )
+        return PiecewiseRestoration(
+            work, self.reader, journal, relay, finish_frame
+        )
 
     def _file_facts(self) -> dict[str, Any]:
         """Return the options of files, without those of this machine."""

@@ -64,8 +64,7 @@ class TrustMeter:
             row['time'] = round(float(time), 6)
         row['psnr'] = _psnr(seen['lq'], seen['pred'], 255 * level)
         row['drift'] = _drift(seen['lq'], seen['pred'], level)
-        for name, image in seen.items():
-            row[f'change_{name}'] = _change(self._last.get(name), image, level)
+        row |= compare_frames(self._last, seen)
         tiled = self._borders.rows or self._borders.columns
         if tiled and self._count % EVERY == 0:
             row['seams'] = tile_seams(lq, pred, self._borders)
@@ -97,6 +96,22 @@ class TrustMeter:
         rest = dict(carry)
         self._count = int(rest.pop('count').item())
         self._last, self._rows = rest, []
+
+
+def compare_frames(
+    last: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarray]
+) -> dict[str, float | None]:
+    """Return how much a frame changes from the one before, as in a row.
+
+    Args:
+        last: what `TrustMeter.carry` has of the frame before; may be empty.
+        seen: the same of the frame.
+    """
+    level = _LEVELS[seen['lq'].dtype.name]
+    return {
+        f'change_{name}': _change(last.get(name), image, level)
+        for name, image in seen.items()
+    }
 
 
 def _common_size(lq: np.ndarray, pred: np.ndarray) -> tuple[int, int]:
