@@ -347,7 +347,7 @@ def check_app(program: Path, folder: Path) -> None:
         )
         try:
             with urlopen(address, timeout=60) as answer:
-                assert answer.status == 200 and b'star' in answer.read()
+                assert answer.status == 200 and b'gradio' in answer.read()
         finally:
             app.send_signal(signal.SIGINT)
             app.wait(60)

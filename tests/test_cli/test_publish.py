@@ -4,8 +4,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from star.cli.main import main
 from star.engine.checkpointing import save_checkpoint
+from star.utils.paths import asset_path
+from tests.test_apis.clips import write_clip
 
+ASSET = asset_path('star_tiny_compact.safetensors')
 WEIGHTS = {'star.a': torch.ones(2), 'star.steps': torch.zeros(1)}
 AVERAGES = {'star.a': torch.full((2,), 0.5)}
 
@@ -70,3 +74,38 @@ def test_nothing_there(publish, tmp_path):
     code, error, _ = publish(tmp_path)
     assert code == 2 and 'is no checkpoint' in error
     assert error.count('\n') == 1
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """The model that ships with the package, published as a folder."""
+    path = tmp_path_factory.mktemp('published') / 'tiny'
+    words = ['convert', 'publish', ASSET, f'{path}/', '--config']
+    assert main([*map(str, words), 'tiny_compact']) == 0
+    return path
+
+
+def test_a_folder_restores_to_the_same_bytes(star, folder, tmp_path):
+    src = write_clip(tmp_path / 'in.mkv', 2)
+    results = []
+    for name, option in (('a', ()), ('b', ('--config', folder))):
+        done = star('restore', src, tmp_path / f'{name}.mp4', *option)
+        assert done.code == 0, done.err
+        results.append((tmp_path / f'{name}.mp4').read_bytes())
+    assert results[0] == results[1]
+
+
+def test_mistakes_with_a_folder(star, folder, tmp_path):
+    publish = ('convert', 'publish', ASSET, folder, '--config', 'tiny_compact')
+    assert 'config.json: exists (use --overwrite)' in star(*publish).error
+    error = star(*publish, '--repo', 'tiny').error
+    assert error == "`repo` must be OWNER/NAME, got 'tiny'"
+    error = star(*publish, '--overwrite', '--results', folder / 'x').error
+    assert error.startswith(f'{folder / "x"} cannot be read')
+    src = write_clip(tmp_path / 'in.mkv', 1)
+    restore = ('restore', src, tmp_path / 'out.mkv', '--config')
+    done = star(*restore, 'hf://tiny')
+    assert done.code == 2 and 'must be hf://owner/name' in done.err
+    done = star(*restore, tmp_path)
+    assert done.code == 2 and 'the folder has no config.json' in done.err
+    assert not (tmp_path / 'out.mkv').exists()
