@@ -36,7 +36,7 @@ def test_other_folders(tmp_path, folder):
     assert 'CogVideoXPipeline, not a STARVideoPipeline' in refusal(folder)
 
 
-@pytest.mark.parametrize('name', ['vae', 'transformer', 'scheduler'])
+@pytest.mark.parametrize('name', ['transformer', 'scheduler'])
 def test_missing_components(folder, name):
     shutil.rmtree(folder / name)
     assert f'has no {name}, a component' in refusal(folder)

@@ -71,12 +71,9 @@ def test_heeds_prompt_and_generator(cogvideox):
     assert not found[0].equal(found[1]) and not found[1].equal(found[2])
 
 
-@pytest.mark.parametrize(
-    'name', [pytest.param('i2vgen', marks=pytest.mark.slow), 'cogvideox']
-)
-def test_weights_of_star_restore(name, request):
+@pytest.mark.slow
+def test_weights_of_star_restore(family):
     """The folder alone is enough, for the command as well."""
-    family = request.getfixturevalue(name)
     given = init_model(None, family.folder, 'cpu')
     model = init_model(family.config, family.files, 'cpu')
     options = replace(model.restore_options, prompt='a dog', steps=1)
@@ -110,9 +107,7 @@ def test_takes_the_clips_that_users_have(compact, expected):
     array = clip.permute(0, 2, 3, 1).numpy()
     images = [Image.fromarray(frame) for frame in array]
     forms = [
-        images,
         [images],
-        array,
         array[None],
         array / 255,
         list(array),
