@@ -15,7 +15,6 @@ from typing import Any, TextIO
 from star.utils.compat import require
 
 LOCAL, AUTO = 'local', 'auto'
-EXTRA = 'ray'
 _CLIENT = 'ray://'
 _QUIET = {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0'}
 _REACH, _JOIN = 5.0, 30.0  # seconds
@@ -44,7 +43,7 @@ def connected(address: str) -> Iterator[ModuleType]:
     with _environment(), redirect_stdout(quiet):
         if address not in (LOCAL, AUTO):
             _reach(address)
-        ray = require('ray', EXTRA)
+        ray = require('ray', 'ray')
         logging.getLogger('ray').setLevel(logging.CRITICAL)
         if address != LOCAL:
             _check(address)
@@ -135,6 +134,14 @@ def _check(address: str) -> None:
         raise ValueError(f'no Ray cluster at {address}: {last}')
 
 
+def _usable_cores() -> int | None:
+    """Return how many cores this process may use; None for Ray's own count."""
+    if not hasattr(os, 'sched_getaffinity'):
+        return None
+    cores = len(os.sched_getaffinity(0))
+    return cores if cores < (os.cpu_count() or 1) else None
+
+
 def _join(ray: ModuleType, address: str) -> None:
     if address == LOCAL:
         ray.init(
@@ -143,6 +150,7 @@ def _join(ray: ModuleType, address: str) -> None:
             log_to_driver=False,
             configure_logging=False,
             object_store_memory=_STORE,
+            num_cpus=_usable_cores(),
         )
         return
     ray.init(address=address, log_to_driver=False, configure_logging=False)
