@@ -42,7 +42,8 @@ def do_tasks(
         share = share_cluster(ray, args.ray_cpus, device)
         count = min(share.count, len(contents))
         say(describe_share(share, count))
-        pool = ActorPool(ray, share, place_of(share), make)
+        place = place_of(share, getattr(args, 'keep_memory', False))
+        pool = ActorPool(ray, share, place, make)
         for event in Scheduler(pool, count, contents).run():
             if event.kind == 'refused':
                 say(f'note: a worker cannot work: {event.reason}')
