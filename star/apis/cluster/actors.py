@@ -10,6 +10,7 @@ from typing import Any
 from star.apis.cluster.host import Host, Worker, WorkerPlace
 from star.apis.cluster.mailbox import Mailbox
 from star.apis.cluster.scheduling import News
+from star.utils.compat import require
 
 _PAUSE = 0.3  # seconds between two looks at the workers
 _GRACE = 10.0  # seconds in which a stopped task may end by itself
@@ -91,8 +92,7 @@ def count_neighbours(workers: dict[str, int]) -> int:
     Args:
         workers: as a `Share` has them.
     """
-    import ray
-
+    ray = require('ray', 'ray')
     return max(1, workers.get(ray.util.get_node_ip_address(), 1))
 
 
