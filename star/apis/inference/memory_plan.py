@@ -183,12 +183,15 @@ def _shortened(restorer: Restorer, options: RestoreOptions) -> RestoreOptions:
 
 
 def _remember_calls(model: Any, run: ShapeRun) -> None:
-    """Count the denoiser and the encoder of a diffusion model once."""
-    if hasattr(model, 'velocity'):
-        model.velocity = _Remembered(model.velocity, run)
+    """Count the denoiser and the autoencoder of a diffusion model once."""
     encoder: Any = getattr(model, 'autoencoder', None)
+    calls = [(model, 'velocity')] if hasattr(model, 'velocity') else []
     if hasattr(encoder, 'temporal_downsample'):
-        encoder.encode = _Remembered(encoder.encode, run)
+        calls.append((encoder, 'encode'))
+    for owner in (model, encoder):
+        calls += [(owner, name) for name in getattr(owner, 'counted_once', ())]
+    for owner, name in calls:
+        setattr(owner, name, _Remembered(getattr(owner, name), run))
 
 
 class _Remembered:

@@ -240,7 +240,10 @@ def _tiles(options: RestoreOptions, size: tuple[int, int]) -> Iterator[Any]:
 def _windows(
     restorer: Restorer, options: RestoreOptions, free: frozenset[str]
 ) -> Iterator[int]:
-    """List windows, the own one first; each is half the one before."""
+    """List windows, the own one first; each is half the one before.
+
+    Those that the restorer refuses are left out.
+    """
     yield options.window
     if 'window' not in free:
         return
@@ -253,7 +256,9 @@ def _windows(
         if not least <= smaller < window:
             return
         window = smaller
-        yield window
+        with suppress(ValueError):
+            cut = _cut(restorer, options, (window, options.tile), free)
+            yield cut.window
 
 
 def earlier_cuts(

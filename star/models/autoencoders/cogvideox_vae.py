@@ -59,6 +59,7 @@ class CogVideoXVAE(nn.Module):
 
     vae: Any  # diffusers' mixins hide from mypy that it is a module
     temporal_downsample = 4
+    counted_once = ('_encode', 'decode_part')  # see DiffusionBaseline
 
     def __init__(
         self,

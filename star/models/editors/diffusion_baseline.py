@@ -59,6 +59,8 @@ class DiffusionBaseline(Baseline):
         parts: names of the networks with weights.
         float32_parts: those that stay in float32 whatever dtype is chosen.
         needs_noise: whether the option `noise` may not be 'none'.
+        counted_once: names of methods whose memory depends on the shape of
+            their first tensor alone, so that it is counted once.
         text_encoder: if there is one, it stays on the CPU: it runs once for
             each prompt, and would take memory where it is scarce.
         loaded: whether the parts have weights.
@@ -79,6 +81,7 @@ class DiffusionBaseline(Baseline):
     takes_16_bit = True
     shares_work = True
     needs_noise = True
+    counted_once: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ('text_encoder',)
 

@@ -1,0 +1,1 @@
+"""DOVE: one step of a video diffusion transformer."""
