@@ -12,14 +12,24 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
+METHODS = ('configs/*/README.md',)
 PAGES = (
     *('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'data/README.md'),
-    *('docs/**/*.md', 'configs/*/README.md', 'projects/**/README.md'),
-    'integrations/**/README.md',
+    *('docs/**/*.md', 'projects/**/README.md', 'integrations/**/README.md'),
+    *METHODS,
 )
 ASSETS = ('docs/**/*.css', 'docs/**/*.png')
 _SHORT = re.compile(r'<code>([^<]{1,24})</code>')
 _LINK = re.compile(r'\]\(([^)\s#:]+)\)')
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """List methods that `nav` does not name at the end of their section."""
+    names = [path.relative_to(ROOT).as_posix() for path in _match(METHODS)]
+    for section in config.nav or ():
+        if isinstance(section, dict) and 'Methods' in section:
+            listed = str(config.nav)
+            section['Methods'] += [n for n in sorted(names) if n not in listed]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
