@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 
 from star.apis.inference.build import build_model, on_meta
-from star.apis.pipeline.places import Place, find_places, portable
+from star.apis.pipeline.places import ComponentPlace, find_places, portable
 from star.registry import MODELS
 from star.utils.files import read_json
 from star.utils.origins import SourceFile, file_of
@@ -119,7 +119,10 @@ def open_component(folder: Path, name: str) -> dict[str, LazyTensor]:
 
 
 def check_tensors(
-    model: Any, place: Place, tensors: Mapping[str, LazyTensor], source: object
+    model: Any,
+    place: ComponentPlace,
+    tensors: Mapping[str, LazyTensor],
+    source: object,
 ) -> None:
     """Refuse tensors that are not all of a component's.
 

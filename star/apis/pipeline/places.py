@@ -24,7 +24,7 @@ _NOT_KEPT = frozenset(
 )
 
 
-class Place(NamedTuple):
+class ComponentPlace(NamedTuple):
     """Where the tensors of a component are in a model.
 
     Attributes:
@@ -55,7 +55,7 @@ class Place(NamedTuple):
         return name if self.is_ours else f'{self.path}.{name}'
 
 
-def find_places(model: Any) -> dict[str, Place]:
+def find_places(model: Any) -> dict[str, ComponentPlace]:
     """Return where the components that have tensors are in a model.
 
     Args:
@@ -68,7 +68,7 @@ def find_places(model: Any) -> dict[str, Place]:
             inner = INNER.get(role, '')
             inside = isinstance(getattr(part, inner, None), nn.Module)
             path = f'{role}.{inner}' if inside else role
-            found[_component(part, role)] = Place(role, path)
+            found[_component(part, role)] = ComponentPlace(role, path)
     return found
 
 

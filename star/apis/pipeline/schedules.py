@@ -29,18 +29,18 @@ _FIXED = {
 _KNOWN = ('CogVideoXDPMScheduler', 'CogVideoXDDIMScheduler')
 
 
-def scheduler_of(schedule: Mapping[str, Any]) -> Any:
+def scheduler_of(config: Mapping[str, Any]) -> Any:
     """Make the scheduler that keeps a schedule's config.
 
     Args:
-        schedule: config of a noise schedule.
+        config: of a noise schedule.
 
     Returns:
         diffusers' scheduler for CogVideoX's, `STARScheduler` for others.
     """
-    own = {k: v for k, v in schedule.items() if k != 'type'}
-    if schedule['type'] != 'CogVideoXSchedule' or own.keys() - _DEFAULTS:
-        return STARScheduler(dict(schedule))
+    own = {k: v for k, v in config.items() if k != 'type'}
+    if config['type'] != 'CogVideoXSchedule' or own.keys() - _DEFAULTS:
+        return STARScheduler(dict(config))
     from diffusers import CogVideoXDPMScheduler
 
     values = {**_DEFAULTS, **own}

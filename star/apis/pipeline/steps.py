@@ -1,11 +1,12 @@
 """A pipeline's run: the restore path, with calls after its evaluations."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from star.models.contracts import Events, Restorer
 from star.models.restoration.local_strategy import is_local
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.restoration import Restoration
@@ -66,8 +67,8 @@ class _Watched:
         self.model, self.calls = model, calls
 
     def restore_stream(
-        self, frames: Tensor, options: RestoreOptions, events: Any
-    ) -> Any:
+        self, frames: Tensor, options: RestoreOptions, events: Events
+    ) -> Iterator[Tensor]:
         """Restore frames as they come; see `STARModel.restore_stream`."""
         parts, watch = self.model.parts, self.calls
         restoration = Restoration(parts, options, events, watch)
@@ -94,8 +95,8 @@ def run_steps(
         (T, 3, H, W) of the type of `clip`.
     """
     watched = calls.callback is not None and not is_local(model.parts, options)
-    restorer: Any = _Watched(model, calls) if watched else model
-    return restore_whole(restorer, clip, options, _Bar(bar))
+    source = cast(Restorer, _Watched(model, calls)) if watched else model
+    return restore_whole(source, clip, options, _Bar(bar))
 
 
 def seed_of(

@@ -105,7 +105,7 @@ def onnx(parser: Parser) -> None:
 
 
 def diffusers(parser: Parser) -> None:
-    """Make the folder of a diffusers pipeline, or a file of it again.
+    """Make the folder of a diffusers pipeline, or undo it.
 
         star convert diffusers SRC FOLDER --config i2vgen
         star convert diffusers FOLDER DST.safetensors --back

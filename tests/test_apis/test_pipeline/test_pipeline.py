@@ -191,7 +191,7 @@ def test_tells_other_latents_apart(cogvideox):
         ({'video': [np.zeros((8, 8, 3)), np.zeros((8, 4, 3))]}, 'one size'),
         ({'output_type': 'latent'}, '`output_type` must be one of'),
         ({'num_inference_steps': 0}, '`steps` must be >= 1'),
-        ({'options': {'strenght': 1}}, '`strenght` means nothing'),
+        ({'options': {'other': 1}}, '`other` means nothing'),
         ({'generator': [seed(0), seed(1)]}, '`generator` must be'),
     ],
 )
