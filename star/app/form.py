@@ -18,8 +18,7 @@ _CODECS = {
     'libsvtav1': 'AV1',
     'ffv1': 'lossless (FFV1)',
 }
-# mirrors star.video.color_fix, which needs torch
-COLOR_FIXES = ('adain', 'wavelet', 'detail', 'none')
+_OWN = ('as the method', '')
 _NUMBERS = ('scale', 'window', 'tile', 'seed', 'crf')
 _HINTS = {
     'scale': 'output size over input size',
@@ -106,6 +105,10 @@ class Form:
         found[self.options['scale']] = gr.update(
             placeholder=f'{method.scale:g}', visible='scale' in method.used
         )
+        found[self.options['color_fix']] = gr.update(
+            choices=[_OWN, *method.color_fixes],
+            visible='color_fix' in method.used,
+        )
         found[self.download] = gr.update(
             visible=bool(method.missing),
             value=False,
@@ -129,7 +132,7 @@ class Form:
         with gr.Row():
             self.options['color_fix'] = gr.Dropdown(
                 label='Colour fix',
-                choices=[('as the method', ''), *COLOR_FIXES],
+                choices=[_OWN],
                 value='',
                 min_width=130,
                 elem_id='option-color_fix',

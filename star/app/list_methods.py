@@ -27,6 +27,7 @@ from star.app.methods import Method
 from star.models.editors.weight_files import FILES
 from star.utils.paths import config_root
 from star.utils.weight_files import WeightFile, find_local
+from star.video.color_fix import COLOR_FIXES
 
 _LEFT_OUT = ('ablations',)  # folders of configs that nobody restores with
 _NO_METHODS = ('saved_results',)
@@ -119,6 +120,7 @@ def _method(
         Path(config.filename).stem,
         word,
         tuple(sorted(_used(config, model))),
+        tuple(COLOR_FIXES),
         model.restore_options.scale,
         ', '.join(sorted(licences)),
         tuple(f'{f.name} from {_origin(f)}' for f in missing.values()),

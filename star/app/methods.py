@@ -23,6 +23,7 @@ class Method:
         name: of its config.
         weights: a word that the config knows; empty for its own weights.
         used: names of the options that it heeds.
+        color_fixes: ways to keep colours.
         scale: output size over input size, unless the user says otherwise.
         licence: of the weights, where it is known.
         missing: files that have to be downloaded, and where from.
@@ -33,6 +34,7 @@ class Method:
     name: str
     weights: str = ''
     used: tuple[str, ...] = ()
+    color_fixes: tuple[str, ...] = ()
     scale: float = 4
     licence: str = ''
     missing: tuple[str, ...] = ()
@@ -75,7 +77,7 @@ def write_size(size: float) -> str:
 def read_method(value: Mapping[str, Any]) -> Method:
     """Make a method of builtin types."""
     known = {f.name: value[f.name] for f in fields(Method)}
-    for name in ('used', 'missing'):
+    for name in ('used', 'color_fixes', 'missing'):
         known[name] = tuple(known[name])
     return Method(**known)
 

@@ -17,6 +17,7 @@ LARGE = Method(
     'i2vgen',
     'heavy',
     ('scale', 'prompt', 'seed'),
+    ('adain', 'none'),
     missing=('heavy.pt from A/B', 'text.bin from C'),
     size=8_600_000_000,
     unsized=1,

@@ -16,6 +16,7 @@ def test_methods_of_this_machine():
     # its text encoder is constant
     assert 'prompt' not in found['tiny_compact'].used
     assert 'color_fix' in found['tiny_compact'].used
+    assert {'adain', 'none'} <= {*found['tiny_compact'].color_fixes}
     # random numbers, results of others, and configs to train with
     for name in ('tiny', 'saved_results', 'finetune_folder', 'tiny_stablesr'):
         assert name not in found
