@@ -40,7 +40,6 @@ _BOUNDS = (
     (13.5 * _MB, CoderBounds(5, 1, 1, 0.5)),
     (math.inf, CoderBounds(2, 0, 1, 0.5)),
 )
-_THREADS = 4  # as many slices on every machine, so that bytes are the same
 # lookahead, B-frames and references of encoders at their own settings
 _DEFAULTS = {
     'libx264': (40, 3, 3),
@@ -50,6 +49,9 @@ _DEFAULTS = {
 }
 _FRAMES = {'libvpx-vp9': 90, 'ffv1': 27, 'prores_ks': 2.5}  # that others take
 X264 = ('libx264', 'libx264rgb')
+# as many slices on every machine, so that bytes are the same
+_SLICES = ['threads=4', 'sliced-threads=1']
+THREADS = {**dict.fromkeys(X264, _SLICES), 'libx265': ['frame-threads=1']}
 LOOKING = (*X264, 'libx265')  # encoders whose lookahead is bounded
 
 
@@ -91,15 +93,14 @@ def own_parameters(
     b_frames = bounds.b_frames if reorders else 0
     if codec in X264:
         return [
-            f'threads={_THREADS}',
-            'sliced-threads=1',
+            *THREADS[codec],
             f'rc-lookahead={bounds.lookahead}',
             f'bframes={b_frames}',
             f'ref={bounds.references}',
         ]
     if codec == 'libx265':
         return [
-            'frame-threads=1',
+            *THREADS[codec],
             f'rc-lookahead={bounds.lookahead}',
             f'bframes={b_frames}',
             f'ref={bounds.references}',

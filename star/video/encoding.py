@@ -10,6 +10,7 @@ import numpy as np
 from star.video import pixels
 from star.video.coder_memory import (
     LOOKING,
+    THREADS,
     X264,
     CoderBounds,
     coder_bounds,
@@ -157,7 +158,9 @@ class Encoding:
     def _parameters(self, bounds: CoderBounds | None) -> dict[str, str]:
         """Return an encoder's own parameters, none of which are chatty."""
         found = self.light.options_for(self.codec)
-        if bounds is not None:
+        if bounds is None:
+            found += THREADS.get(self.codec, [])
+        else:
             found += own_parameters(self.codec, bounds, self.reorders)
         if self.codec in X264:
             return {'x264-params': ':'.join(found)} if found else {}

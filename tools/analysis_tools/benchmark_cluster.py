@@ -74,8 +74,9 @@ def write_clips(folder: Path, args: argparse.Namespace) -> None:
         pattern = chance.integers(0, 255, blocks, dtype=np.uint8)
         pattern = np.kron(pattern, np.ones((8, 8, 1), np.uint8))
         path = folder / f'{i}.mkv'
-        codec = {'codec': 'ffv1', 'pix_fmt': 'bgr0'}
-        with VideoWriter(path, width, height, **codec) as writer:
+        with VideoWriter(
+            path, width, height, codec='ffv1', pix_fmt='bgr0'
+        ) as writer:
             for j in range(args.frames):
                 top = j % 16
                 image = pattern[top : top + height, :width]
