@@ -82,8 +82,8 @@ def test_whole_way(page, server, tmp_path):
     page.fill('#option-scale input, #option-scale textarea', '2')
     page.fill('#option-crf input, #option-crf textarea', '20')
     page.wait_for_function(
-        "document.querySelector('#command textarea').value"
-        ".endsWith('--config bicubic --scale 2 --crf 20')"
+        "document.querySelector('#command textarea')?.value"
+        "?.endsWith('--config bicubic --scale 2 --crf 20')"
     )
     page.click('#do-plan')
     page.wait_for_selector('table.plan')
