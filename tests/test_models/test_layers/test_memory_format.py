@@ -1,9 +1,13 @@
 """2D convolutions get their channels last, other layers stay as they are."""
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from star.models.layers.memory_format import use_channels_last
+from star.models.layers.memory_format import (
+    align_weights,
+    use_channels_last,
+)
 
 
 def test_layers_of_all_dimensions():
@@ -33,3 +37,14 @@ def test_strides_are_those_of_torch():
     theirs.to(memory_format=torch.channels_last)
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert a.stride() == b.stride()
+
+
+def test_weights_of_a_file_are_aligned(tmp_path):
+    layer = torch.nn.Linear(3, 2)
+    save_file(layer.state_dict(), tmp_path / 'a.safetensors')
+    layer.load_state_dict(load_file(tmp_path / 'a.safetensors'), assign=True)
+    before = [tensor.clone() for tensor in layer.parameters()]
+    assert any(tensor.data_ptr() % 64 for tensor in layer.parameters())
+    align_weights(layer)
+    for tensor, old in zip(layer.parameters(), before, strict=True):
+        assert tensor.data_ptr() % 64 == 0 and tensor.equal(old)
