@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
 from star.models.contracts import Events
 from star.models.data_preprocessor import upsample_clip
 from star.models.editors.base import FrameWindow, Restored
@@ -90,12 +91,12 @@ class DOVE(DiffusionBaseline):
     float32_parts = ()
     needs_noise = False
     counted_once = ('restore_tile',)
-    autoencoder: Any
+    autoencoder: CogVideoXVAE
 
     def __init__(
         self,
         transformer: Mapping[str, Any] | None = None,
-        autoencoder: Mapping[str, Any] | None = None,
+        autoencoder: Mapping[str, object] | None = None,
         weights: Sequence[str | None] = WEIGHTS,
         timestep: int = 399,
         noise_step: int = 0,

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
 from star.models.editors.dove.geometry import (
     FRAMES,
     MULTIPLE,
@@ -19,12 +19,17 @@ from star.models.editors.dove.geometry import (
     round_trips,
     script_size,
 )
-from star.models.editors.dove.network import POSTERIOR, Draw
+from star.models.editors.dove.network import (
+    POSTERIOR,
+    Draw,
+    OneStepTransformer,
+)
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.segments import lengthen
 from star.video.tiling import both_axes
 
 _BLACK = -1.0
+Networks = tuple[CogVideoXVAE, OneStepTransformer]
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class OfficialPlan:
 def restore_official(
     clip: Tensor,
     plan: OfficialPlan,
-    networks: tuple[Any, Any],
+    networks: Networks,
     draw: Draw,
     report: Callable[[float], None],
 ) -> Tensor:
@@ -114,14 +119,17 @@ def restore_official(
 
 
 def restore_piece(
-    x: Tensor, autoencoder: Any, transformer: Any, draw: Draw
+    x: Tensor,
+    autoencoder: CogVideoXVAE,
+    transformer: OneStepTransformer,
+    draw: Draw,
 ) -> Tensor:
     """Restore a piece, with the windows and tiles of diffusers' autoencoder.
 
     Args:
         x: (1, 3, T, H, W) in [-1, 1].
-        autoencoder: a CogVideoXVAE.
-        transformer: a OneStepTransformer.
+        autoencoder: of the method.
+        transformer: of the method.
         draw: of noise.
 
     Returns:
