@@ -153,7 +153,8 @@ def test_pause_continue_and_stop(page, server, tmp_path):
     )
     choose(page, 'method', 'bicubic')
     page.wait_for_function(
-        "document.querySelector('#command textarea').value.includes('bicubic')"
+        "document.querySelector('#command textarea')"
+        "?.value.includes('bicubic')"
     )
     page.click('#do-restore')
     page.wait_for_selector('#status progress[value]')
