@@ -21,7 +21,7 @@ _SHA256 = re.compile('[0-9a-f]{64}')
 
 
 @dataclass(frozen=True)
-class Manifest:
+class PublishedConfig:
     """What `config.json` of a published model says.
 
     Args:
@@ -79,7 +79,7 @@ def open_published(folder: Path, source: object) -> PublishedModel:
     return PublishedModel(settings, path)
 
 
-def read_manifest(folder: Path, source: object) -> Manifest:
+def read_manifest(folder: Path, source: object) -> PublishedConfig:
     """Read `config.json` of a published model; nothing in it is run.
 
     Args:
@@ -103,7 +103,7 @@ def read_manifest(folder: Path, source: object) -> Manifest:
     check_entries(weights, where)
     file, sha256 = _read_file(content.get('files'), where)
     name = check_name(content.get('name'), where)
-    return Manifest(name, model, file, sha256, weights)
+    return PublishedConfig(name, model, file, sha256, weights)
 
 
 def check_name(name: Any, where: str) -> str:

@@ -106,7 +106,7 @@ class SwiftVR(DiffusionBaseline):
     def __init__(
         self,
         transformer: Mapping[str, Any] | None = None,
-        autoencoder: Mapping[str, Any] | None = None,
+        autoencoder: Mapping[str, object] | None = None,
         weights: Sequence[str | None] = WEIGHTS,
         window_size: tuple[int, int] = (16, 16),
         clip_len: int = 24,

@@ -66,7 +66,7 @@ def plan_token_windows(
     ]
 
 
-class WindowAttention:
+class TokenWindowAttention:
     """Processor of diffusers' `WanAttention`: self-attention in windows.
 
     A window holds all frames. A token in several windows takes its output
@@ -149,7 +149,7 @@ def use_windows(
     blocks: Any = transformer.get_submodule('blocks')
     for number, block in enumerate(blocks):
         shifted = number % 2 == 1
-        block.attn1.processor = WindowAttention(grid, size, shifted)
+        block.attn1.processor = TokenWindowAttention(grid, size, shifted)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
