@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from star.models.autoencoders.cogvideox_vae import CogVideoXVAE
@@ -175,6 +176,10 @@ class DOVE(DiffusionBaseline):
         for name in self.parts:  # they take the files' own tensors
             self.get_submodule(name).to('meta')
         return found
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device; all weights take the dtype."""
+        self.to(device, dtype)  # diffusers' own `to` warns of a dtype
 
     def pack_memory(self, memory: dict[int, Any]) -> dict[str, Tensor] | None:
         """Return the frames before the next window."""
