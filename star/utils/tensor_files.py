@@ -125,7 +125,7 @@ def read_tensor(path: str | Path) -> Tensor:
         (loaded,) = loaded.values()
     if not isinstance(loaded, Tensor):
         kind = type(loaded).__name__
-        raise ValueError(f'{path}: holds a {kind}, not one tensor')
+        raise ValueError(f'{path}: holds no tensor alone, but a {kind}')
     return loaded
 
 

@@ -6,7 +6,7 @@ compares each with what it mirrors.
 
 DTYPES = ('float32', 'fp32', 'bfloat16', 'bf16', 'float16', 'fp16')
 SAMPLERS = ('dpmpp_2m_sde', 'ddim', 'heun', 'cogvideox_dpmpp_2m')
-COLOR_FIXES = ('adain', 'wavelet', 'detail', 'none')
+COLOR_FIXES = ('adain', 'wavelet', 'detail', 'lab', 'hsv', 'adaptive', 'none')
 MODES = ('fast', 'normal')
 BLENDS = ('smooth', 'cut')
 UPSAMPLINGS = ('bicubic', 'bilinear')

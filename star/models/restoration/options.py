@@ -50,7 +50,8 @@ class RestoreOptions:
         tile: side of a spatial tile in output pixels, or its height and
             width; 0 for no tiles.
         tile_overlap: pixels shared by neighbouring tiles, < tile.
-        color_fix: 'adain', 'wavelet', 'detail' or 'none'.
+        color_fix: 'adain', 'wavelet', 'detail', 'lab', 'hsv', 'adaptive' or
+            'none'.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
         noise: 'per_frame'; 'shared' for the same noise in every frame, of
             methods that restore frames by themselves; 'none', of models that

@@ -1,0 +1,2 @@
+_base_ = 'tiny_seedvr2_3b.py'
+model = dict(backbone=dict(variant='7b'))
