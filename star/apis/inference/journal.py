@@ -227,8 +227,17 @@ def read_kept_key(dst: Path) -> Mapping[str, Any]:
 
 def count_kept(dst: Path) -> int:
     """Return how many frames of an unfinished result are kept."""
-    count, folder = 0, journal_folder(dst)
-    for path in folder.rglob(f'[0-9]*{_PIECE}'):
+    folder = journal_folder(dst)
+    count = whole = _count_frames(folder)
+    for scenes in folder.glob('scenes-*'):
+        if int(scenes.name.removeprefix('scenes-')) >= whole:
+            count += _count_frames(scenes)  # those before are taken over
+    return count
+
+
+def _count_frames(folder: Path) -> int:
+    count = 0
+    for path in folder.glob(f'[0-9]*{_PIECE}'):
         with suppress(ValueError, OSError, KeyError, TypeError):
             count += len(read_sealed_record(path)['frames'])
     return count
