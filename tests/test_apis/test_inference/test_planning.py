@@ -69,7 +69,7 @@ def test_the_users_options_win(model) -> None:
 def test_what_cannot_fit_is_named(model, monkeypatch) -> None:
     with pytest.raises(ValueError, match=r'--window 2 --tile 64.* 0.15 GB'):
         choose(model, 100)
-    monkeypatch.setattr(planning, 'find_limit', lambda _: 100 * MIB)
+    monkeypatch.setattr(planning, 'find_limit', lambda *_: 100 * MIB)
     found = choose(model, None)
     assert 'too little' in found.note and found.options.tile == 64
 
