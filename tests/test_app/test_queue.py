@@ -54,7 +54,7 @@ def test_progress_and_notes_are_seen_while_it_runs(store, add, queue):
     assert (view.progress['share'], view.notes) == (0.5, ('a note',))
     queue.remove(job.id)
     wait_for(lambda: store.find(job.id) is None)
-    assert not store.source(job).exists()
+    wait_for(lambda: not store.source(job).exists())
     assert runs(store) == ['start a.mp4', 'end ']
 
 

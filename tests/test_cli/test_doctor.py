@@ -29,6 +29,7 @@ def test_report(star: Star):
     assert set(names(report, 'extras')) == {
         *('metrics', 'pyiqa', 'baselines', 'cogvideox'),
         *('heic', 'onnx', 'study', 'sweeps', 'tests'),
+        *('app', 'diffusers', 'docs', 'ray'),
     }
     weights = names(report, 'weights')
     shipped = 'star_tiny_compact.safetensors (finetune_folder, tiny_compact)'

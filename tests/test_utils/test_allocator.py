@@ -90,7 +90,8 @@ def test_only_commands_change_the_allocator():
         for path in (ROOT / 'star').rglob('*.py')
         if 'keep_memory()' in path.read_text(encoding='utf-8')
     ]
-    assert named == ['star/cli/main.py']
+    # the second in the process of a worker
+    assert {*named} == {'star/cli/main.py', 'star/apis/cluster/host.py'}
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch):

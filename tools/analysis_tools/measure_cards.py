@@ -73,7 +73,9 @@ def build_empty(config: str, dtype: torch.dtype) -> Any:
     if 'text_encoder' in settings.model:
         settings = without_text(settings)
     with torch.device('meta'):
-        return build_model(settings).eval().to(dtype)
+        model: Any = build_model(settings).eval().to(dtype)
+    model.loaded = True  # of a baseline, which would ask for its files
+    return model
 
 
 def fill_row(

@@ -210,7 +210,7 @@ _FILES = (
             for folder in ('transformer/', 'DOVE/transformer/', '')
             for end in ('.index.json', '')
         ],
-        source=f'the links in the README of {_DOVE} (DOVE: keep its folders)',
+        source=f'{_DOVE} (links in the README; keep the folders)',
     ),
     WeightFile(
         'dove_vae.safetensors',
@@ -219,7 +219,7 @@ _FILES = (
             f'{folder}vae/diffusion_pytorch_model.safetensors'
             for folder in ('', 'DOVE/', '../')
         ],
-        source=f'the links in the README of {_DOVE} (DOVE: keep its folders)',
+        source=f'{_DOVE} (links in the README; keep the folders)',
     ),
     WeightFile(
         'dove_prompt.safetensors',

@@ -106,8 +106,9 @@ def test_methods_without_weights(folder):
 def test_table(name):
     entry = FILES[name]
     assert entry.licence
-    assert bool(entry.url) != bool(entry.source)
-    assert (entry.url or entry.source).startswith('https://')
-    assert not entry.url or entry.url.endswith(f'/{name}')
+    assert [entry.url, entry.repo, entry.source].count('') == 2
+    assert entry.repo or (entry.url or entry.source).startswith('https://')
+    names = tuple(f'/{known}' for known in (name, *entry.names))
+    assert not entry.url or entry.url.endswith(names)
     assert set(entry.sha256) <= set('0123456789abcdef')
     assert len(entry.sha256) in (0, 8, 12, 64)
