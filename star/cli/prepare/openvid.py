@@ -237,6 +237,7 @@ def check_all(
     """Check videos here, or with workers of a cluster."""
     if not args.ray:
         return scan(args.videos, names, args.full, args.workers, check)
+
     def lost(name: str) -> dict:
         return describe_lost(args.videos, name, args.full)
 
