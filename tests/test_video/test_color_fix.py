@@ -31,7 +31,7 @@ def test_none_changes_nothing(clips):
 
 @pytest.mark.parametrize('name', COLOR_FIXES)
 def test_a_clip_with_the_right_colours_stays(name, clips):
-    atol = 2e-5 if name in ('lab', 'hsv') else 1e-6  # to and fro
+    atol = 2e-5 if name in ('lab', 'hsv') else 1e-6  # there and back
     out = COLOR_FIXES[name](clips[0], clips[0])
     torch.testing.assert_close(out, clips[0], atol=atol, rtol=0)
 
