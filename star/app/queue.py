@@ -46,7 +46,7 @@ _CHOOSING = (NEW, FAILED)  # states in which its options may change
 
 @dataclass(frozen=True)
 class View:
-    """What the page shows of a process that runs.
+    """The state of a running process, for the page.
 
     Args:
         progress: its newest event.

@@ -59,7 +59,7 @@ class Teller(Protocol):
     """Brings messages to the user."""
 
     def say(self, text: str) -> None:
-        """Tell a message, in one line."""
+        """Print a message in one line."""
 
     def bar(self, name: str) -> Bar:
         """Return what shows the progress of a clip."""

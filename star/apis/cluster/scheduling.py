@@ -63,7 +63,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a task.
+    """The outcome of a task.
 
     Args:
         kind: 'done'; 'told'; 'again' where another worker takes it, 'gone'

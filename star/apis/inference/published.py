@@ -22,7 +22,7 @@ _SHA256 = re.compile('[0-9a-f]{64}')
 
 @dataclass(frozen=True)
 class PublishedConfig:
-    """What `config.json` of a published model says.
+    """The content of a published model's `config.json`.
 
     Args:
         name: of the model.

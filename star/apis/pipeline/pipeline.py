@@ -33,7 +33,7 @@ _COMPONENTS = ('vae', 'text_encoder', 'tokenizer', 'scheduler', *NETWORKS)
 
 @dataclass
 class STARPipelineOutput(BaseOutput):
-    """What a pipeline returns.
+    """The result of a pipeline.
 
     Args:
         frames: the restored clip, a batch of one; see `output_type`.
@@ -301,7 +301,7 @@ class STARVideoPipeline(LoRALoader, DiffusionPipeline):
         return [model.autoencoder, model.backbone, model.controlnet]
 
     def _note_device(self) -> None:
-        """Tell the parts where they compute while their weights are away."""
+        """Set where parts compute while their weights are offloaded."""
         if _is_hooked(self.components):
             for part in self._parts():
                 set_device(part, self._execution_device)

@@ -35,7 +35,7 @@ _LICENSES = {
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a model card says beside the model's own config.
+    """The facts of a model card beside the model's own config.
 
     Args:
         repo: 'owner/name' on the hub; 'OWNER/name' if it is not known.

@@ -26,7 +26,7 @@ from star.registry import DATASETS
 
 @dataclass(frozen=True)
 class CacheWork:
-    """What shards are made with.
+    """The settings with which shards are made.
 
     Args:
         index: of the cache.

@@ -13,7 +13,7 @@ TIME = 1000.0  # of the one step: x_t is all low quality
 
 @dataclass
 class StreamState:
-    """What the next piece of a clip, or of a tile of it, needs.
+    """The memory that the next piece of a clip, or of a tile, needs.
 
     Args:
         encoder: memory of the encoder.
