@@ -261,6 +261,9 @@ def enter_files(settings: Config, paths: dict[str, Path]) -> None:
     """
     if 'vae' in paths:
         settings.model.autoencoder.pretrained = str(paths['vae'])
+    if 'decoder' in paths:
+        decoder = settings.model.autoencoder.decoder
+        decoder.pretrained = str(paths['decoder'])
     if 'text' in paths:
         encoder, path = settings.model.text_encoder, paths['text']
         shards = 'tokenizer' in paths  # with a folder of its own

@@ -280,7 +280,9 @@ def _load_files(
         return model, describe_folder(model, source.weights)
     paths = find_weights(wanted, source.weights)
     refuse_other_size(config, paths.get('star'))
-    model = build_with_weights(config, paths)
+    # a training may have files for what it freezes alone
+    partly = source.training and not {'asset', 'star'} & paths.keys()
+    model = build_with_weights(config, paths, partly)
     return model, describe_files(model, paths)
 
 

@@ -20,6 +20,7 @@ _PREFIXES = {
     'vae': ('autoencoder.',),
     'text': ('text_encoder.',),
     'tokenizer': (),
+    'decoder': ('autoencoder.decoder.',),
 }
 _FOR_FILE = ('pretrained', 'weights', 'checkpoint')  # keys of parts
 
@@ -46,6 +47,9 @@ def prefixes_of(model: nn.Module, slot: str) -> tuple[str, ...]:
         model: that is loaded from it.
         slot: key of a config's `weights`.
     """
+    autoencoder = getattr(model, 'autoencoder', None)
+    if slot == 'vae' and getattr(autoencoder, 'decoder', None) is not None:
+        return ('autoencoder.vae.',)  # the small decoder has its own file
     if slot in _PREFIXES:
         return _PREFIXES[slot]
     networks = ('backbone.', 'controlnet.')

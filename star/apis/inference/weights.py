@@ -13,6 +13,7 @@ _FOLDERS = {
     'vae': 'vae',
     'text': 'text_encoder',
     'tokenizer': 'tokenizer',
+    'decoder': '',
 }
 RANDOM = 'random'  # the word for random numbers
 # keys of a config's `weights` that are no entries of files
@@ -26,7 +27,8 @@ def find_weights(
 
     Args:
         wanted: a config's `weights`: for each part ('star', 'vae', 'text',
-            'tokenizer') a dict of `WeightFile` arguments, or `asset`, the
+            'tokenizer', 'decoder' for a small decoder) a dict of
+            `WeightFile` arguments, or `asset`, the
             name of a file that ships with the package and holds the whole
             model; beside them `variants`, which maps a word to another
             'star' entry, and `random`, which has no meaning here.

@@ -18,6 +18,7 @@ from star.utils.tensor_files import read_state
 
 # parts that have published files of their own
 _APART = ('autoencoder.', 'text_encoder.')
+_SMALL = 'autoencoder.decoder.'  # a small decoder, which has none
 
 
 def gather(
@@ -122,7 +123,7 @@ def _complete(
     return {
         name: tensor
         for name, tensor in model.state_dict().items()
-        if name in held.state or not name.startswith(_APART)
+        if name in held.state or not _is_of_part(name)
     }
 
 
@@ -141,4 +142,8 @@ def _files(held: Held) -> list[SourceFile]:
 
 def _is_apart(file: SourceFile) -> bool:
     """Return whether a file has nothing but parts of their own."""
-    return all(prefix.startswith(_APART) for prefix in file.prefixes)
+    return all(map(_is_of_part, file.prefixes))
+
+
+def _is_of_part(name: str) -> bool:
+    return name.startswith(_APART) and not name.startswith(_SMALL)

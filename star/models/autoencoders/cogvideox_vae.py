@@ -58,6 +58,7 @@ class CogVideoXVAE(nn.Module):
     """
 
     vae: Any  # diffusers' mixins hide from mypy that it is a module
+    decoder: nn.Module | None  # in the place of the network's own
     temporal_downsample = 4
     counted_once = ('_encode', 'decode_part')  # see DiffusionBaseline
 
@@ -93,8 +94,18 @@ class CogVideoXVAE(nn.Module):
             norm_num_groups=norm_groups,
             scaling_factor=scaling_factor,
         )
+        self.decoder = None
         if pretrained is not None:
             load_vae_weights(self, pretrained)
+
+    def use_decoder(self, decoder: nn.Module) -> None:
+        """Decode with a small network, and drop the own decoder.
+
+        Args:
+            decoder: a SmallDecoder for these latents.
+        """
+        del self.vae.decoder
+        self.decoder = decoder
 
     def encode(
         self,
@@ -234,13 +245,19 @@ class CogVideoXVAE(nn.Module):
         if length % 2 == 0:
             z = torch.cat([z, z[:, :, -1:]], dim=2)
         for start, end in time_windows(z.shape[2], self.decode_window):
-            piece = z[:, :, start:end] / self.scaling_factor
-            piece = piece.to(device_of(self), self.vae.dtype)
-            out, memory = self.vae.decoder(piece, conv_cache=memory)
-            memory = _needed(memory)
+            out, memory = self._decode_window(z[:, :, start:end], memory)
             out = out[:, :, :left]
             left -= out.shape[2]
             yield out.to(z.dtype)
+
+    def _decode_window(self, z: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """Decode one window; return it and the memory for the next."""
+        where = device_of(self), self.vae.dtype
+        if self.decoder is not None:  # which takes latents as they are scaled
+            return self.decoder(z.to(*where), memory)
+        piece = (z / self.scaling_factor).to(*where)
+        out, memory = self.vae.decoder(piece, conv_cache=memory)
+        return out, _needed(memory)
 
     def _check_clip(self, x: Tensor) -> None:
         num_frames, height, width = x.shape[-3:]

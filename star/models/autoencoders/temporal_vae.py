@@ -63,6 +63,7 @@ class TemporalVAE(nn.Module):
     """
 
     vae: Any  # diffusers' mixins hide from mypy that it is a module
+    decoder: nn.Module | None  # in the place of the network's own
     temporal_downsample = 1  # frames of a latent
 
     def __init__(
@@ -101,8 +102,18 @@ class TemporalVAE(nn.Module):
             scaling_factor=scaling_factor,
         )
         set_norm_groups(self, norm_groups)
+        self.decoder = None
         if pretrained is not None:
             load_vae_weights(self, pretrained)
+
+    def use_decoder(self, decoder: nn.Module) -> None:
+        """Decode with a small network, and drop the own decoder.
+
+        Args:
+            decoder: a SmallDecoder for these latents.
+        """
+        del self.vae.decoder
+        self.decoder = decoder
 
     def encode(
         self,
@@ -231,7 +242,9 @@ class TemporalVAE(nn.Module):
             (N, 3, t, H, W) of the dtype of `z`, on the network's device.
         """
         num_frames, side = z.shape[2], self.downsample
-        frames = rearrange(z / self.scaling_factor, 'n c t h w -> (n t) c h w')
+        # a small decoder takes latents as they are scaled
+        factor = self.scaling_factor if self.decoder is None else 1
+        frames = rearrange(z / factor, 'n c t h w -> (n t) c h w')
         frames = frames.to(device_of(self), self.vae.dtype)
         if tile:
             height, width = frames.shape[-2:]
@@ -250,7 +263,11 @@ class TemporalVAE(nn.Module):
         return self.vae.encode(frames).latent_dist.parameters
 
     def _decode_tile(self, frames: Tensor, num_frames: int) -> Tensor:
-        return self.vae.decode(frames, num_frames=num_frames).sample
+        if self.decoder is None:
+            return self.vae.decode(frames, num_frames=num_frames).sample
+        z = rearrange(frames, '(n t) c h w -> n c t h w', t=num_frames)
+        clip, _ = self.decoder(z)
+        return rearrange(clip, 'n c t h w -> (n t) c h w')
 
 
 def plan_vae_tiles(
@@ -290,6 +307,8 @@ def plan_vae_tiles(
 def load_vae_weights(vae: nn.Module, path: str | Path) -> None:
     """Load weights that diffusers has written, all of them and no others.
 
+    Those of a decoder that a small one has replaced are left out.
+
     Args:
         vae: whose `vae` gets them; keeps its dtype and device.
         path: a safetensors file, or a folder in diffusers' layout with
@@ -299,7 +318,12 @@ def load_vae_weights(vae: nn.Module, path: str | Path) -> None:
         ValueError: there is no such file, or it belongs to another network.
     """
     file = _weight_file(Path(path))
-    load_strict(vae.get_submodule('vae'), read_state(file), file)
+    state = dict(read_state(file))
+    if getattr(vae, 'decoder', None) is not None:
+        state = {
+            n: t for n, t in state.items() if not n.startswith('decoder.')
+        }
+    load_strict(vae.get_submodule('vae'), state, file)
 
 
 def _weight_file(path: Path) -> Path:
