@@ -159,10 +159,13 @@ class LocalBackbone(Backbone, Protocol):
     def enter(
         self, z_t: Tensor, lq: Tensor, t: Tensor, place: Surroundings
     ) -> Tensor:
-        """Compute the first features of an area of frames."""
+        """Compute the first features of an area of float32 frames."""
 
     def leave(self, x: Tensor, lq: Tensor, place: Surroundings) -> Tensor:
-        """Make what the backbone predicts of an area's last features."""
+        """Make what the backbone predicts of an area's last features.
+
+        In float32, whatever the dtype of the features.
+        """
 
 
 class PatchAutoencoder(Autoencoder, Protocol):
@@ -242,6 +245,8 @@ class Restorer(Protocol):
         restore_options: the options that the config sets.
         default_dtype: dtype of the networks unless the user chooses one;
             None for bfloat16 on CUDA and float32 elsewhere.
+        bfloat16_on_cpu: whether, with None, a CPU that has instructions for
+            bfloat16 uses them, too.
         takes_16_bit: whether frames may be uint16, with 65535 as white, as
             well as uint8; without it frames are rounded to uint8 first.
         names_files: whether its arguments name its files of weights, which
@@ -250,6 +255,7 @@ class Restorer(Protocol):
 
     restore_options: RestoreOptions
     default_dtype: torch.dtype | None
+    bfloat16_on_cpu: bool
     takes_16_bit: bool
     names_files: bool
 

@@ -1,6 +1,9 @@
 """Devices and dtypes of networks."""
 
+from collections import Counter
+
 import torch
+from torch import nn
 
 from star.models.contracts import Restorer
 
@@ -55,17 +58,40 @@ def find_dtype(
     return DTYPES[dtype]
 
 
+def computes_bfloat16() -> bool:
+    """Return whether this processor has instructions for bfloat16.
+
+    AVX512-BF16 or AMX on x86. Others compute it in float32, slower than
+    float32 itself.
+    """
+    known: dict[str, object] = getattr(torch.cpu, 'get_capabilities', dict)()
+    return bool(known.get('avx512_bf16') or known.get('amx_bf16'))
+
+
 def find_model_dtype(
     restorer: Restorer, dtype: str | torch.dtype | None, device: torch.device
 ) -> torch.dtype:
     """Return the dtype of a restorer's networks.
 
     Args:
-        restorer: whose `default_dtype` counts where `dtype` is None.
+        restorer: whose `default_dtype` counts where `dtype` is None. One that
+            is `bfloat16_on_cpu` takes bfloat16 where the processor has it.
         dtype: a name in `DTYPES`; None for the default.
         device: where the networks run.
 
     Raises:
         ValueError: unknown name.
     """
-    return find_dtype(dtype or restorer.default_dtype, device)
+    chosen = dtype or restorer.default_dtype
+    fast = device.type == 'cpu' and restorer.bfloat16_on_cpu
+    if chosen is None and fast and computes_bfloat16():
+        return torch.bfloat16
+    return find_dtype(chosen, device)
+
+
+def dtype_of(network: nn.Module | Restorer) -> torch.dtype | None:
+    """Return the dtype that most weights have; None without weights."""
+    counts: Counter[torch.dtype] = Counter()
+    for weight in network.parameters():
+        counts[weight.dtype] += weight.numel()
+    return counts.most_common(1)[0][0] if counts else None

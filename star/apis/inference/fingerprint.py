@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 import star
+from star.apis.inference.devices import dtype_of
 from star.apis.inference.savings import describe_savings
 from star.models.contracts import Restorer
 from star.models.layers.offloading import device_of
@@ -95,11 +96,10 @@ def describe_method(
 
 
 def _place(restorer: Restorer) -> tuple[str, str]:
-    parameter = next(iter(restorer.parameters()), None)
-    if parameter is None:
+    dtype = dtype_of(restorer)
+    if dtype is None:
         return 'cpu', ''
-    dtype = str(parameter.dtype).removeprefix('torch.')
-    return device_of(restorer).type, dtype
+    return device_of(restorer).type, str(dtype).removeprefix('torch.')
 
 
 def plain(value: Any) -> Any:

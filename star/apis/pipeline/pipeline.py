@@ -11,7 +11,7 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from torch import nn
 
-from star.apis.inference.devices import DTYPES
+from star.apis.inference.devices import DTYPES, dtype_of
 from star.apis.pipeline.assembly import (
     NETWORKS,
     put_together,
@@ -308,7 +308,7 @@ class STARVideoPipeline(LoRALoader, DiffusionPipeline):
 
     def _network_dtype(self) -> torch.dtype:
         network: Any = self.transformer or self.unet
-        return next(network.parameters()).dtype
+        return dtype_of(network) or torch.float32
 
 
 def _is_hooked(components: Mapping[str, Any]) -> bool:

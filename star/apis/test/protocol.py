@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 
 import star
+from star.apis.inference.devices import dtype_of
 from star.apis.inference.savings import describe_savings
 from star.apis.test.clip_files import KINDS
 from star.apis.test.method import TestedMethod
@@ -46,7 +47,7 @@ def describe_method(
         method: built from `config`.
     """
     model: Any = method.model  # restores as well
-    weight = next(model.parameters(), torch.empty(0))
+    dtype = dtype_of(model) or torch.float32
     return {
         'name': name,
         'config': config.filename,
@@ -57,7 +58,7 @@ def describe_method(
         'origins': [each.to_json() for each in method.origins],
         'options': model.describe_options(model.restore_options),
         'model': config.model.to_dict(),
-        'dtype': str(weight.dtype).removeprefix('torch.'),
+        'dtype': str(dtype).removeprefix('torch.'),
         **describe_savings(model),
     }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def add_model_options(parser: Parser) -> None:
     add(
         '--dtype',
         choices=choices.DTYPES,
-        help='default: bfloat16 on CUDA, float32 elsewhere and for baselines',
+        help='default: bfloat16 on CUDA, and for the default model on CPUs '
+        'that compute it; float32 elsewhere and for baselines',
     )
 
 
@@ -113,6 +115,7 @@ def add_sampling_options(parser: Parser) -> None:
     add('--prompt-suffix', help='words added to the prompt')
     add('--negative-prompt', help='what to avoid')
     add('--color-fix', choices=choices.COLOR_FIXES)
+    add_fidelity(add)
     add('--upsample', choices=choices.UPSAMPLINGS)
     add(
         '--noise',
@@ -121,6 +124,21 @@ def add_sampling_options(parser: Parser) -> None:
         'in every frame, which flickers less',
     )
     add('--compat', choices=choices.COMPATS)
+
+
+def add_fidelity(add: Callable[..., object]) -> None:
+    """Add the option that every method has.
+
+    Args:
+        add: `add_argument` of a parser or a group.
+    """
+    add(
+        '--fidelity',
+        type=number(float, 0, 1),
+        metavar='0..1',
+        help='take back low frequencies and edges of the input: 1 is truest '
+        "to it, 0 is the method's own result; default: 0",
+    )
 
 
 def add_size_options(parser: Parser) -> None:

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from star.models.contracts import Events
 from star.models.data_preprocessor import check_frame, round_pixels
 from star.models.editors.recipe import Recipe
+from star.models.layers.offloading import device_of
 from star.models.restoration.events import EventRelay
-from star.models.restoration.options import RestoreOptions
+from star.models.restoration.fidelity import with_fidelity
+from star.models.restoration.options import RestoreOptions, decisive
 from star.models.restoration.resuming import Piece, ResumePoint
 from star.models.restoration.segments import segments
 from star.models.restoration.whole_clip import restore_whole
@@ -61,6 +63,7 @@ class Baseline(nn.Module, ABC):
 
     # bfloat16 is too coarse for pixels
     default_dtype: torch.dtype | None = torch.float32
+    bfloat16_on_cpu = False
     loaded = True  # a subclass with weights begins with False
     takes_16_bit = False  # a subclass whose `enlarge` keeps uint16 says so
     shares_work = False  # a subclass says so whose windows are independent
@@ -94,7 +97,7 @@ class Baseline(nn.Module, ABC):
     def options_used(self) -> frozenset[str]:
         """Names of the options that matter to it."""
         timed = {'overlap'} if self.recipe.overlap else set()
-        return frozenset({'scale', 'window'} | timed)
+        return frozenset({'scale', 'window', 'fidelity'} | timed)
 
     def overlap_for(self, window: int) -> int:
         """Choose the overlap of windows of `window` frames."""
@@ -194,7 +197,7 @@ class Baseline(nn.Module, ABC):
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
         """Return recipe and options, to be written as JSON."""
-        used = {name: getattr(options, name) for name in self.options_used}
+        used = decisive(options, self.options_used)
         return {**asdict(self.recipe), **used}
 
     def restore(
@@ -244,9 +247,12 @@ class Baseline(nn.Module, ABC):
         """
         options = options or self.restore_options
         self.check_options(options)
-        return self._pieces(
-            iter(frames), options, events or EventRelay(), point
+        events = events or EventRelay()
+        restore = partial(
+            self._pieces, options=options, events=events, point=point
         )
+        fidelity, device = options.fidelity, device_of(self)
+        return with_fidelity(restore, iter(frames), fidelity, point, device)
 
     @torch.inference_mode()
     def _pieces(

@@ -78,6 +78,7 @@ class DiffusionBaseline(Baseline):
     """
 
     default_dtype: torch.dtype | None = None
+    bfloat16_on_cpu = False
     takes_16_bit = True
     shares_work = True
     needs_noise = True

@@ -77,8 +77,9 @@ def local_plan(
         dtype: of the input.
         frames: of the clip; None if they are many or not known.
     """
-    weight = next(backbone.parameters())
-    mixes, layers = reach_of(backbone.stages)
+    stages = backbone.stages
+    weight = stages[0].layers[0].conv.weight
+    mixes, layers = reach_of(stages)
     network = LocalNetwork(backbone.dim, layers, mixes, weight.dtype.itemsize)
     scale = backbone.limits.scale or 1
     kept = dtype if _keeps_pixels(options, scale) else torch.float32
@@ -267,8 +268,7 @@ class _Bands:
         t = round(timestep)
         self.t = torch.tensor([t], device=coder.device)
         self.level = levels.at(t)  # of the network
-        weight = next(self.backbone.parameters())
-        self.dtype, self.device = weight.dtype, weight.device
+        self.device = next(self.backbone.parameters()).device
         self.taps = _enlarging_taps(self.scale, options.upsample)
         self.taps = self.taps.to(self.device)
         self.final = _keeps_pixels(options, self.scale)
@@ -327,8 +327,7 @@ class _Bands:
         place = Surroundings(area, self.clip.size, context)
         lq = self._latents(frame, place.wide)
         lq = lq.contiguous(memory_format=torch.channels_last)
-        z_t = (self.alpha * lq).to(self.dtype)
-        return self.backbone.enter(z_t, lq.to(self.dtype), self.t, place)
+        return self.backbone.enter(self.alpha * lq, lq, self.t, place)
 
     def _leave(self, wanted: range, frame: int, area: Area, x: Tensor) -> None:
         """Make pixels of the network's last features."""
@@ -338,7 +337,7 @@ class _Bands:
         area = Area(area.rows, columns)
         place = Surroundings(area, self.clip.size, self.backbone.leave_context)
         wide = self._latents(frame, place.wide)
-        v = self.backbone.leave(x, wide.to(self.dtype), place).float()
+        v = self.backbone.leave(x, wide, place)
         lq = place.crop(place.lose(wide))
         z_t, (alpha, sigma) = self.alpha * lq, self.level
         v, z_t, lq = (each[:, :, None] for each in (v, z_t, lq))

@@ -15,6 +15,7 @@ from star.apis.inference.build import (
     load_config,
 )
 from star.apis.inference.devices import (
+    dtype_of,
     find_device,
     find_dtype,
     find_model_dtype,
@@ -235,6 +236,27 @@ def test_number_format_of_baselines(tmp_path: Path) -> None:
     assert find_model_dtype(model, 'fp16', cuda) == torch.float16
     model.default_dtype = None
     assert find_model_dtype(model, None, cuda) == torch.bfloat16
+
+
+@pytest.mark.parametrize('known', ['avx512_bf16', 'amx_bf16', 'avx2'])
+def test_number_format_of_the_default_model(
+    known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bfloat16 where the processor computes it, for this model alone."""
+    monkeypatch.setattr(
+        torch.cpu, 'get_capabilities', lambda: {known: True}, raising=False
+    )
+    fast = known != 'avx2'
+    found = torch.bfloat16 if fast else torch.float32
+    model = init_model('tiny_compact', device='cpu')
+    assert dtype_of(model) == found
+    for other in (None, torch.float32):
+        expected = other or found
+        chosen = find_model_dtype(model, other, torch.device('cpu'))
+        assert chosen == expected
+    large = init_model('tiny', 'random', 'cpu')
+    assert dtype_of(large) == torch.float32
+    assert dtype_of(init_model('bicubic', device='cpu')) is None
 
 
 def test_baselines_by_name() -> None:

@@ -1,9 +1,11 @@
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
+from star.apis.inference.devices import computes_bfloat16
 from star.models.restoration import local_strategy, restoration
 from star.models.restoration.local_plan import (
     LocalLimits,
@@ -133,6 +135,39 @@ def test_any_cut_gives_the_same_bytes(model, name, dtype, monkeypatch):
     assert torch.equal(
         restore_cut(model, clip, plan, options, monkeypatch), whole
     )
+
+
+@pytest.fixture(scope='module')
+def half(model):
+    half = deepcopy(model)
+    half.place(torch.device('cpu'), torch.bfloat16)
+    return half
+
+
+def test_bfloat16_is_close(model, half):
+    """What reads and writes pixels stays float32, the row does not."""
+    clip, network = make_clip(4), half.backbone
+    kept = (network.pixels, network.skip, network.body[0])
+    assert {layer.weight.dtype for layer in kept} == {torch.float32}
+    others = (network.body[2], network.mixes[0].conv, network.noised)
+    assert {layer.weight.dtype for layer in others} == {torch.bfloat16}
+    assert torch.equal(network.pixels.weight, model.backbone.pixels.weight)
+    out, exact = half.restore(clip), model.restore(clip)
+    assert exact.float().std() > 20
+    assert (out.float() - exact.float()).square().mean() < 1
+    assert not torch.equal(out, exact)
+
+
+@pytest.mark.skipif(not computes_bfloat16(), reason='no bfloat16 here')
+@pytest.mark.parametrize('name', CUTS)
+def test_any_cut_gives_the_same_bytes_in_bfloat16(half, name, monkeypatch):
+    clip, options = make_clip(9), half.restore_options
+    uncut = LocalPlan((range(23),), 9, 0, 0, 1.0)
+    whole = restore_cut(half, clip, uncut, options, monkeypatch)
+    strips, segment, chunk = CUTS[name]
+    plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
+    out = restore_cut(half, clip, plan, options, monkeypatch)
+    assert torch.equal(out, whole)
 
 
 @pytest.mark.parametrize('changes', [{'tile': 12}, {'window': 3}])

@@ -16,6 +16,7 @@ from star.models.layers.bands import (
     pair_layers,
     rows_of_band,
 )
+from star.models.layers.float32_conv import Float32Conv2d
 from star.models.layers.same_conv import same_conv
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
@@ -81,6 +82,7 @@ class CompactDenoiser(nn.Module):
 
     size_multiple, size_remainder = (1, 1), (0, 0)  # any size
     enter_context, leave_context = 2, 1  # pixels around an area
+    bfloat16_on_cpu = True
 
     def __init__(
         self,
@@ -108,20 +110,21 @@ class CompactDenoiser(nn.Module):
         self.num_conv = num_conv
         self.gain = gain
         self.limits = Limits(max_timestep, scale)
-        self.pixels = nn.Conv2d(
+        self.pixels = Float32Conv2d(
             in_dim, 3, 3, padding=1, padding_mode='replicate'
         )
         self.noised = zero_init(nn.Conv2d(in_dim, dim, 3, padding=1))
         self.time = zero_init(nn.Linear(dim, dim))
         layers: list[nn.Module] = []
-        for inputs in [3] + [dim] * num_conv:
-            layers += [nn.Conv2d(inputs, dim, 3, padding=1), nn.PReLU(dim)]
+        layers += [Float32Conv2d(3, dim, 3, padding=1), nn.PReLU(dim)]
+        for _ in range(num_conv):
+            layers += [nn.Conv2d(dim, dim, 3, padding=1), nn.PReLU(dim)]
         layers.append(zero_init(nn.Conv2d(dim, in_dim, 3, padding=1)))
         self.body = nn.Sequential(*layers)
         self.mix_every = mix_every
         mixes = [TemporalMix(dim) for _ in range(num_conv // mix_every)]
         self.mixes = nn.ModuleList(mixes)
-        self.skip = zero_init(nn.Conv2d(3 + in_dim, in_dim, 1))
+        self.skip = zero_init(Float32Conv2d(3 + in_dim, in_dim, 1))
 
     def project_text(self, text: Tensor) -> Tensor:
         """Return the text, which is not used."""
@@ -169,24 +172,25 @@ class CompactDenoiser(nn.Module):
 
         Args:
             z_t: noised latents of the area with its context, (n, in_dim, h,
-                w).
+                w) float32.
             lq: low-quality latents, of the shape of `z_t`.
             t: timesteps, (n,).
             place: of the area, with a context of `enter_context`.
 
         Returns:
-            (n, dim, rows, columns) of the area.
+            (n, dim, rows, columns) of the area, in the dtype of the row.
         """
         pixels = place.convolve(self.pixels, lq)
         first = self.body[0]
         assert isinstance(first, nn.Conv2d)
-        x = place.convolve(first, pixels)
-        x = x + place.convolve(self.noised, place.lose(z_t - lq))
+        noise = place.lose(z_t - lq).to(self.noised.weight.dtype)
+        x = place.convolve(self.noised, noise)
+        x = place.convolve(first, pixels).to(x.dtype) + x
         embed = self.time(time_sinusoid(t, self.dim).to(x.dtype))
         return self.body[1](place.crop(x) + embed[..., None, None])
 
     def leave(self, x: Tensor, lq: Tensor, place: Surroundings) -> Tensor:
-        """Make the velocity of an area of the last features.
+        """Make the velocity of an area of the last features, in float32.
 
         Args:
             x: the row's output, (n, in_dim, rows, columns).
