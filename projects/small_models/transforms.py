@@ -1,5 +1,7 @@
 """Transforms of training clips: shrinking, soft focus, mixed degradations."""
 
+import math
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -58,6 +60,73 @@ class PlainDegradation(BaseTransform):
         """Add `lq` (T, h, w, C) uint8."""
         method = _REDUCTIONS[results['rng'].integers(len(_REDUCTIONS))]
         results['lq'] = reduce_clip(results['gt'], self.scale, method)
+        return results
+
+
+def blur_disk(frame: np.ndarray, radius: float) -> np.ndarray:
+    """Blur a frame (H, W, C) as a lens does that is out of focus.
+
+    Args:
+        frame: uint8.
+        radius: of the disk that a point becomes, pixels.
+    """
+    reach = math.ceil(radius)
+    distance = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    disk = np.clip(radius + 0.5 - distance, 0, 1)
+    border = cv2.BORDER_REFLECT_101
+    return cv2.filter2D(frame, -1, disk / disk.sum(), borderType=border)
+
+
+def soft_mask(
+    rng: np.random.Generator, height: int, width: int, cells: int = 3
+) -> np.ndarray:
+    """Draw areas with soft borders, (height, width, 1) in [0, 1]."""
+    coarse = rng.normal(size=(cells, cells)).astype(np.float32)
+    size = (width, height)
+    field = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    steep = np.exp(rng.uniform(np.log(2), np.log(20)))
+    return 1 / (1 + np.exp(-steep * (field - rng.normal() * 0.3)))[..., None]
+
+
+@TRANSFORMS.register_module()
+class DefocusClip(BaseTransform):
+    """Puts some clips, or areas of them, out of focus; degradation follows.
+
+    Videos have soft backgrounds with the noise and the blocks of any other
+    area. A model that has seen these on sharp pictures alone takes them for
+    texture.
+
+    Args:
+        probability: of doing so, [0, 1].
+        radius: range of the blur, pixels of `gt`.
+        whole: share of blurred clips that are blurred everywhere, [0, 1].
+    """
+
+    def __init__(
+        self,
+        probability: float,
+        radius: tuple[float, float] = (2.0, 16.0),
+        whole: float = 0.35,
+    ) -> None:
+        check_probability('probability', probability)
+        check_probability('whole', whole)
+        self.probability = probability
+        self.radius = radius
+        self.whole = whole
+
+    def transform(self, results: dict) -> dict:
+        """Replace `gt`, (T, H, W, C) uint8."""
+        rng = results['rng']
+        if rng.random() >= self.probability:
+            return results
+        radius = np.exp(rng.uniform(*np.log(self.radius)))
+        clip = np.ascontiguousarray(results['gt'])
+        soft = np.stack([blur_disk(frame, radius) for frame in clip])
+        if rng.random() >= self.whole:
+            mask = soft_mask(rng, *clip.shape[1:3])
+            mixed = clip + mask * (soft.astype(np.float32) - clip)
+            soft = np.round(mixed).astype(np.uint8)
+        results['gt'] = soft
         return results
 
 

@@ -8,6 +8,7 @@ train_dataloader = dict(
         pipeline=[
             dict(type='RandomFlipClip'),
             dict(type='RandomCropClip', height=192, width=192),
+            dict(type='DefocusClip', probability=0.3),
             dict(
                 type='ChooseTransform',
                 probabilities=[0.65, 0.15, 0.2],

@@ -11,6 +11,7 @@ train_dataloader = dict(
         pipeline=[
             dict(type='RandomFlipClip'),
             dict(type='RandomCropClip', height=192, width=192, shrink=0.5),
+            dict(type='DefocusClip', probability=0.3),
             dict(
                 type='ChooseTransform',
                 probabilities=[0.7, 0.15, 0.15],

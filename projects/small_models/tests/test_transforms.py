@@ -6,10 +6,13 @@ import pytest
 
 from projects.small_models.transforms import (
     ChooseTransform,
+    DefocusClip,
     PlainDegradation,
     ShuffleChannels,
     SoftenPair,
+    blur_disk,
     reduce_clip,
+    soft_mask,
 )
 from tests.test_datasets.sets import clip_of_noise
 
@@ -92,6 +95,47 @@ def test_views_are_accepted():
     for seed in range(5):
         copy = degrade(np.ascontiguousarray(view), seed)
         assert np.array_equal(degrade(view, seed), copy)
+
+
+def test_a_point_out_of_focus_is_a_disk():
+    frame = np.zeros((21, 21, 3), np.uint8)
+    frame[10, 10] = 255
+    out = blur_disk(frame, 4.0)[..., 0].astype(float)
+    lit = np.argwhere(out > 0) - 10
+    assert np.hypot(*lit.T).max() < 4.5
+    assert out[10, 10] == out[10, 13] == out[12, 8] == pytest.approx(5, abs=1)
+    still = np.full((9, 12, 3), 77, np.uint8)
+    assert (blur_disk(still, 5.5) == 77).all()
+
+
+def test_defocus():
+    clip = clip_of_noise()
+
+    def defocus(probability, whole=1.0, seed=0):
+        rng = np.random.default_rng(seed)
+        results = {'gt': clip, 'rng': rng}
+        return DefocusClip(probability, (3.0, 3.0), whole)(results)['gt']
+
+    assert defocus(0.0) is clip
+    soft = defocus(1.0)
+    assert (soft[1] == blur_disk(clip[1], 3.0)).all()
+    area = defocus(1.0, whole=0.0).astype(int)
+    low, high = np.minimum(soft, clip), np.maximum(soft, clip)
+    assert ((area >= low) & (area <= high)).all()
+    share = np.abs(area - clip).sum() / np.abs(soft - clip.astype(int)).sum()
+    assert 0.02 < share < 0.98
+    with pytest.raises(ValueError, match=r'`probability` .* 1.5'):
+        DefocusClip(1.5)
+    with pytest.raises(ValueError, match=r'`whole` .* -1'):
+        DefocusClip(0.5, whole=-1)
+
+
+def test_soft_areas_differ():
+    masks = [soft_mask(np.random.default_rng(s), 20, 30) for s in range(30)]
+    assert masks[0].shape == (20, 30, 1)
+    means = [mask.mean() for mask in masks]
+    assert min(means) < 0.35 and max(means) > 0.65
+    assert all(0 <= mask.min() < mask.max() <= 1 for mask in masks)
 
 
 def test_soften_pair():
