@@ -7,6 +7,27 @@ from torch import Tensor
 
 
 @dataclass
+class TeacherPath:
+    """What a teacher made of a clip in many steps, with some of its states.
+
+    Args:
+        z0: restored latents, (C, T, h, w).
+        t: timesteps of the states, K whole numbers that decrease.
+        x_t: noised latents that the teacher met at `t`, (K, C, T, h, w).
+        v: its guided velocities there, (K, C, T, h, w).
+        noise_seed: of the restoration, and so of the noise it began with.
+        no_text: embedding of the empty prompt, (L, D), or None.
+    """
+
+    z0: Tensor
+    t: list[int]
+    x_t: Tensor
+    v: Tensor
+    noise_seed: int
+    no_text: Tensor | None = None
+
+
+@dataclass
 class VideoSample:
     """All data of one clip besides the network's input.
 
@@ -28,6 +49,7 @@ class VideoSample:
         z_lq: cached latent of the enlarged low-quality clip, (C, T, h, w),
             or None.
         text: cached embedding of the prompt, (L, D), or None.
+        teacher: cached restoration of a teacher, or None.
         files: paths that the clip was read from, by 'lq' and 'gt'.
         seconds: time of the restoration without reading and scoring; None
             if it was not measured.
@@ -50,6 +72,7 @@ class VideoSample:
     z0: Tensor | None = None
     z_lq: Tensor | None = None
     text: Tensor | None = None
+    teacher: TeacherPath | None = None
     files: dict[str, str] = field(default_factory=dict)
     seconds: float | None = None
     peak_memory: int | None = None

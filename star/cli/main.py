@@ -33,6 +33,7 @@ COMMANDS = (
     'prepare openvid',
     'prepare test-sets',
     'prepare cache-latents',
+    'prepare teacher',
     'doctor',
 )
 # these compute with tensors; glibc's allocator is set up for them
@@ -43,6 +44,7 @@ COMPUTING = (
     'train',
     'test',
     'prepare cache-latents',
+    'prepare teacher',
 )
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from star.datasets.fingerprints import difference, hash_weights, plain
-from star.datasets.latent_shards import TOOL, Shard, read_index, shard_path
+from star.datasets.latent_shards import Shard, read_index, shard_path
 from star.datasets.sampling import RandomItems
 from star.registry import DATASETS
 
@@ -16,7 +16,7 @@ _MOST_OPEN = 64  # shards; each keeps a file open
 
 @DATASETS.register_module()
 class CachedLatents(Dataset):
-    """Reads items that `star prepare cache-latents` wrote.
+    """Reads items of `star prepare cache-latents` and `star prepare teacher`.
 
     The first pass gives the items of the cached data set in their order and
     with their seeds, so training sees what it would see without the cache.
@@ -26,9 +26,9 @@ class CachedLatents(Dataset):
     Args:
         cache_root: folder of the cache.
         expect: configs that must have made the cache, by the names
-            'dataset', 'data_preprocessor', 'autoencoder' and
-            'text_encoder'; a missing one is not compared. `check_model`
-            compares the weights.
+            'dataset', 'data_preprocessor', 'autoencoder', 'text_encoder' and
+            'teacher'; a missing one is not compared. `check_model` compares
+            the weights.
         seed: of the order and the seeds after the first pass, >= 0.
 
     Raises:
@@ -78,7 +78,7 @@ class CachedLatents(Dataset):
                 raise ValueError(
                     f'{self.root} was made with other weights of the '
                     f'{name}: train with those, or make the cache anew with '
-                    f'{TOOL}'
+                    f'{self.index.tool}'
                 )
 
     def _open(self, number: int) -> Shard:
@@ -102,7 +102,7 @@ class CachedLatents(Dataset):
             if found:
                 raise ValueError(
                     f'{self.root} was made by another config: {found}; make '
-                    f'the cache anew with {TOOL}'
+                    f'the cache anew with {self.index.tool}'
                 )
 
     def _check_files(self) -> None:
@@ -112,5 +112,6 @@ class CachedLatents(Dataset):
         if there < total:
             raise ValueError(
                 f'{self.root} is incomplete, it has {there} of {total} '
-                f'shards: run {TOOL} again with the same options to finish it'
+                f'shards: run {self.index.tool} again with the same options '
+                'to finish it'
             )

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from star.datasets.fingerprints import difference, plain
+from star.datasets.teacher_tensors import pack_path, path_facts, unpack_path
 from star.structures import VideoSample
 from star.utils.files import remove_temporary, write_bytes, write_text
 
@@ -27,6 +29,7 @@ DTYPES = {
     'float32': torch.float32,
 }
 TOOL = 'star prepare cache-latents'
+TEACHER_TOOL = 'star prepare teacher'
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class CacheIndex:
         keep_gt: whether the files hold the pixels of the ground truth too.
         num_clips: length of the data set.
         configs: results of `plain` for the data set, the data preprocessor,
-            the autoencoder and the text encoder.
+            the autoencoder and the text encoder; with `teacher`, a teacher
+            restored the clips.
         weights: results of `hash_weights` for the autoencoder and the text
             encoder.
         format: version of the files.
@@ -74,6 +78,11 @@ class CacheIndex:
         """Return the number of shards of the complete cache."""
         return -(-self.num_items // self.shard_size)
 
+    @property
+    def tool(self) -> str:
+        """Return the command that makes such a cache."""
+        return TEACHER_TOOL if 'teacher' in self.configs else TOOL
+
     def items(self, shard: int) -> range:
         """Return the item numbers of a shard."""
         start = shard * self.shard_size
@@ -95,7 +104,10 @@ def read_index(root: str | Path) -> CacheIndex:
     """
     path = Path(root) / 'index.json'
     if not path.is_file():
-        raise ValueError(f'`cache_root` holds no cache: {root} (see {TOOL})')
+        raise ValueError(
+            f'`cache_root` holds no cache: {root} (see {TOOL} and '
+            f'{TEACHER_TOOL})'
+        )
     try:
         content = json.loads(path.read_text('utf-8'))
         key = content.pop('key')
@@ -105,7 +117,7 @@ def read_index(root: str | Path) -> CacheIndex:
     if index.format != FORMAT:
         raise ValueError(
             f'{path} has format {index.format}, this version reads {FORMAT}: '
-            f'make the cache anew with {TOOL}'
+            f'make the cache anew with {index.tool}'
         )
     if key != index.key():
         raise ValueError(f'{path} was changed after it was written')
@@ -189,10 +201,15 @@ def write_shard(
     tensors, items = {}, []
     for i, prompt in enumerate(prompts):
         tensors[f'text.{i}'] = _cast(encode_text(prompt), dtype, prompt)
+    if 'teacher' in index.configs:
+        tensors['no_text'] = _cast(encode_text(''), dtype, 'no text')
     for i, sample in enumerate(samples):
         assert sample.z0 is not None and sample.z_lq is not None
         tensors[f'z0.{i}'] = _cast(sample.z0, dtype, sample.name)
         tensors[f'z_lq.{i}'] = _cast(sample.z_lq, dtype, sample.name)
+        if sample.teacher is not None:
+            cast = partial(_cast, dtype=dtype, name=sample.name)
+            tensors |= pack_path(sample.teacher, i, cast)
         if index.keep_gt:
             assert sample.gt is not None
             tensors[f'gt.{i}'] = sample.gt.cpu().contiguous()
@@ -218,15 +235,15 @@ class Shard:
             self._file = safe_open(path, framework='pt')
         except (OSError, SafetensorError) as error:
             raise ValueError(
-                f'{path} cannot be read ({error}): remove it, and run {TOOL} '
-                'again'
+                f'{path} cannot be read ({error}): remove it, and make the '
+                'cache again'
             ) from error
         metadata = self._file.metadata() or {}
         content = json.loads(metadata.get('cache', '{}'))
         if content.get('key') != key:
             raise ValueError(
-                f'{path} belongs to another cache: remove it, and run {TOOL} '
-                'again'
+                f'{path} belongs to another cache: remove it, and make the '
+                'cache again'
             )
         self._items = content['items']
 
@@ -241,8 +258,10 @@ class Shard:
             keep_gt: read the ground truth, which must be there.
         """
         facts = dict(self._items[position])
-        text = facts.pop('text')
+        text, path = facts.pop('text'), facts.pop('teacher', None)
         read = self._file.get_tensor
+        if path is not None:
+            facts['teacher'] = unpack_path(path, position, read)
         return VideoSample(
             gt=read(f'gt.{position}') if keep_gt else None,
             z0=read(f'z0.{position}').float(),
@@ -256,7 +275,10 @@ _FACTS = ('prompt', 'name', 'dataset', 'fps', 'record', 'seed')
 
 
 def _facts(sample: VideoSample, text: int) -> dict[str, Any]:
-    return {name: getattr(sample, name) for name in _FACTS} | {'text': text}
+    facts = {name: getattr(sample, name) for name in _FACTS} | {'text': text}
+    if sample.teacher is not None:
+        facts['teacher'] = path_facts(sample.teacher)
+    return facts
 
 
 def _settings(index: CacheIndex) -> dict[str, Any]:

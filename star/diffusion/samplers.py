@@ -151,7 +151,7 @@ def sample_ddim(
     levels = _levels(timesteps, schedule)
     for i, level in enumerate(levels[:-1]):
         x0 = denoise(x, round(timesteps[i]))
-        x = _ddim_step(x, x0, level, levels[i + 1])
+        x = ddim_step(x, x0, level, levels[i + 1])
     return denoise(x, round(timesteps[-1]))
 
 
@@ -182,10 +182,10 @@ def sample_heun(
     levels = _levels(timesteps, schedule)
     for i in range(len(levels) - 1):
         x0 = denoise(x, round(timesteps[i]))
-        x_next = _ddim_step(x, x0, levels[i], levels[i + 1])
+        x_next = ddim_step(x, x0, levels[i], levels[i + 1])
         x0_next = denoise(x_next, round(timesteps[i + 1]))
         mean = (x0 + x0_next) / 2
-        x = _ddim_step(x, mean, levels[i], levels[i + 1])
+        x = ddim_step(x, mean, levels[i], levels[i + 1])
     return denoise(x, round(timesteps[-1]))
 
 
@@ -197,13 +197,20 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
-def _ddim_step(
+def ddim_step(
     x: Tensor,
     x0: Tensor,
     level: Level,
     level_next: Level,
 ) -> Tensor:
-    """Move x along the ODE from (alpha, sigma) to the next, at constant x0."""
+    """Move x along the ODE from (alpha, sigma) to the next, at constant x0.
+
+    Args:
+        x: noised samples of any shape.
+        x0: their clean estimate, of the same shape.
+        level: (alpha, sigma) of `x`; sigma above 0.
+        level_next: (alpha, sigma) of the result.
+    """
     keep = level_next[1] / level[1]
     moved = keep * x
     moved += (level_next[0] - keep * level[0]) * x0

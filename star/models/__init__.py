@@ -10,6 +10,7 @@ from star.models.editors import (
     DBVSR,
     MGLDVSR,
     Bicubic,
+    Distillation,
     Lanczos,
     RealBasicVSR,
     RealESRGAN,
@@ -22,7 +23,10 @@ from star.models.editors import (
 from star.models.layers import LIEM, LoRA
 from star.models.losses import (
     DynamicFrequencyLoss,
+    FrameDifferenceLoss,
+    LatentLoss,
     PerceptualLoss,
+    TeacherPathLoss,
     VelocityLoss,
 )
 from star.models.text_encoders import (
@@ -41,11 +45,14 @@ __all__ = [
     'CogVideoXVAE',
     'CompactDenoiser',
     'ConstantTextEncoder',
+    'Distillation',
     'DynamicFrequencyLoss',
+    'FrameDifferenceLoss',
     'I2VGenSchedule',
     'I2VGenUNet',
     'Lanczos',
     'LatentConcat',
+    'LatentLoss',
     'LoRA',
     'OpenCLIPTextEncoder',
     'PatchDCT',
@@ -57,6 +64,7 @@ __all__ = [
     'STARModel',
     'SavedResults',
     'T5TextEncoder',
+    'TeacherPathLoss',
     'TemporalVAE',
     'UNetControlNet',
     'UpscaleAVideo',

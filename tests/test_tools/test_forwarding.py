@@ -20,6 +20,7 @@ FORWARDED = {
     'dataset_converters/prepare_openvid.py': 'prepare openvid',
     'dataset_converters/prepare_test_sets.py': 'prepare test-sets',
     'dataset_converters/cache_latents.py': 'prepare cache-latents',
+    'dataset_converters/teacher_latents.py': 'prepare teacher',
 }
 
 

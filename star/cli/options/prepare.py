@@ -97,15 +97,50 @@ def cache_latents(parser: Parser) -> None:
     kept, drawn by the seed of the item.
     """
     parser.set_defaults(resumable=True)
+    parser.add_argument('config', help='file or name of a training config')
+    _add_cache(parser, shard_size=64)
+
+
+def teacher(parser: Parser) -> None:
+    """Restore the training clips of a config with a teacher, once.
+
+    A student that restores in one step, or in a few, is trained from the
+    result. The teacher is the config's model, or that of the config which it
+    names as `teacher`; it restores the items 0 to N - 1 of its own training
+    data set with its own `restore_options`, several evaluations with
+    guidance. Latents, its result and some states of the way to it become a
+    cache that the data set `CachedLatents` reads. After an interruption the
+    same command continues.
+    """
+    parser.set_defaults(resumable=True)
     add = parser.add_argument
-    add('config', help='file or name of a training config')
+    add('config', help='file or name of a config of a teacher or a student')
+    _add_cache(parser, shard_size=8)
+    add(
+        '--points',
+        type=int,
+        default=4,
+        metavar='K',
+        help='states of each path to keep, with the guided velocity there; '
+        'default: 4',
+    )
+    add(
+        '--ema',
+        action='store_true',
+        help='take the averaged weights of the checkpoint in --weights',
+    )
+
+
+def _add_cache(parser: Parser, shard_size: int) -> None:
+    """Add the options of a cache of latents."""
+    add = parser.add_argument
     add('cache', type=Path, help='folder of the cache')
     add('--num-items', type=int, required=True, help='items to encode')
     add('--dtype', choices=choices.CACHE_DTYPES, default='float16')
     add(
         '--shard-size',
         type=int,
-        default=64,
+        default=shard_size,
         help='items of a file; they are in memory at once',
     )
     add(

@@ -1,11 +1,12 @@
 """Items of a training data set, and the shards that hold their latents."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mmengine.config import Config
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import star.datasets
@@ -13,15 +14,31 @@ import star.models  # noqa: F401
 from star.apis.inference.build import load_config
 from star.apis.train.changes import apply_changes
 from star.apis.train.clip_sizes import check_clips
-from star.apis.train.latent_cache import (
-    LatentEncoder,
-    load_encoder,
-    preprocessor_config,
-)
+from star.apis.train.latent_cache import load_encoder, preprocessor_config
 from star.apis.train.option_text import read_changes
 from star.datasets.fingerprints import hash_weights, plain
 from star.datasets.latent_shards import CacheIndex, shard_path, write_shard
+from star.models.contracts import Autoencoder, TextEncoder
 from star.registry import DATASETS
+from star.structures import VideoSample
+
+
+class ItemEncoder(Protocol):
+    """Computes what a cache holds of the items of a data set."""
+
+    @property
+    def autoencoder(self) -> Autoencoder:
+        """The autoencoder of the latents."""
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder of the embeddings."""
+
+    def encode(self, item: dict) -> VideoSample:
+        """Return an item's sample with all that is cached of it."""
+
+    def encode_text(self, prompt: str) -> Tensor:
+        """Embed one prompt, (L, D) on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class CacheWork:
 
     index: CacheIndex
     dataset: Dataset
-    encoder: LatentEncoder
+    encoder: ItemEncoder
 
 
 def prepare(args: argparse.Namespace) -> CacheWork:
@@ -121,9 +138,18 @@ def describe(
     args: argparse.Namespace,
     settings: Config,
     dataset: Dataset,
-    encoder: LatentEncoder,
+    encoder: ItemEncoder,
+    more: Mapping[str, Any] | None = None,
 ) -> CacheIndex:
-    """Describe the cache, and what makes it."""
+    """Describe the cache, and what makes it.
+
+    Args:
+        args: options of the command.
+        settings: of the training.
+        dataset: of the training.
+        encoder: of its items.
+        more: further `configs` of the index.
+    """
     model = settings.model
     return CacheIndex(
         num_items=args.num_items,
@@ -136,6 +162,7 @@ def describe(
             'data_preprocessor': plain(preprocessor_config(settings)),
             'autoencoder': plain(model.autoencoder),
             'text_encoder': plain(model.text_encoder),
+            **(more or {}),
         },
         weights={
             part: hash_weights(getattr(encoder, part))

@@ -18,6 +18,7 @@ from star.models.editors.saved_results.saved_results import SavedResults
 from star.models.editors.seedvr2.seedvr2 import SeedVR2
 from star.models.editors.stablesr.stablesr import StableSR
 from star.models.editors.star.star_model import STARModel
+from star.models.editors.star_onestep.distillation import Distillation
 from star.models.editors.swiftvr.swiftvr import SwiftVR
 from star.models.editors.upscale_a_video.upscale_a_video import UpscaleAVideo
 
@@ -27,6 +28,7 @@ __all__ = [
     'MGLDVSR',
     'Baseline',
     'Bicubic',
+    'Distillation',
     'Lanczos',
     'NetworkBaseline',
     'RealBasicVSR',

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from star.models.contracts import Autoencoder
 from star.models.data_preprocessor import VideoDataPreprocessor
 from star.models.editors.star.decode_window import DecodeWindow, decode_windows
 from star.models.editors.star.random_state import ClipRandom
+from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
@@ -36,6 +38,31 @@ class Batch:
     noise: Tensor
     random: list[ClipRandom]
     gt: Tensor | None
+
+
+class TrainingObjective(Protocol):
+    """Computes what a training lowers; an `nn.Module`.
+
+    Attributes:
+        on_pixels: losses on decoded pixels; empty for none.
+        window: what is decoded for them.
+    """
+
+    on_pixels: nn.ModuleList
+    window: DecodeWindow
+
+    def check_options(self, options: RestoreOptions) -> None:
+        """Raise a ValueError for options that it cannot train for."""
+
+    def compute(
+        self,
+        parts: ModelParts,
+        preprocessor: VideoDataPreprocessor,
+        options: RestoreOptions,
+        inputs: Tensor | None,
+        samples: list[VideoSample],
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch; see `Objective.compute`."""
 
 
 class Objective(nn.Module):
@@ -74,6 +101,44 @@ class Objective(nn.Module):
         self.t_range = tuple(t_range or (0, num_timesteps - 1))
         _check_t_range(self.t_range, num_timesteps)
 
+    def check_options(self, options: RestoreOptions) -> None:
+        """Accept any options of the restoration: training has its own t."""
+
+    def compute(
+        self,
+        parts: ModelParts,
+        preprocessor: VideoDataPreprocessor,
+        options: RestoreOptions,
+        inputs: Tensor | None,
+        samples: list[VideoSample],
+    ) -> dict[str, Tensor]:
+        """Compute the losses at one random timestep per clip.
+
+        Args:
+            parts: of the model.
+            preprocessor: of the model.
+            options: of the restoration, not used.
+            inputs: as for `prepare_batch`.
+            samples: as for `prepare_batch`.
+
+        Returns:
+            `loss_velocity`, the losses on pixels, and numbers to log.
+
+        Raises:
+            ValueError: a sample lacks a clip or a latent.
+        """
+        batch = prepare_batch(parts, self, preprocessor, inputs, samples)
+        z0, noise, t = batch.z0, batch.noise, batch.t
+        z_t = parts.schedule.add_noise(z0, noise, t)
+        texts = (batch.text, batch.text)
+        v = parts.velocity(z_t, t, texts, batch.z_lq, None)
+        target = parts.schedule.velocity(z0, noise, t)
+        losses = {'loss_velocity': self.velocity(v, target)}
+        if self.on_pixels:
+            x0 = parts.schedule.to_x0(z_t, v, t)
+            losses |= self.compare_pixels(parts.autoencoder, x0, batch)
+        return losses
+
     def draw_timesteps(self, random: list[ClipRandom]) -> Tensor:
         """Draw a timestep for each clip, uniformly; (N,) on the CPU."""
         first, last = self.t_range
@@ -104,16 +169,19 @@ class Objective(nn.Module):
         return found
 
 
-def build_objective(losses: dict, num_timesteps: int) -> Objective:
+def build_objective(losses: dict, num_timesteps: int) -> TrainingObjective:
     """Build the losses of a config.
 
     Args:
-        losses: arguments of Objective without `num_timesteps`.
+        losses: arguments of Objective without `num_timesteps`; or the config
+            of another registered objective, such as Distillation.
         num_timesteps: of the noise schedule.
 
     Raises:
         ValueError: a key is unknown or a value is wrong.
     """
+    if 'type' in losses:
+        return MODELS.build(losses)
     known = ('velocity', 'frequency', 'perceptual', 'window', 't_range')
     unknown = sorted(set(losses) - set(known))
     if unknown:
@@ -171,7 +239,7 @@ def prepare_batch(
     """
     device = parts.schedule.alpha.device
     random = [ClipRandom(s.seed, device) for s in samples]
-    z0, z_lq = (_stack(samples, name, device) for name in ('z0', 'z_lq'))
+    z0, z_lq = (stack_cached(samples, name, device) for name in ('z0', 'z_lq'))
     cached = z0 is not None and z_lq is not None
     gt = None
     if not cached or objective.on_pixels:
@@ -183,7 +251,7 @@ def prepare_batch(
         z0, z_lq = (
             parts.autoencoder.encode(x, posterior) for x in (gt, inputs)
         )
-    text = _stack(samples, 'text', device)
+    text = stack_cached(samples, 'text', device)
     if text is None:
         text = parts.text_encoder([s.prompt for s in samples])
     t = objective.draw_timesteps(random).to(device, non_blocking=True)
@@ -191,10 +259,16 @@ def prepare_batch(
     return Batch(z0, z_lq, text, t, noise, random, gt)
 
 
-def _stack(
+def stack_cached(
     samples: list[VideoSample], name: str, device: torch.device
 ) -> Tensor | None:
-    """Stack a cached field as float32; None if not every sample has it."""
+    """Stack a cached field as float32; None if not every sample has it.
+
+    Args:
+        samples: one per clip.
+        name: of a field with a tensor, such as 'z_lq'.
+        device: where to.
+    """
     values = [getattr(sample, name) for sample in samples]
     if any(value is None for value in values):
         return None

@@ -20,9 +20,9 @@ from star.models.contracts import (
     TextEncoder,
 )
 from star.models.editors.star.objective import (
+    TrainingObjective,
     build_objective,
     freeze,
-    prepare_batch,
     trained_modules,
 )
 from star.models.layers import memory_format
@@ -59,7 +59,7 @@ class STARModel(BaseModel):
         schedule: config of the noise schedule.
         losses: arguments of `Objective`: configs of the training losses
             `velocity`, `frequency` and `perceptual`, with `window` and
-            `t_range`.
+            `t_range`; or the config of another objective.
         restore_options: fields of RestoreOptions that differ from its
             defaults for this model.
         residual_std: deviation of z0 - z_lq in each channel of the latent.
@@ -83,6 +83,7 @@ class STARModel(BaseModel):
     backbone: Backbone
     controlnet: ControlNet
     schedule: NoiseSchedule
+    objective: TrainingObjective
     default_dtype: torch.dtype | None = None
     names_files = False
     takes_16_bit = True
@@ -114,6 +115,7 @@ class STARModel(BaseModel):
         )
         self.restore_options = build_options(restore_options or {})
         self.check_options(self.restore_options)
+        self.objective.check_options(self.restore_options)
         self.residual_std = residual_std
         check_std(residual_std, self.autoencoder.latent_channels)
         if frozen is None:
@@ -183,7 +185,7 @@ class STARModel(BaseModel):
     def loss(
         self, inputs: Tensor | None, data_samples: list[VideoSample]
     ) -> dict[str, Tensor]:
-        """Compute the losses at one random timestep per clip.
+        """Compute the losses of the objective.
 
         Args:
             inputs: low-quality clips at the size of the ground truth,
@@ -192,30 +194,18 @@ class STARModel(BaseModel):
                 `text`; losses on pixels need `gt` in any case.
 
         Returns:
-            `loss_velocity`, the other losses of the config, and numbers to
-            log.
+            The losses of the config, and numbers to log.
 
         Raises:
             ValueError: a sample lacks a clip or a latent.
         """
-        batch = prepare_batch(
+        return self.objective.compute(
             self.parts,
-            self.objective,
             self.data_preprocessor,
+            self.restore_options,
             inputs,
             data_samples,
         )
-        z0, noise, t = batch.z0, batch.noise, batch.t
-        z_t = self.schedule.add_noise(z0, noise, t)
-        v = self.velocity(z_t, t, (batch.text, batch.text), batch.z_lq)
-        target = self.schedule.velocity(z0, noise, t)
-        losses = {'loss_velocity': self.objective.velocity(v, target)}
-        if self.objective.on_pixels:
-            x0 = self.schedule.to_x0(z_t, v, t)
-            losses |= self.objective.compare_pixels(
-                self.autoencoder, x0, batch
-            )
-        return losses
 
     def velocity(
         self,
