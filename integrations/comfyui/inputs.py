@@ -129,6 +129,13 @@ MORE = {
     'compat': _words(
         choices.COMPATS, f'official: padding as published; auto: {_OWN}'
     ),
+    # the last one, so that workflows from before keep their values
+    'fidelity': _number(
+        -1,
+        'low frequencies and edges that are taken back from the input; 1: '
+        f'truest to it, 0: none, -1: {_OWN}',
+        1,
+    ),
 }
 _WIDGETS = {**USUAL, **MORE}
 

@@ -8,6 +8,11 @@ from typing import Any
 
 PREVIEW = '3x1s'  # three places of a second each
 RESTORE, PREVIEWED, PLANNED = 'restore', 'preview', 'plan'  # tasks
+# those that a method may not heed
+METHOD_OPTIONS = (
+    *('scale', 'window', 'tile', 'seed', 'color_fix', 'fidelity'),
+    'prompt',
+)
 # what a program reads, and a person does not
 _MACHINE = ('--json', '--progress', 'json')
 
@@ -26,6 +31,7 @@ class Choice:
         tile: side in output pixels; 0 for no tiles.
         seed: of all random numbers.
         color_fix: how colours are kept.
+        fidelity: how much of what the input shows is taken back.
         prompt: description of the video.
         codec: FFmpeg's name of the encoder.
         crf: quality of the result; less is better.
@@ -38,6 +44,7 @@ class Choice:
     tile: str | None = None
     seed: str | None = None
     color_fix: str | None = None
+    fidelity: str | None = None
     prompt: str | None = None
     codec: str | None = None
     crf: str | None = None

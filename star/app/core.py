@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from star.app.choice import Choice
+from star.app.choice import METHOD_OPTIONS, Choice
 from star.app.methods import Method, MethodList
 from star.app.queue import JobQueue
 from star.app.records import NEW, JobRecord, JobStore
@@ -113,8 +113,7 @@ class AppCore:
             ValueError: there is no such method.
         """
         method = self.methods.find(key)
-        names = ('scale', 'window', 'tile', 'seed', 'color_fix', 'prompt')
-        unused = {n: None for n in names if n not in method.used}
+        unused = {n: None for n in METHOD_OPTIONS if n not in method.used}
         choice = Choice.from_json({**vars(choice), **unused})
         return replace(
             choice, config=method.name, weights=method.weights or None

@@ -6,7 +6,7 @@ from typing import Any
 
 import av
 
-from star.app.choice import Choice
+from star.app.choice import METHOD_OPTIONS, Choice
 from star.app.methods import Method
 from star.utils import compat
 
@@ -19,15 +19,15 @@ _CODECS = {
     'ffv1': 'lossless (FFV1)',
 }
 _OWN = ('as the method', '')
-_NUMBERS = ('scale', 'window', 'tile', 'seed', 'crf')
+_NUMBERS = ('scale', 'window', 'tile', 'seed', 'fidelity', 'crf')
 _HINTS = {
     'scale': 'output size over input size',
     'window': 'frames at once; empty: chosen for the memory',
     'tile': 'side in output pixels; empty: chosen for the memory',
     'seed': 'of all random numbers; empty: 0',
+    'fidelity': '1: truest to the input; empty: 0, the method alone',
     'crf': 'quality, less is better; empty: 17',
 }
-_METHOD_OPTIONS = ('scale', 'window', 'tile', 'seed', 'color_fix', 'prompt')
 
 
 class Form:
@@ -100,7 +100,7 @@ class Form:
         """Return the updates that show the options of a method."""
         found: dict[Any, Any] = {
             self.options[name]: gr.update(visible=name in method.used)
-            for name in _METHOD_OPTIONS
+            for name in METHOD_OPTIONS
         }
         found[self.options['scale']] = gr.update(
             placeholder=f'{method.scale:g}', visible='scale' in method.used

@@ -43,6 +43,7 @@ from star.cli.common import DONE, INCOMPLETE, say
 from star.cli.launch import launch, launches, refuse
 from star.evaluation.functional.shift import measure_shift
 from star.models.editors import SavedResults
+from star.models.restoration.choose import choose_options
 from star.utils.files import write_bytes
 from star.utils.problems import find_causes
 from star.utils.results_format import RESULTS
@@ -193,6 +194,9 @@ def read_method(
     if not hasattr(method.model, 'restore_options'):
         raise ValueError(f'{type(method.model).__name__} does not restore')
     model: Any = method.model
+    if args.fidelity is not None:
+        given = {'fidelity': args.fidelity}
+        model.restore_options = choose_options(model, given)
     has_weights = any(True for _ in model.parameters())
     for name in ('dtype', 'weights') if not has_weights else ():
         if getattr(args, name) is not None:
@@ -216,7 +220,9 @@ def method_name(args: argparse.Namespace) -> str:
     """Name a method after its config: star_tiny, bicubic."""
     path = find_config(args.config)
     ours = path.parent.name == 'star'
-    return args.name or (f'star_{path.stem}' if ours else path.stem)
+    name = f'star_{path.stem}' if ours else path.stem
+    kept = f'_fidelity_{args.fidelity:g}' if args.fidelity else ''
+    return args.name or name + kept
 
 
 def folders(pairs: list[str]) -> dict[str, str]:

@@ -57,6 +57,13 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     add('--weights', nargs='+', default=[], metavar='MODEL=FILE')
     count = number(int, 1)
     add('--steps', type=count, nargs='+', help='of STAR: one row for each')
+    add(
+        '--fidelity',
+        type=number(float, 0, 1),
+        nargs='+',
+        default=[0],
+        help='one row for each',
+    )
     add('--preset', default='star', help=f'of the degradation, or {SHRINK}')
     add('--seeds', type=number(int, 0), nargs='+', default=[0])
     add('--frames', type=count, default=16, help='the first N of each clip')
@@ -104,13 +111,19 @@ def build_entries(args: argparse.Namespace) -> list[tuple[str, Any, Any]]:
     for name in args.models:
         is_star = load_config(name).model.type == 'STARModel'
         model: Any = init_model(name, files.get(name), args.device)
-        options = model.restore_options
-        if not (is_star and args.steps):
-            entries.append((name, model, options))
-            continue
-        for steps in args.steps:
-            chosen = replace(options, mode='normal', steps=steps)
-            entries.append((f'{name}-{steps}', model, chosen))
+        rows = {name: model.restore_options}
+        if is_star and args.steps:
+            rows = {
+                f'{name}-{steps}': replace(
+                    model.restore_options, mode='normal', steps=steps
+                )
+                for steps in args.steps
+            }
+        for row, options in rows.items():
+            for value in args.fidelity:
+                label = f'{row} fidelity {value:g}' if value else row
+                chosen = replace(options, fidelity=value)
+                entries.append((label, model, chosen))
     return entries
 
 

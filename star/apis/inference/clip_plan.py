@@ -278,6 +278,8 @@ def describe(plan: ClipPlan) -> Iterator[tuple[str, str]]:
         + ' (chosen for the memory)'
         * choice.changed,
     )
+    if options.fidelity:
+        yield 'input', f'kept with fidelity {options.fidelity:g}'
     if use is not None:
         parts = ['weights', 'activations']
         if not use.on_gpu:

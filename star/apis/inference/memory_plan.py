@@ -13,6 +13,7 @@ from star.models.restoration.options import RestoreOptions
 from star.utils.memory_limit import memory_of_process
 from star.utils.shape_run import ShapeRun, without_content
 from star.video.coder_memory import coder_memory
+from star.video.fidelity import memory_for
 
 _MIB = 2**20
 # what the allocator takes, in the bytes of tensors; measured
@@ -110,6 +111,9 @@ def _activations(
     known = formula and formula(options, clip)
     if known:
         number, in_turn = known
+        if options.fidelity:
+            height, width = (round(n * options.scale) for n in clip[1:])
+            number += memory_for((height, width))
         if on_gpu:
             return number, in_turn
         return round(number * _STREAM) + _FIRST_USE, in_turn

@@ -2,8 +2,8 @@
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from star.diffusion.samplers import SAMPLERS
@@ -52,6 +52,8 @@ class RestoreOptions:
         tile_overlap: pixels shared by neighbouring tiles, < tile.
         color_fix: 'adain', 'wavelet', 'detail', 'lab', 'hsv', 'adaptive' or
             'none'.
+        fidelity: how much of what the input shows is taken back, [0, 1]; 0
+            for the method's own result. See `keep_input`.
         upsample: 'bicubic' or 'bilinear' enlargement of the input.
         noise: 'per_frame'; 'shared' for the same noise in every frame, of
             methods that restore frames by themselves; 'none', of models that
@@ -84,6 +86,7 @@ class RestoreOptions:
     tile: TileSize = 0
     tile_overlap: int = 128
     color_fix: str = 'adain'
+    fidelity: float = 0
     upsample: str = 'bicubic'
     noise: str = 'per_frame'
     compat: str = 'none'
@@ -130,6 +133,7 @@ _RANGES = {
     'guidance_rescale': (0, 1, True),
     'cache': (0, 1, True),
     'strength': (0, 1, False),
+    'fidelity': (0, 1, True),
     'seed': (0, 2**32 - 1, True),
     'window': (1, math.inf, True),
     'overlap': (0, math.inf, True),
@@ -150,6 +154,24 @@ def build_options(changes: Mapping) -> RestoreOptions:
         return RestoreOptions(**changes)
     except (TypeError, ValueError) as error:
         raise ValueError(f'`restore_options`: {error}') from error
+
+
+def decisive(
+    options: RestoreOptions, names: Collection[str]
+) -> dict[str, Any]:
+    """Return the options that decide a result, as builtin types.
+
+    A `fidelity` of 0 is left out, so that results from before it was known
+    are known again.
+
+    Args:
+        options: of the restoration.
+        names: of those that matter to the method.
+    """
+    found = {k: v for k, v in asdict(options).items() if k in names}
+    if not options.fidelity:
+        found.pop('fidelity', None)
+    return found
 
 
 def fit_overlap(overlap: int, window: int, ratio: int) -> int:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from star.models.contracts import Events
+from star.models.layers.offloading import device_of
 from star.models.restoration.choose import check_fit
 from star.models.restoration.events import EventRelay
+from star.models.restoration.fidelity import with_fidelity
 from star.models.restoration.frame_coder import FrameCoder
 from star.models.restoration.frame_plan import FramePlan, plan_frames
 from star.models.restoration.guided_velocity import GuidedVelocity
@@ -77,9 +79,15 @@ class Restoration:
         Raises:
             ValueError: a frame's shape is wrong.
         """
-        first = next(frames, None)
-        if first is not None:
-            yield from self._strategy(first).restore(first, frames, point)
+        device = device_of(self.parts.backbone)
+
+        def restore(frames: Iterator[Tensor]) -> Iterator[Piece]:
+            first = next(frames, None)
+            if first is not None:
+                yield from self._strategy(first).restore(first, frames, point)
+
+        fidelity = self.options.fidelity
+        yield from with_fidelity(restore, frames, fidelity, point, device)
 
     def _strategy(self, frame: Tensor) -> SegmentStrategy | LocalStrategy:
         """Build the strategy for a clip whose first frame this is."""

@@ -176,7 +176,7 @@ class MGLDVSR(DiffusionBaseline):
         """Return recipe, noise and options, to be written as JSON."""
         return {
             **super().describe_options(options),
-            'fidelity': self.fidelity,
+            'decoder_fidelity': self.fidelity,
             'motion_guidance': self.motion_guidance,
             'latent_tile': list(self.latent_tile),
         }

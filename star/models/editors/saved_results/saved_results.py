@@ -44,6 +44,11 @@ class SavedResults(Baseline):
             raise ValueError(f'`folder` of results does not exist: {folder}')
         self.folder, self.first_frames = folder, first_frames
 
+    @property
+    def options_used(self) -> frozenset[str]:
+        """Names of the options that matter; results are not changed."""
+        return super().options_used - {'fidelity'}
+
     def enlarge(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Refuse: only clips of test sets can be looked up.
 

@@ -149,7 +149,7 @@ class StableSR(DiffusionBaseline):
         """Return recipe, noise and options, to be written as JSON."""
         return {
             **super().describe_options(options),
-            'fidelity': self.fidelity,
+            'decoder_fidelity': self.fidelity,
             'latent_tile': [self.latent_tile, self.latent_overlap],
         }
 

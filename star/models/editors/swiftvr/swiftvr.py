@@ -145,7 +145,7 @@ class SwiftVR(DiffusionBaseline):
     def options_used(self) -> frozenset[str]:
         """Names of the options that matter to it."""
         sizes = {'scale', 'tile', 'tile_overlap'}
-        return frozenset(sizes | {'compat', 'color_fix'})
+        return frozenset(sizes | {'compat', 'color_fix', 'fidelity'})
 
     def segment_of(self, options: RestoreOptions) -> tuple[int, int]:
         """Return the frames of the first chunk; chunks share none."""
