@@ -21,6 +21,8 @@ TAGGED = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.3gp', '.3g2', '.f4v')
 IN_ORDER = ('.avi', '.wmv', '.asf', '.mxf')
 # containers that count frames, or whose usual codec does
 COUNTING = ('.avi', '.ogv', '.mpg', '.mpeg', '.vob', '.mxf')
+# of those, the ones that give each frame the same time, or the first one
+UNBROKEN = ('.mxf', '.ogv')
 _APPLE = ('.mp4', '.m4v', '.mov', '.3gp', '.3g2', '.f4v')
 
 

@@ -10,7 +10,13 @@ from star.video import pixels
 from star.video.codec_choice import list_choices, needs_of
 from star.video.colour import hdr
 from star.video.colour.light import Light
-from star.video.containers import COUNTING, IN_ORDER, TAGGED, open_trial
+from star.video.containers import (
+    COUNTING,
+    IN_ORDER,
+    TAGGED,
+    UNBROKEN,
+    open_trial,
+)
 from star.video.decode import open_input, pick_stream
 from star.video.encoding import Encoding, open_stream
 from star.video.encoding_notes import change_notes, loss_notes, remedies
@@ -158,31 +164,35 @@ def _suit_container(
         first = replace(first, reorders=False)
     if suffix not in COUNTING or source is None:
         return first
-    if _is_even(source):
-        return replace(first, time_base=1 / first.rate)
-    if suffix == '.mxf':
+    places = _find_places(source)
+    even = all(abs(place - round(place)) < _OFF_GRID for place in places)
+    if suffix in UNBROKEN and not (even and _is_unbroken(source, places)):
         raise VideoError(
-            f'{source.path}: its frames last unequally, which .mxf cannot '
+            f'{source.path}: its frames last unequally, which {suffix} cannot '
             'hold; choose .mov or .mkv'
         )
-    return first
+    # a finer clock would fill an AVI with empty frames, and be an Ogg's rate
+    return replace(first, time_base=1 / first.rate) if even else first
 
 
-def _is_even(source: VideoInfo) -> bool:
-    """Return whether all frames lie on the grid of the rate.
-
-    A finer clock would fill an AVI with empty frames, and be the rate of an
-    Ogg.
-    """
+def _find_places(source: VideoInfo) -> list[float]:
+    """Return where the frames lie on the grid of the rate."""
     if source.kind != 'video' or not source.timed or not source.fps:
-        return True
+        return []
     with open_input(source.path) as container:
         packets = container.demux(pick_stream(container, source.path))
-        ticks = [packet.pts for packet in packets if packet.pts is not None]
+        times = [(p.pts, p.dts) for p in packets if p.size]
+    ticks = [pts for pts, _ in times if pts is not None]
+    ticks = ticks or [dts for _, dts in times if dts is not None]  # AVI
     step = float(source.time_base * source.fps)
     step *= CYCLE if FILM_NOTE in source.notes else 1
-    places = [(tick - ticks[0]) * step for tick in ticks]
-    return all(abs(place - round(place)) < _OFF_GRID for place in places)
+    return [(tick - min(ticks)) * step for tick in ticks]
+
+
+def _is_unbroken(source: VideoInfo, places: list[float]) -> bool:
+    """Return whether each place of the grid has a frame."""
+    numbers = sorted({round(place) for place in places})
+    return FILM_NOTE in source.notes or numbers == list(range(len(numbers)))
 
 
 def _implied_matrix(codec: str, suffix: str, height: int) -> int | None:

@@ -35,6 +35,7 @@ class Sound:
     disposition: int = 0
     damaged: tuple = ()  # numbers of packets to overwrite
     seconds: float = 2
+    samples: int = 1024  # of a packet, where the codec does not say
 
 
 @dataclass
@@ -153,7 +154,7 @@ def _frames(stream, context):
         place = round((time - stream.start) * rate)
         samples[max(place, 0) : max(place + rate // 1000, 0)] = 0.9
     shape = av.AudioResampler(context.format, stream.layout, rate)
-    size = context.frame_size or 1024
+    size = context.frame_size or stream.samples
     for i in range(0, len(samples), size):
         data = samples[i : i + size].astype(np.float32).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(data, 'flt', stream.layout)

@@ -76,8 +76,10 @@ def test_old_containers_keep_rate_and_sync(tmp_path, suffix, codec):
     np.testing.assert_allclose(beeps, flashes, atol=0.02)
 
 
-def test_mxf_refuses_uneven_frames(tmp_path):
-    times = [Fraction(i, 25) for i in (0, 1, 2, 5, 6, 11)]
-    source = write_clip(tmp_path / 'a.mp4', pictures(6), times)
+@pytest.mark.parametrize('suffix', ['.mxf', '.ogv'])
+@pytest.mark.parametrize('kind', ['.mp4', '.avi'])
+def test_containers_without_times_refuse_gaps(tmp_path, kind, suffix):
+    times = [Fraction(i, 25) for i in (0, 3, 4, 5, 6, 11)]
+    source = write_clip(tmp_path / f'a{kind}', pictures(6), times)
     with pytest.raises(VideoError, match=r'last unequally.*choose \.mov'):
-        rewrite(source, tmp_path / 'b.mxf')
+        rewrite(source, tmp_path / f'b{suffix}')

@@ -37,6 +37,7 @@ class FileFacts:
             None without sound.
         offset: seconds by which that sound begins after the picture; None
             without sound.
+        sound_frame: seconds of a frame of that sound; None without sound.
     """
 
     name: str
@@ -47,6 +48,7 @@ class FileFacts:
     picture_seconds: float | None = None
     sound_seconds: float | None = None
     offset: float | None = None
+    sound_frame: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def describe_clip(
         _rounded(times.picture_seconds or None),
         None if times.offset is None else _rounded(times.sound_seconds),
         _rounded(times.offset),
+        None if times.offset is None else _rounded(times.sound_frame),
     )
 
 

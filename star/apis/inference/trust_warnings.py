@@ -19,7 +19,10 @@ DRIFT = 5.0  # levels of 8 bit, mean of the clip
 SEAM_IN_TIME = 1.6  # times the changes around it
 SEAM_IN_SPACE = 3.0  # times the steps around it
 _LATER = 0.02  # seconds of sound against picture
-_EARLIER = -0.05  # an encoder's delay, which not all containers hide
+_EARLIER = 0.05  # an encoder's delay, which not all containers hide
+_FIRST = 1.1  # frames of sound that an encoder adds, or a decoder leaves out
+_FROM_ZERO = ('.avi', '.mxf', '.ogv')  # by silence or by a cut
+_LACKING = ('.wmv', '.asf')  # whose first frame is not heard
 _END = 0.1  # seconds by which sound may end earlier; codecs have packets
 _LISTED = 5  # frames that a warning names
 
@@ -108,9 +111,11 @@ def _sound(record: Record) -> Iterator[str]:
         yield 'The sound of the input is not in the result'
         return
     moved = after['offset'] - before['offset']
-    # an AVI's sound begins with the picture, by silence or by a cut
-    is_avi = after['name'].lower().endswith('.avi')
-    if not is_avi and not _EARLIER <= moved <= _LATER:
+    name, frame = after['name'].lower(), after.get('sound_frame') or 0
+    early, late = max(_EARLIER, _FIRST * frame), _LATER
+    if name.endswith(_LACKING):
+        late = max(late, _FIRST * frame)
+    if not name.endswith(_FROM_ZERO) and not -early <= moved <= late:
         way = 'later' if moved > 0 else 'earlier'
         yield (
             f'The sound begins {abs(moved):.3f} s {way} against the picture '

@@ -17,6 +17,7 @@ from star.video.streams.trial import Trial, first_packets
 ATTACHED = 'attachment'  # a cover that Matroska holds as a file
 _BEST = '.mkv'
 _LATE = Fraction(1, 200)  # seconds
+_WITH_PICTURE = ('avi', 'mxf')  # containers that begin with the picture
 _NOWHERE = 'no other container can hold it'
 
 
@@ -42,7 +43,7 @@ class StreamPlan:
         routes: of the streams that are kept.
         notes: what is changed, one sentence each.
         losses: what is not kept and what to choose instead, one each.
-        cut: seconds before the first picture, which AVI cannot hold.
+        cut: seconds before the first picture, which AVI and MXF cannot hold.
     """
 
     routes: tuple[Route, ...] = ()
@@ -97,7 +98,8 @@ class _Planner:
     ) -> StreamPlan:
         lead = self._begin(shown)
         cut = Fraction(0)
-        if self._trial.name == 'avi' and lead > _LATE and self._has_sound:
+        bound = self._trial.name in _WITH_PICTURE
+        if bound and lead > _LATE and self._has_sound:
             cut = lead
             self._start += cut
             what = f'{float(cut):.3g} s of sound before the first picture'
@@ -136,10 +138,11 @@ class _Planner:
             keeps = self._find(Trial(_BEST), stream) == ''
             advice = f'; {_BEST} keeps it unchanged' if keeps else ''
             new = av.Codec(found, 'w').canonical_name
-            self._notes.append(
-                f'{name} is encoded as {new}{changes}: '
-                f'it does not play in {self._suffix}{advice}'
-            )
+            if (new, changes) != (rules.canonical(stream), ''):
+                self._notes.append(
+                    f'{name} is encoded as {new}{changes}: '
+                    f'it does not play in {self._suffix}{advice}'
+                )
         return found
 
     def _lose(self, what: str, advice: str) -> None:

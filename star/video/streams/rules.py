@@ -42,12 +42,16 @@ _PLAYED = {
     'mpegts': _TS,
     **dict.fromkeys(_MPEG_PS, _PS),
 }
+_OGG = ('ogg', 'ogv', 'oga')
+# containers whose sound begins with the picture; FLAC has no times in Ogg
+FROM_ZERO = frozenset({'avi', 'mxf', *_OGG})
+GAPLESS = frozenset({'mxf'})  # the picture ends where a sound has no more
 _UNCOMPRESSED = ('mov', 'avi', 'mxf')  # where PCM replaces FLAC and its like
 _WIDE = 2  # bytes of a sample; those of more need 24 bits
 _SOUND = {
     'matroska': ('flac',),
     'webm': ('libopus',),
-    'ogg': ('libopus', 'flac'),
+    **dict.fromkeys(_OGG, ('libopus', 'flac')),
     'avi': ('pcm_s16le',),  # AVI takes no delay and no variable rate
     'asf': ('wmav2', 'pcm_s16le'),
     'mxf': ('pcm_s16le',),
@@ -69,7 +73,7 @@ def plays(
         stream: of the source.
         same: the source has the same suffix; what it holds in QuickTime's
             family it may keep.
-        late: the stream does not begin with the picture, as AVI asks for.
+        late: the stream does not begin with the result, as AVI asks for.
     """
     if stream.type == 'attachment' and container != 'matroska':
         return False
@@ -81,10 +85,20 @@ def plays(
         return False
     if container in _MOV and stream.type == 'subtitle' and is_bitmap(stream):
         return False
-    if container == 'avi' and stream.type == 'audio' and late:
+    if stream.type == 'audio' and _is_rewritten(container, stream, late):
         return False
     known = _PLAYED.get(container, {}).get(stream.type)
     return known is None or canonical(stream) in known
+
+
+def _is_rewritten(
+    container: str, stream: av.stream.Stream, late: bool
+) -> bool:
+    """Return whether silence has to be put around a stream of sound."""
+    if container in GAPLESS:
+        return True
+    in_ogg = container in _OGG and canonical(stream) != 'flac'
+    return late and container in FROM_ZERO and not in_ogg
 
 
 def is_quicktime(target: av.stream.Stream) -> bool:
@@ -130,6 +144,8 @@ def encoders(container: str, stream: av.stream.Stream) -> tuple[str, ...]:
     if stream.type == 'audio':
         if is_lossless(stream) and container in _UNCOMPRESSED:
             return ('pcm_s24le',) if is_wide(stream) else ('pcm_s16le',)
+        if is_lossless(stream) and container in _OGG:
+            return ('flac',)
         return _SOUND.get(container, _ANY_SOUND)
     if stream.type != 'subtitle' or is_bitmap(stream):
         return ()

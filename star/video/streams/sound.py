@@ -5,11 +5,13 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from star.video.streams.rules import FROM_ZERO, GAPLESS
 from star.video.streams.tracks import Track
 
 _UNREADABLE = (av.FFmpegError, ValueError)
 _JUMP = Fraction(1, 50)  # seconds; smaller steps are rounded timestamps
 _FRAME = 4096  # samples, for encoders without a size of their own
+_DELAY = 1  # seconds that a decoder may hold back
 
 
 class SoundTrack(Track):
@@ -33,7 +35,9 @@ class SoundTrack(Track):
         self._decoder, self._target = source.codec_context, target
         self._encoder = target.codec_context
         self._samples = _Samples(self._encoder, end)
-        self._from_zero = target.container.format.name == 'avi'
+        container = target.container.format.name
+        self._from_zero = container in FROM_ZERO
+        self._whole = container in GAPLESS
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None
         self._end: Fraction | None = None  # of the last frame, seconds
@@ -53,10 +57,19 @@ class SoundTrack(Track):
         self._decode(packet)
         return self._encode(last=False)
 
+    def due(self, time: Fraction) -> list[av.Packet]:
+        """Return silence up to a time, where the container needs it."""
+        late = self._whole and (self._end or 0) + _DELAY < time
+        if late:
+            self._fill(time - _DELAY)
+        return self._encode(last=False) if late else []
+
     def finish(self, end: Fraction, trim: bool) -> list[av.Packet]:
         """Return the last packets."""
         self._decode(None)
         self._drain()
+        if self._whole and (self._end or 0) < end:
+            self._fill(end)
         packets = self._encode(last=True)
         packets += self._own(self._encoder.encode(None))
         if trim:  # an encoder pads its last frame
@@ -98,6 +111,14 @@ class SoundTrack(Track):
         assert self._resampler is not None
         for piece in self._resampler.resample(frame):
             self._samples.add(piece)
+
+    def _fill(self, time: Fraction) -> None:
+        """Append silence up to a time."""
+        self._drain()
+        if self._end is None:
+            self._samples.go_to(Fraction(0))
+        self._samples.go_to(time)
+        self._end = time
 
     def _drain(self) -> None:
         """Append what the resampler holds back."""

@@ -25,12 +25,15 @@ class StreamTimes:
         picture_seconds: from there to the end of the last picture.
         sound_start: seconds on the same clock; None without sound.
         sound_seconds: from there to the end of the sound.
+        sound_frame: seconds of its first frame; an encoder's delay is as
+            long, and not all containers hide it.
     """
 
     picture_start: Fraction | None = None
     picture_seconds: Fraction = Fraction(0)
     sound_start: Fraction | None = None
     sound_seconds: Fraction = Fraction(0)
+    sound_frame: Fraction = Fraction(0)
 
     @property
     def offset(self) -> Fraction | None:
@@ -55,15 +58,17 @@ def measure_times(path: Path) -> StreamTimes:
         streams = [pick_stream(container, path), *container.streams.audio[:1]]
         indices = [stream.index for stream in streams]
         ends = _ends(container, streams, FollowingClocks(restarts))
-    starts = [_first_picture(path)]
-    starts += [_first_sound(path, index) for index in indices[1:]]
+    starts, frame = [_first_picture(path)], Fraction(0)
+    for index in indices[1:]:
+        first, frame = _first_sound(path, index)
+        starts.append(first)
     lengths = [
         _length(start, ends[index])
         for start, index in zip(starts, indices, strict=True)
     ]
     if len(starts) == 1 or starts[1] is None:
         return StreamTimes(starts[0], lengths[0])
-    return StreamTimes(starts[0], lengths[0], starts[1], lengths[1])
+    return StreamTimes(starts[0], lengths[0], starts[1], lengths[1], frame)
 
 
 def _first_picture(path: Path) -> Fraction | None:
@@ -77,15 +82,17 @@ def _first_picture(path: Path) -> Fraction | None:
         return first.pts * base
 
 
-def _first_sound(path: Path, index: int) -> Fraction | None:
-    """Decode the first frame of a stream and return its time."""
+def _first_sound(path: Path, index: int) -> tuple[Fraction | None, Fraction]:
+    """Decode the first frame of a stream; return its time and seconds."""
     with closing(open_input(path)) as container:
         stream = container.streams[index]
         for packet in islice(container.demux(stream), _FEW):
             for frame in _decode(packet):
+                assert isinstance(frame, av.AudioFrame)
                 if frame.pts is not None and frame.time_base:
-                    return frame.pts * frame.time_base
-    return None
+                    length = Fraction(frame.samples, frame.sample_rate)
+                    return frame.pts * frame.time_base, length
+    return None, Fraction(0)
 
 
 def _decode(packet: av.Packet) -> Iterator[av.frame.Frame]:

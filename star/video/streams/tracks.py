@@ -56,6 +56,8 @@ class CopiedTrack(Track):
         name = context.codec.canonical_name if context is not None else ''
         self._checked = name in _WITH_HEADERS and is_quicktime(target)
         self._ordered = target.type in ('audio', 'subtitle')
+        flags = av.format.Flags(target.container.format.flags)
+        self._equal = av.format.Flags.ts_nonstrict in flags
         self._last: int | None = None  # decoding time, in ticks
         self._next = 0  # end of the last packet
 
@@ -66,10 +68,12 @@ class CopiedTrack(Track):
         return [f'{name}: {count} damaged packets are left out'] * bool(count)
 
     def feed(self, packet: av.Packet, shift: Fraction) -> list[av.Packet]:
-        """Return the packet with times of the result, rising."""
+        """Return the packet with times of the result, in order."""
         if self._checked and not _has_ac3_header(bytes(packet)):
             self._faults += 1
             return []
+        if not self._equal and self._ordered:
+            _refine(packet, self._target.time_base)
         ticks = round(shift / packet.time_base)
         if packet.pts is not None:
             packet.pts -= ticks
@@ -79,13 +83,31 @@ class CopiedTrack(Track):
             packet.dts = self._next if packet.pts is None else packet.pts
         if packet.dts is not None:
             if self._last is not None:
-                packet.dts = max(packet.dts, self._last + 1)
+                least = self._last + (not self._equal)
+                packet.dts = max(packet.dts, least)
             self._last = packet.dts
             early = packet.pts is None or packet.pts < packet.dts
             packet.pts = packet.dts if early else packet.pts
         self._next = (packet.pts or 0) + max(packet.duration or 1, 1)
         packet.stream = self._target
         return [packet]
+
+
+def _refine(packet: av.Packet, base: Fraction | None) -> None:
+    """Count a packet's times in ticks of `base`, if those are finer.
+
+    TrueHD has more packets than Matroska has milliseconds: made to rise in
+    those, its sound would last longer and longer.
+    """
+    if base is None or packet.time_base <= base:
+        return
+    ratio = packet.time_base / base
+    if packet.pts is not None:
+        packet.pts = round(packet.pts * ratio)
+    if packet.dts is not None:
+        packet.dts = round(packet.dts * ratio)
+    packet.duration = round((packet.duration or 0) * ratio)
+    packet.time_base = base
 
 
 def _has_ac3_header(data: bytes) -> bool:

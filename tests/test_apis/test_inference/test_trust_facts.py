@@ -148,8 +148,26 @@ def test_what_nobody_sees_or_hears_gives_no_warning() -> None:
     given[10]['psnr'] = 43.0  # a close frame among equal ones
     early = replace(FACTS.output, offset=-0.021)  # by AAC's silent packet
     assert not summarise(given, replace(FACTS, output=early))['warnings']
-    silent = replace(FACTS.output, name='a.avi', offset=0.5)
-    assert not summarise(rows(), replace(FACTS, output=silent))['warnings']
+    for name in ('a.avi', 'a.mxf', 'a.ogv'):
+        silent = replace(FACTS.output, name=name, offset=0.5)
+        assert not summarise(rows(), replace(FACTS, output=silent))['warnings']
+
+
+@pytest.mark.parametrize(
+    ('name', 'offset', 'frame', 'warns'),
+    [
+        ('a.ts', -0.093, 0.0929, False),  # AAC at 11025 Hz
+        ('a.ts', -0.093, 0.0213, True),
+        ('a.wmv', 0.043, 0.0427, False),
+        ('a.mkv', 0.043, 0.0427, True),
+    ],
+)
+def test_a_frame_of_sound_may_be_silent(
+    name: str, offset: float, frame: float, warns: bool
+) -> None:
+    output = replace(FACTS.output, name=name, offset=offset, sound_frame=frame)
+    found = summarise(rows(), replace(FACTS, output=output))['warnings']
+    assert bool(found) == warns
 
 
 def test_the_first_frames_of_a_film_are_shorter() -> None:

@@ -98,6 +98,38 @@ def test_a_late_start_stays(tmp_path, codec, to):
     assert np.abs(np.subtract(times, CLICKS)).max() < CLOSE
 
 
+@pytest.mark.parametrize('codec', ['pcm_s16le', 'aac', 'flac'])
+@pytest.mark.parametrize(
+    ('to', 'picture'), [('.ogv', 'libvpx'), ('.mxf', 'mpeg2video')]
+)
+def test_sound_shorter_than_its_picture_is_silent_around(
+    tmp_path, codec, to, picture
+):
+    source = mix(tmp_path / 'a.mkv', Sound(codec, start=0.3, seconds=1.3))
+    rewrite(source, tmp_path / f'b{to}', codec=picture)
+    times, _, _ = clicks(tmp_path / f'b{to}')
+    assert np.abs(np.subtract(times, CLICKS)).max() < CLOSE
+    assert len(packets(tmp_path / f'b{to}', 'video')) == 50
+
+
+def test_lossless_sound_written_anew_is_no_news(tmp_path):
+    source = mix(tmp_path / 'a.mkv', Sound('pcm_s16le', start=0.3))
+    for suffix in ('.avi', '.mxf'):
+        plan = plan_streams(probe(source), suffix)
+        assert plan.routes == (Route(1, 'pcm_s16le'),)
+        assert plan.notes == ()
+
+
+@pytest.mark.parametrize('to', ['.mkv', '.mov'])
+def test_many_small_packets_do_not_stretch_the_sound(tmp_path, to):
+    # two in a millisecond of Matroska, as TrueHD has 1.2
+    source = mix(tmp_path / 'a.mkv', Sound('pcm_s16le', samples=24))
+    rewrite(source, tmp_path / f'b{to}')
+    assert sound_of(tmp_path / f'b{to}') == 'pcm_s16le'
+    times, _, _ = clicks(tmp_path / f'b{to}')
+    assert np.abs(np.subtract(times, CLICKS)).max() < CLOSE
+
+
 @pytest.mark.parametrize('to', ['.mp4', '.webm'])
 def test_a_late_picture_stays(tmp_path, to):
     source = mix(tmp_path / 'a.mkv', Sound('pcm_s16le'), start=0.8)
@@ -106,17 +138,20 @@ def test_a_late_picture_stays(tmp_path, to):
     assert np.abs(np.subtract(times, np.array(CLICKS) - 0.8)).max() < CLOSE
 
 
-def test_avi_begins_with_the_picture_and_says_so(tmp_path):
+@pytest.mark.parametrize(
+    ('to', 'codec'), [('.avi', 'mpeg4'), ('.mxf', 'mpeg2video')]
+)
+def test_avi_and_mxf_begin_with_the_picture_and_say_so(tmp_path, to, codec):
     source = mix(tmp_path / 'a.mkv', Sound('aac'), start=0.8)
-    plan = plan_streams(probe(source), '.avi')
+    plan = plan_streams(probe(source), to)
     assert plan.cut == Fraction('0.8')
     assert plan.losses == (
-        'lost in .avi: 0.8 s of sound before the first picture; choose .mkv',
+        f'lost in {to}: 0.8 s of sound before the first picture; choose .mkv',
     )
-    rewrite(source, tmp_path / 'b.avi')
-    times, _, _ = clicks(tmp_path / 'b.avi')
+    rewrite(source, tmp_path / f'b{to}', codec=codec)
+    times, _, _ = clicks(tmp_path / f'b{to}')
     assert np.abs(np.subtract(times, [0.2, 0.7])).max() < CLOSE
-    with VideoReader(tmp_path / 'b.avi') as reader:
+    with VideoReader(tmp_path / f'b{to}') as reader:
         shown = [frame.time for frame in reader]
     assert shown == [Fraction(i, 25) for i in range(50)]
 
