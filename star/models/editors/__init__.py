@@ -17,6 +17,7 @@ from star.models.editors.resshift.resshift import ResShift
 from star.models.editors.saved_results.saved_results import SavedResults
 from star.models.editors.seedvr2.seedvr2 import SeedVR2
 from star.models.editors.stablesr.stablesr import StableSR
+from star.models.editors.star.decoder_distillation import DecoderDistillation
 from star.models.editors.star.star_model import STARModel
 from star.models.editors.star_onestep.distillation import Distillation
 from star.models.editors.swiftvr.swiftvr import SwiftVR
@@ -28,6 +29,7 @@ __all__ = [
     'MGLDVSR',
     'Baseline',
     'Bicubic',
+    'DecoderDistillation',
     'Distillation',
     'Lanczos',
     'NetworkBaseline',
