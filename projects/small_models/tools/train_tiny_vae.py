@@ -1,0 +1,98 @@
+"""Train the tiny autoencoder that a tiny decoder is distilled from.
+
+    python -m projects.small_models.tools.train_tiny_vae \
+        tiny_decoder_distillation tiny_vae.safetensors
+
+The clips are those of the config's training data, the autoencoder is that of
+its model. It learns to give back the ground truth: mean absolute difference,
+with a weak pull of the latents towards a normal distribution.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+import star.datasets
+import star.models  # noqa: F401
+from star.apis.inference.build import load_config
+from star.apis.train.changes import apply_changes
+from star.apis.train.option_text import read_changes
+from star.cli.common import DONE, Parser, execute, number
+from star.models.data_preprocessor import to_float
+from star.registry import DATASETS, MODELS
+from star.utils.tensor_files import save_tensors
+
+KL = 1e-4  # weight of the distance from a normal distribution, per value
+
+
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = Parser('train_tiny_vae', __doc__)
+    add = parser.add_argument
+    add('config', help='file or name of a config of DecoderDistillation')
+    add('dst', type=Path, help='file for the weights (.safetensors)')
+    add('--iterations', type=number(int, 1), default=400)
+    add('--batch-size', type=number(int, 1), default=2)
+    add('--lr', type=number(float, 0), default=1e-3)
+    add('--seed', type=number(int, 0), default=0)
+    add('--cfg-options', nargs='+', metavar='KEY=VALUE')
+    return parser.parse(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    return execute(run, parse_args(words))
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_config(args.config)
+    apply_changes(settings, read_changes(args.cfg_options))
+    torch.manual_seed(args.seed)
+    vae: Any = MODELS.build(settings.model.autoencoder).train()
+    optimizer = torch.optim.Adam(vae.parameters(), args.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, args.iterations
+    )
+    batches = read_batches(settings, args.batch_size)
+    for step in range(1, args.iterations + 1):
+        loss, error = compare(vae, next(batches))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 10 == 0:
+            psnr = -10 * error.div(4).log10()
+            print(f'{step}: loss {loss:.4f}, PSNR {psnr:.2f}', flush=True)
+    save_tensors(vae.vae.state_dict(), args.dst)
+    return DONE
+
+
+def read_batches(settings: Config, size: int) -> Iterator[Tensor]:
+    """Yield clips of ground truth, (N, 3, T, H, W) in [-1, 1]."""
+    dataset = DATASETS.build(settings.train_dataloader.dataset)
+    item = 0
+    while True:
+        samples = [dataset[item + i]['data_samples'] for i in range(size)]
+        item += size
+        clips = [to_float(sample.gt) for sample in samples]
+        yield torch.stack(clips).transpose(1, 2)
+
+
+def compare(vae: Any, clip: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss of an autoencoder, and the mean squared error."""
+    posterior = vae.posterior(clip)
+    z = posterior.sample()
+    n, t = clip.shape[0], clip.shape[2]
+    z = z.reshape(n, t, *z.shape[1:]).transpose(1, 2) * vae.scaling_factor
+    error = vae.decode(z) - clip
+    kl = posterior.kl().sum() / z.numel()
+    return error.abs().mean() + KL * kl, error.detach().square().mean()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
