@@ -261,7 +261,8 @@ def describe(plan: ClipPlan) -> Iterator[tuple[str, str]]:
     use, options = choice.use, choice.options
     (width, height), (columns, rows) = plan.input_size, plan.output_size
     frames = '?' if plan.frames is None else plan.frames
-    yield 'frames', f'{frames} of {width}x{height} -> {columns}x{rows}'
+    kept = f', fidelity {options.fidelity:g}' * bool(options.fidelity)
+    yield 'frames', f'{frames} of {width}x{height} -> {columns}x{rows}{kept}'
     if plan.scenes:
         yield 'scenes', f'{len(plan.scenes)}, at {_list(plan.scenes)}'
     passes = '?' if plan.passes is None else plan.passes
@@ -278,8 +279,6 @@ def describe(plan: ClipPlan) -> Iterator[tuple[str, str]]:
         + ' (chosen for the memory)'
         * choice.changed,
     )
-    if options.fidelity:
-        yield 'input', f'kept with fidelity {options.fidelity:g}'
     if use is not None:
         parts = ['weights', 'activations']
         if not use.on_gpu:
