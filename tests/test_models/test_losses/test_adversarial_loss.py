@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from star.diffusion.i2vgen_schedule import I2VGenSchedule
@@ -14,6 +15,12 @@ from star.models.losses.adversarial_loss import (
     mean_of,
 )
 from star.models.losses.adversarial_teacher import TeacherFeatures
+from tests.test_models.networks import (
+    small_backbone,
+    small_controlnet,
+    small_inputs,
+    small_options,
+)
 
 SHAPE = (2, 1, 4, 4)  # of a clip's latents
 SCHEDULE = I2VGenSchedule()
@@ -277,3 +284,41 @@ def test_refuses_layers(layers, message):
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_layers_of_the_real_denoiser(tmp_path):
+    """From a file; the gradient of the latents passes."""
+    networks = small_backbone(), small_controlnet()
+    state = {
+        f'{part}.{name}': tensor.clone()
+        for part, network in zip(
+            ('backbone', 'controlnet'), networks, strict=True
+        )
+        for name, tensor in network.state_dict().items()
+    }
+    path = tmp_path / 'star.safetensors'
+    save_file(state, path)
+    options = small_options()
+    teacher = TeacherFeatures(
+        dict(type='I2VGenUNet', out_dim=5, **options),
+        dict(type='UNetControlNet', **options),
+        {'encoder.middle_block': 64, 'output_blocks.3': 32},
+        str(path),
+    )
+    z_t, t, text, z_lq = small_inputs()
+    z_t.requires_grad_()
+    middle, last = teacher(z_t, t, text, z_lq)
+    assert middle.shape == (2, 3, 4, 4, 64) and last.shape[-1] == 32
+    control = networks[1](z_t, t, text, z_lq)
+    with torch.no_grad():
+        v = networks[0](z_t, t, text, control)
+        frames = networks[0].norm_out(last.flatten(0, 1).movedim(-1, 1))
+        again = networks[0].conv_out(torch.nn.functional.silu(frames))
+    torch.testing.assert_close(again, v.transpose(1, 2).flatten(0, 1))
+    middle.sum().backward()
+    assert z_t.grad.abs().max() > 0
+    assert all(
+        p.grad is None and not p.requires_grad
+        for network in teacher.networks(z_t.device)
+        for p in network.parameters()
+    )
