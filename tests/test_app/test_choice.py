@@ -18,6 +18,7 @@ FULL = Choice(
     tile='0',
     seed='7',
     color_fix='wavelet',
+    fidelity='0.5',
     prompt="--a 'cat'; $(x)",
     codec='libx265',
     crf='20',
@@ -36,6 +37,7 @@ def test_the_parser_reads_what_was_chosen():
         'window': 16,
         'tile': 0,
         'seed': 7,
+        'fidelity': 0.5,
         'crf': 20,
     }
 

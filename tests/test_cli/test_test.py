@@ -333,9 +333,9 @@ def test_other_rules_in_a_used_folder(call, tmp_path):
 def test_names_of_methods(monkeypatch):
     monkeypatch.chdir(ROOT)
 
-    def name(config, given=None):
-        arguments = type('Arguments', (), {'config': config, 'name': given})
-        return method_name(arguments)
+    def name(config, given=None, fidelity=None):
+        words = {'config': config, 'name': given, 'fidelity': fidelity}
+        return method_name(type('Arguments', (), words))
 
     assert name('configs/star/tiny.py') == name('tiny') == 'star_tiny'
     assert (
@@ -343,4 +343,5 @@ def test_names_of_methods(monkeypatch):
         == name('bicubic')
         == 'bicubic'
     )
-    assert name('tiny', 'mine') == 'mine'
+    assert name('tiny', 'mine') == name('tiny', 'mine', 1) == 'mine'
+    assert name('bicubic', None, 0.5) == 'bicubic_fidelity_0.5'

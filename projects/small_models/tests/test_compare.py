@@ -87,6 +87,17 @@ def test_steps_give_rows(clips: list[str], capsys: pytest.CaptureFixture):
     assert '| tiny-1 |' in table and '| tiny-2 |' in table
 
 
+def test_fidelity_gives_rows(clips: list[str], tmp_path: Path):
+    out = tmp_path / 'out.json'
+    options = ['--fidelity', '0', '0.5', '--preset', 'shrink']
+    options += ['--frames', '1', '--json', str(out)]
+    assert tool.main([clips[0], *QUICK, *CUT, *options]) == 0
+    rows = json.loads(out.read_text())
+    found = {row['model']: row['PSNR'] for row in rows}
+    assert [*found] == ['bicubic', 'bicubic fidelity 0.5']
+    assert found['bicubic fidelity 0.5'] > found['bicubic']
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [

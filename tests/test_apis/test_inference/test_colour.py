@@ -36,10 +36,10 @@ def _write(path, images, alpha=None, codec='ffv1', pix_fmt=None, **facts):
     return path
 
 
-def _restore(src, dst, scale=1, **files):
-    return restore_video(
-        Bicubic(scale=scale), src, dst, files=FileOptions(**files)
-    )
+def _restore(src, dst, scale=1, fidelity=0, **files):
+    model = Bicubic(scale=scale)
+    options = replace(model.restore_options, fidelity=fidelity)
+    return restore_video(model, src, dst, options, FileOptions(**files))
 
 
 def _frames(path, depth=8):
@@ -48,11 +48,12 @@ def _frames(path, depth=8):
     return list(reader)
 
 
-def test_hdr_stays_hdr(tmp_path):
+@pytest.mark.parametrize('fidelity', [0, 1])
+def test_hdr_stays_hdr(tmp_path, fidelity):
     ramp = np.linspace(0, 65535, 128)[None, :, None]
     images = [np.broadcast_to(ramp, (64, 128, 3)).astype(np.uint16)] * 4
     src = _write(tmp_path / 'a.mkv', images, **HDR)
-    report = _restore(src, tmp_path / 'b.mp4', crf=0)
+    report = _restore(src, tmp_path / 'b.mp4', 1, fidelity, crf=0)
     assert report.notes == ()
     info = probe(tmp_path / 'b.mp4')
     tags = info.color_primaries, info.color_transfer, info.color_matrix
@@ -137,12 +138,13 @@ def test_only_frames_without_colour_stay_without(tmp_path):
     assert found[:3] == [0, 0, 0] and min(found[3:]) > 50
 
 
+@pytest.mark.parametrize('fidelity', [0, 1])
 @pytest.mark.parametrize('pix_fmt', ['gray', 'gray10le'])
-def test_gray_formats_stay_gray(tmp_path, pix_fmt):
+def test_gray_formats_stay_gray(tmp_path, pix_fmt, fidelity):
     gray = np.repeat(pictures(3)[..., 1:2], 3, axis=3)
     depth = 10 if '10' in pix_fmt else 8
     src = _write(tmp_path / 'a.mkv', gray, pix_fmt=pix_fmt, depth=depth)
-    report = _restore(src, tmp_path / 'b.mkv', scale=2)
+    report = _restore(src, tmp_path / 'b.mkv', 2, fidelity)
     assert report.notes == ()
     assert max(_spread(f) for f in _frames(tmp_path / 'b.mkv')) == 0
     assert probe(tmp_path / 'b.mkv').depth == depth

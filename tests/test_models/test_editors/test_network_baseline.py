@@ -159,7 +159,8 @@ def test_options():
     options = model.restore_options
     assert (options.scale, options.window, options.overlap) == (2, 3, 0)
     assert (options.tile, options.tile_overlap) == (24, 8)
-    assert model.options_used == {'scale', 'window', 'tile', 'tile_overlap'}
+    used = {'scale', 'window', 'tile', 'tile_overlap', 'fidelity'}
+    assert model.options_used == used
     facts = model.describe_options(replace(options, window=7, seed=3))
     assert facts['window'] == 7 and facts['tile'] == 24
     assert facts['licence'] == 'MIT' and facts['min_size'] == 8

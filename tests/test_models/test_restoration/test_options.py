@@ -23,6 +23,7 @@ INTEGERS = (
 )
 NUMBERS = (
     *('scale', 'guidance_scale', 'guidance_rescale', 'strength', 'cache'),
+    'fidelity',
 )
 TEXTS = ('prompt', 'negative_prompt', 'prompt_suffix')
 WRONG = [
@@ -44,6 +45,7 @@ WRONG = [
     *(('tile', v) for v in [(256, -1), (256, True), [256, 1.5]]),
     ('memory', 2**41),
     ('cache', 1.01),
+    ('fidelity', 1.01),
     *(('guidance_interval', v) for v in [0.5, (), (0.5,), '0-1', (0, 1.5)]),
     *(('guidance_interval', v) for v in [(0.5, 0.5), [1, 0], (0, '1')]),
 ]
@@ -64,6 +66,7 @@ RIGHT = [
     {'prompt': '', 'negative_prompt': 'x', 'compat': 'official'},
     {'noise': 'shared'},
     {'cache': 1},
+    {'fidelity': 1},
     {'guidance_interval': (0.2, 0.7)},
     {'guidance_interval': [0, 1]},
 ]
