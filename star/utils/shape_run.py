@@ -91,8 +91,9 @@ class ShapeRun(MemoryCounter):
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
                 self._add_to(leaf, host)
-        if not self.on_gpu and func.overloadpacket.__name__ in _CONVOLVES:
-            self.add_transient(_inside(tensors[0], tensors[1], out))
+        name = func.overloadpacket.__name__
+        if not self.on_gpu and name in _CONVOLVES:
+            self.add_transient(_inside(name, tensors[0], tensors[1], out))
         self.held = max(self.held, self.now)
         return out
 
@@ -224,15 +225,16 @@ def _pointwise(func: Any, args: tuple, kwargs: dict) -> Tensor | None:
     return first.new_empty(shape)
 
 
-def _inside(x: Tensor, weight: Tensor, out: Tensor) -> int:
+def _inside(name: str, x: Tensor, weight: Tensor, out: Tensor) -> int:
     """Return the bytes that a convolution takes inside, on a CPU.
 
     oneDNN reorders the input, unless the channels are last. Small inputs do
-    not go there (`use_mkldnn` in torch's Convolution.cpp): they are unfolded
-    for a product of matrices.
+    not go there (`use_mkldnn` in torch's Convolution.cpp) unless they are
+    made to: they are unfolded for a product of matrices.
     """
     kernel = weight[0, 0].numel()
-    small = math.prod(x.shape[:4]) <= _SMALL_INPUT
+    chosen = name != 'mkldnn_convolution'
+    small = chosen and math.prod(x.shape[:4]) <= _SMALL_INPUT
     if x.ndim == 5 and len(x) == 1 and small and 1 < kernel <= _SMALL_KERNEL:
         return weight[0].numel() * out[0, 0].numel() * x.element_size()
     if _channels_last(x, weight):

@@ -14,10 +14,8 @@ MARGIN = 0.15  # of the measured peak
 # options, and the clip's frames and size
 CASES = {
     'tiny': ('--config tiny --weights random --steps 1', 16, (96, 72)),
-    # torch unfolds its small convolutions: blocks of 100 MB and more, between
-    # which a heap that keeps them has holes
     'cogvideox': (
-        '--config tiny_cogvideox --weights random --steps 1 --no-keep-memory',
+        '--config tiny_cogvideox --weights random --steps 1',
         9,
         (64, 48),
     ),

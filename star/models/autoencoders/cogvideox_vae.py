@@ -13,6 +13,7 @@ from star.models.autoencoders.temporal_vae import (
     plan_vae_tiles,
 )
 from star.models.layers.offloading import device_of
+from star.models.layers.same_conv import prevent_unfolding
 from star.registry import MODELS
 from star.utils.distributed import Spread
 from star.video.tiling import TileSize, cut_tile, stitch_tiles
@@ -94,6 +95,7 @@ class CogVideoXVAE(nn.Module):
             norm_num_groups=norm_groups,
             scaling_factor=scaling_factor,
         )
+        prevent_unfolding(self.vae)
         self.decoder = None
         if pretrained is not None:
             load_vae_weights(self, pretrained)

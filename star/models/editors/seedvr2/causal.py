@@ -7,6 +7,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from star.models.layers.same_conv import clip_conv
+
 # the last frames that each convolution saw; empty before the first slice
 Memory = dict[nn.Module, Tensor]
 EPS = 1e-6  # of the norms
@@ -68,7 +70,8 @@ class CausalConv3d(nn.Conv3d):
             x = F.pad(x, (0, 1, 0, 1))
         if self.kernel_size[0] > 1:
             x = self._extend(x, memory, norm)
-        return super().forward(x)
+        assert isinstance(self.padding, tuple)
+        return clip_conv(x, self.weight, self.bias, self.padding, self.stride)
 
     def _extend(
         self, x: Tensor, memory: Memory, norm: nn.Module | None
