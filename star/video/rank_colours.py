@@ -31,7 +31,8 @@ def match_ranks(values: Tensor, style: Tensor) -> Tensor:
     Args:
         values: of any shape.
         style: of any shape; with another number of values the ranks are
-            stretched and rounded down.
+            stretched and rounded down. Rounding to the nearest or between
+            values leaves the tolerance of SeedVR2's vectors.
 
     Returns:
         Like `values`.

@@ -1,6 +1,8 @@
 """How SeedVR2's vectors are read, and how its networks are filled."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from tests.test_reference.vectors import official_weight
 
 FOLDER = 'seedvr2/**'  # also folders in it
+_PROBE, _VALUES = 'probe:', 128
 
 
 def read(path: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -55,3 +58,69 @@ def clip_of(x: Tensor) -> Tensor:
 
 def tokens_of(x: Tensor) -> Tensor:
     return x[0].permute(1, 2, 3, 0)
+
+
+@contextmanager
+def watched(
+    network: nn.Module,
+    names: Mapping[str, str],
+    inputs: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, list[Tensor]]]:
+    """Collect what layers return, that of each call flat.
+
+    Args:
+        network: of the layers.
+        names: of the probes of layers; `:vid` and `:txt` are added where a
+            layer has two results.
+        inputs: of the probes of what layers get.
+    """
+    found: dict[str, list[Tensor]] = {}
+    handles = []
+
+    def keep(name: str, x: Tensor) -> None:
+        found.setdefault(name, []).append(x.flatten().clone())
+
+    def keep_results(name: str, out: Tensor | tuple[Tensor, ...]) -> None:
+        if isinstance(out, Tensor):
+            keep(name, out)
+            return
+        for end, x in zip(('vid', 'txt'), out, strict=True):
+            keep(f'{name}:{end}', x)
+
+    for layer, name in names.items():
+        after = network.get_submodule(layer).register_forward_hook(
+            lambda _, given, out, name=name: keep_results(name, out)
+        )
+        handles.append(after)
+    for layer, name in (inputs or {}).items():
+        before = network.get_submodule(layer).register_forward_pre_hook(
+            lambda _, given, name=name: keep(name, given[0])
+        )
+        handles.append(before)
+    yield found
+    for handle in handles:
+        handle.remove()
+
+
+def compare_probes(
+    arrays: Mapping[str, Tensor],
+    found: Mapping[str, list[Tensor]],
+    tolerance: float,
+) -> None:
+    """Compare layers with a vector's probes, all of which must be there.
+
+    A probe has mean, deviation and largest magnitude of a layer's result,
+    and values at even distances.
+    """
+    probes = {
+        name.removeprefix(_PROBE): x
+        for name, x in arrays.items()
+        if name.startswith(_PROBE)
+    }
+    assert probes.keys() <= found.keys()
+    for name, expected in probes.items():
+        flat = torch.cat(found[name])
+        places = torch.linspace(0, len(flat) - 1, _VALUES).round().long()
+        about = flat.mean(), flat.std(correction=0), flat.abs().max()
+        values = torch.cat([torch.stack(about), flat[places]])
+        close(values, expected, tolerance)

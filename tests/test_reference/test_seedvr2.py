@@ -36,9 +36,11 @@ from tests.test_reference.seedvr2_vectors import (
     FOLDER,
     clip_of,
     close,
+    compare_probes,
     fill,
     read,
     tokens_of,
+    watched,
 )
 from tests.test_reference.vectors import (
     each_vector,
@@ -155,14 +157,51 @@ def test_transformer(path: Path):
     meta, a = read(path)
     network = make_dit(meta['kind'], meta['config'])
     fill(network, meta['seed'], meta['abs_sum'])
-    for i, t in enumerate(meta['timesteps']):  # clip by clip
-        x, text = clip_of(a[f'vid{i}']), a[f'txt{i}'][None]
-        out = network(x, torch.tensor([t]), text)
-        close(tokens_of(out), a[f'out{i}'], 2e-5)
-    if len(meta['timesteps']) > 1:  # in a batch, too
-        pair = torch.cat([-x, x]), torch.tensor([1.0, t])
+    clips = [
+        (clip_of(a[f'vid{i}']), torch.tensor([t]), a[f'txt{i}'][None])
+        for i, t in enumerate(meta['timesteps'])
+    ]
+    with watched(network, *layers_of_dit(network)) as found:
+        out = [network(*clips[0])]
+    if meta['kind'] == '3b':  # its last text has no effect
+        a.pop(f'probe:blocks.{len(network.blocks) - 1}:txt', None)
+    compare_probes(a, found, 2e-5)
+    out += [network(*clip) for clip in clips[1:]]  # clip by clip
+    for i, clip in enumerate(out):
+        close(tokens_of(clip), a[f'out{i}'], 2e-5)
+    if len(clips) > 1:  # in a batch, too
+        x, t, text = clips[-1]
+        pair = torch.cat([-x, x]), torch.cat([torch.ones(1), t])
         both = network(*pair, torch.cat([-text, text]))
-        close(tokens_of(both[1:]), a[f'out{i}'], 2e-5)
+        close(tokens_of(both[1:]), a[f'out{len(clips) - 1}'], 2e-5)
+
+
+def layers_of_dit(
+    network: SeedVR2DiT,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Name the probes of layers' results, and those of their inputs."""
+    blocks = [f'blocks.{i}' for i in range(len(network.blocks))]
+    same = 'txt_in', 'emb_in', *blocks, *(f'{b}.attn' for b in blocks)
+    results = {name: name for name in same} | {'vid_in.proj': 'vid_in:vid'}
+    if network.vid_out_ada is None:
+        return results, {}
+    results['vid_out_ada'] = 'vid_out_ada'
+    return results, {'vid_out_ada': 'vid_out_norm'}
+
+
+def layers_of_vae(vae: SeedVR2VAE) -> dict[str, str]:
+    """Name the probes of the last layers of its parts."""
+    found = {}
+    for side, stack in (('encoder', 'down_blocks'), ('decoder', 'up_blocks')):
+        same = f'{side}.conv_in', f'{side}.mid_block'
+        found |= {name: name for name in same}
+        samplers = stack.replace('_blocks', 'samplers')
+        for i, level in enumerate(vae.get_submodule(f'{side}.{stack}')):
+            kind = samplers if len(getattr(level, samplers)) else 'resnets'
+            last = len(getattr(level, kind)) - 1
+            name = f'{side}.{stack}.{i}'
+            found[f'{name}.{kind}.{last}'] = name
+    return found
 
 
 @each_vector(f'{FOLDER}/vae_tiny*.npz')
@@ -173,9 +212,11 @@ def test_autoencoder(path: Path):
     fill(vae, meta['seed'], meta['abs_sum'])
     for slices in (True, False):
         vae.slices = slices
-        moments = vae.encode(a['x'])
-        close(moments, a['moments'], 5e-5)
-        close(vae.decode(a['z']), a['decoded'], 5e-5)
+        with watched(vae, layers_of_vae(vae)) as found:
+            moments = vae.encode(a['x'])
+            close(moments, a['moments'], 5e-5)
+            close(vae.decode(a['z']), a['decoded'], 5e-5)
+    compare_probes(a, found, 5e-5)  # of the whole clip
     z = sample_posterior(moments, a['eps'])
     close(z, a['latent_sample'], 5e-5)
     close(SCALING * z, a['latent_scaled'], 5e-5)

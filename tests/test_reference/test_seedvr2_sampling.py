@@ -10,6 +10,7 @@ from torch import Tensor
 
 from star.models.editors.diffusion_baseline import WindowJob
 from star.models.editors.seedvr2.geometry import (
+    MULTIPLE,
     area_size,
     centre_crop,
     lengthen,
@@ -28,6 +29,7 @@ from star.models.editors.seedvr2.seedvr2 import Draws, SeedVR2
 from star.models.editors.seedvr2.vae import SCALING
 from star.models.restoration.events import EventRelay
 from star.models.restoration.noise import FrameNoise
+from star.models.restoration.segments import segments
 from star.video.color_fix import (
     IMAGE_COLOR_FIXES,
     adaptive_color_fix,
@@ -36,6 +38,7 @@ from star.video.color_fix import (
     limited_wavelet_fix,
     wavelet_color_fix,
 )
+from star.video.padding import pad_amount
 from tests.test_reference.seedvr2_vectors import (
     FOLDER,
     clip_of,
@@ -146,6 +149,38 @@ def test_sizes(path: Path):
         frames = lengthen(torch.arange(count), 4 * case['sp_size'])
         assert len(frames) == case['padded']
         assert frames[count:].tolist() == case['tail']
+
+
+@each_vector(f'{FOLDER}/geometry*.json')
+def test_sizes_of_the_community(path: Path):
+    """Scales, padding and windows agree with the community's program.
+
+    Ours differs where it follows the official script: a short clip repeats
+    its last frame, where the other one goes back, and no frames come before
+    the first. Overlaps are faded as in all methods here.
+    """
+    known = json.loads(path.read_text())
+    for case in known['community_sizes']:
+        height, width = case['input']
+        scale = case['shortest_edge'] / min(height, width)
+        if case['max_edge']:
+            scale = min(scale, case['max_edge'] / max(height, width))
+        size = round(height * scale), round(width * scale)
+        assert [*size] == case['resized']
+        bottom, right = pad_amount(*size, (MULTIPLE, MULTIPLE), (0, 0))
+        assert [size[0] + bottom, size[1] + right] == case['padded']
+        # they make it even; ours is exact
+        assert case['output'] == [side - side % 2 for side in size]
+    for case in known['community_frame_padding']:
+        frames = lengthen(torch.arange(case['frames'])).tolist()
+        assert len(frames) == len(case['order'])
+        assert frames[: case['frames']] == case['order'][: case['frames']]
+    for case in known['community_batches']:
+        frames = iter(torch.arange(case['total']))
+        shared = case['effective_overlap']
+        found = segments(next(frames), frames, case['batch'], shared)
+        spans = [[start, start + len(clip)] for start, clip, _ in found]
+        assert spans == case['batches']
 
 
 @each_vector(f'{FOLDER}/color_fix*.npz')
