@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from star.utils.text import one_line
 
 DONE, INCOMPLETE, WRONG_USE = 0, 1, 2
+STOPPED = 3  # by `--until`; the same command goes on
 INSTALL = 'run `pip install star-vsr`, in a checkout `pip install -e .`'
 
 

@@ -8,7 +8,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
 
 from star.apis.train.training import config_error
-from star.cli.common import DONE, INCOMPLETE, fail
+from star.cli.common import DONE, INCOMPLETE, STOPPED, fail
 
 
 def launches(args: argparse.Namespace) -> bool:
@@ -31,8 +31,9 @@ def launch(command: str, args: argparse.Namespace) -> int:
     words = ['--standalone', f'--nproc-per-node={args.gpus}', '-m', 'star']
     try:
         torchrun([*words, command, *args.words, '--launcher', 'pytorch'])
-    except ChildFailedError:
-        return INCOMPLETE
+    except ChildFailedError as error:
+        codes = {child.exitcode for child in error.failures.values()}
+        return STOPPED if STOPPED in codes else INCOMPLETE
     except SignalException as error:
         return 128 + error.sigval
     return DONE

@@ -55,8 +55,8 @@ def main(words: Sequence[str] | None = None) -> int:
         words: without the name `star`; None for those of the process.
 
     Returns:
-        The exit code: 0 done, 1 something was not, 2 wrong use, 130
-        interrupted.
+        The exit code: 0 done, 1 something was not, 2 wrong use, 3 stopped by
+        `star restore --until`, 130 interrupted.
     """
     words = sys.argv[1:] if words is None else list(words)
     if words[:2] == ['convert', '--to']:

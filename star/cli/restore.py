@@ -11,7 +11,7 @@ from star.apis.inference.piecewise import StoppedError
 from star.apis.inference.preview import PreviewRequest, make_preview
 from star.apis.inference.restore import is_complete
 from star.apis.inference.savings import Savings
-from star.cli.common import DONE, INCOMPLETE, say
+from star.cli.common import DONE, INCOMPLETE, STOPPED, say
 from star.cli.restore_clip import (
     Terminal,
     choose_for_each,
@@ -76,7 +76,7 @@ def restore_all(
             print_results(results, planned, args, True)
         if isinstance(reason, KeyboardInterrupt):
             raise
-        return INCOMPLETE
+        return STOPPED if reason.planned else INCOMPLETE
     print_results(results, planned, args)
     return exit_code(results)
 

@@ -16,7 +16,7 @@ from star.apis.inference.batch import Job, Plan
 from star.apis.inference.piecewise import StoppedError
 from star.apis.inference.scenes import SceneRange
 from star.cli.cluster import describe_share, place_of, tell_start
-from star.cli.common import INCOMPLETE, say
+from star.cli.common import INCOMPLETE, STOPPED, say
 from star.cli.progress import ProgressBar
 from star.cli.progress_lines import ProgressLines
 from star.cli.prompts import find_prompts
@@ -58,7 +58,7 @@ def run(planned: Plan, args: argparse.Namespace) -> int:
         return INCOMPLETE
     results = work.all_results()
     print_results(results, planned, args, bool(work.stopped))
-    return exit_code(results)
+    return STOPPED if work.stopped else exit_code(results)
 
 
 def check_options(planned: Plan, args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from star import __version__
+from star import __main__, __version__
 from star.cli.main import COMMANDS, make_parser
 from star.utils import allocator
 from tests.paths import ROOT
@@ -92,6 +92,23 @@ def test_runs_as_a_module():
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr == 'error: none.mp4: no such file or folder\n'
+
+
+class Interrupting:
+    """An importer at which Ctrl-C comes."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == 'star.cli.main':
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.delitem(sys.modules, 'star.cli.main')
+    monkeypatch.setattr(sys, 'meta_path', [Interrupting(), *sys.meta_path])
+    assert __main__.main() == 130
+    assert capsys.readouterr().err == 'interrupted\n'
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from star.apis.inference.piecewise import StoppedError
 from star.cli import restore as command
 from star.models.contracts import Events
 from star.models.restoration.options import RestoreOptions
@@ -211,6 +212,8 @@ class Breaking(Enlarger):
         (KeyboardInterrupt(), 130, 'interrupted'),
         (MemoryError(), 1, '--tile'),
         (torch.OutOfMemoryError('CUDA out of memory'), 1, '--tile'),
+        (StoppedError('stopped at 06:00', planned=True), 3, 'at 06:00; 0'),
+        (StoppedError('process 1 is lost'), 1, 'process 1 is lost; 0'),
     ],
 )
 def test_interruption_and_memory(

@@ -158,7 +158,7 @@ def test_all_stop_when_the_time_has_come(
     words = (*CONFIG, '--ray', 'local', '--until', until)
     src = write_clips(tmp_path / 'in')
     done = star('restore', src, tmp_path / 'out', *words)
-    assert done.code == 1
+    assert done.code == 3
     errors = [result['error'] for result in json.loads(done.out)]
     assert set(errors) <= {'stopped at 06:00', 'not begun: stopped at 06:00'}
     assert '0 of 3 clips restored; the same command goes on' in done.err

@@ -13,8 +13,10 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from star.apis.train import plan as training_plan
+from star.apis.train.step_memory import StepCost
 from star.cli import launch
 from star.cli import train as command
 from star.engine.checkpointing import save_checkpoint
@@ -44,7 +46,9 @@ def test_plan_of_a_config_by_name_and_by_path(
     config, _, whole = config.partition(' ')
     if not whole:
         ten = 10 * 2**30  # bytes
-        monkeypatch.setattr(training_plan, 'step_memory', lambda *_: ten)
+        monkeypatch.setattr(
+            training_plan, 'step_cost', lambda *_: StepCost(ten, 1.0)
+        )
     plan = star('train', config, '--dry-run')
     assert plan.code == 0, plan.err
     lines = dict(line.split(maxsplit=1) for line in plan.out.splitlines())
@@ -58,7 +62,7 @@ def test_plan_of_a_config_by_name_and_by_path(
 
 def test_options_reach_the_config(star: Star, monkeypatch: pytest.MonkeyPatch):
     plans = []
-    monkeypatch.setattr(command, 'describe_plan', str)
+    monkeypatch.setattr(command, 'describe_plan', lambda *_: '')
     monkeypatch.setattr(
         command, 'plan_training', lambda *args: plans.append(args)
     )
@@ -129,12 +133,17 @@ def test_a_signal_ends_all_processes(
     assert star('train', TINY, '--gpus', 2).code == 128 + signum
 
 
-def test_a_process_that_fails(star: Star, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(('ended', 'code'), [(99, 1), (3, 3)])
+def test_a_process_that_fails(
+    star: Star, monkeypatch: pytest.MonkeyPatch, ended: int, code: int
+):
+    failure = ProcessFailure(0, 1, ended, '')
+
     def fail(_: list[str]) -> None:
-        raise launch.ChildFailedError('star', {})
+        raise launch.ChildFailedError('star', {0: failure})
 
     monkeypatch.setattr(launch, 'torchrun', fail)
-    assert star('train', TINY, '--gpus', 2).code == 1
+    assert star('train', TINY, '--gpus', 2).code == code
 
 
 @pytest.mark.parametrize('place', ['file', 'file/below'])
@@ -189,7 +198,7 @@ def test_the_command_line_names_what_changes(
     folder = save_checkpoint(tmp_path, 3, {}, state)
     words = ['--work-dir', tmp_path, '--dry-run', '--resume']
     plans = []
-    monkeypatch.setattr(command, 'describe_plan', str)
+    monkeypatch.setattr(command, 'describe_plan', lambda *_: '')
     monkeypatch.setattr(command, 'plan_training', lambda *p: plans.append(p))
     assert star('train', TINY, *words).code == 0
     rate = 'optim_wrapper.optimizer.lr=0.25'

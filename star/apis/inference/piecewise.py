@@ -72,7 +72,19 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class StoppedError(Exception):
-    """Raised when the time has come to stop; what is done is kept."""
+    """Raised when the work stops before its end; what is done is kept.
+
+    Args:
+        reason: in words.
+        planned: the time has come at which the user wants it to stop.
+    """
+
+    def __init__(self, reason: str, planned: bool = False) -> None:
+        super().__init__(reason, planned)
+        self.planned = planned
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 @dataclass(frozen=True)
@@ -365,7 +377,7 @@ class PiecewiseRestoration:
         give_memory_back()  # of the encoder, for the network
         until = self.work.until
         if until is not None and not of_clip and datetime.now() >= until:
-            raise StoppedError(f'stopped at {until:%H:%M}')
+            raise StoppedError(f'stopped at {until:%H:%M}', planned=True)
 
 
 def _position(scene: int, point: Callable[[], ResumePoint]) -> Position:

@@ -10,15 +10,16 @@ from star.video.formats import ANIMATED, IMAGE_SUFFIXES, STILLS
 from star.video.pictures.sinks import FRAME_NAME
 
 RECORD = '.star.json'  # end of the name of the record beside a result
-_KEPT = ('.mp4', '.mov', '.mkv')  # containers that the writer can make
+# containers of videos that are kept; the others hold less than `.mkv`
+_KEPT = ('.mp4', '.m4v', '.mov', '.mkv', '.webm')
 
 
 def result_name(path: Path, images: bool) -> str:
     """Name the result of a clip or picture.
 
-    A result keeps the source's name. A video whose kind of file the writer
-    does not make becomes `.mkv`, such a picture `.png`, a folder of images
-    `.mp4`.
+    A result keeps the source's name. A video in a container that holds less
+    than `.mkv`, such as `.avi`, becomes `.mkv`; a picture whose kind of file
+    the writer does not make `.png`; a folder of images `.mp4`.
 
     Args:
         path: the source.

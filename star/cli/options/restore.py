@@ -23,7 +23,8 @@ def restore(parser: Parser) -> None:
     folder, results go there and keep their names; otherwise DST is the
     result. Images of a folder are one clip if their names count, they have
     one size and name no camera; others are restored one by one.
-    Exit code: 0 all restored, 1 some clips failed, 2 wrong use.
+    Exit code: 0 all restored, 1 some clips failed, 2 wrong use, 3 stopped
+    by --until: the same command goes on; 130 interrupted.
     """
     parser.add_argument('src', type=source, metavar='SRC')
     parser.add_argument('dst', type=target, metavar='DST')
@@ -234,8 +235,8 @@ def add_file_options(parser: Parser) -> None:
         '--until',
         type=next_time,
         metavar='HH:MM',
-        help='stop at this time, once a segment is done; the same command '
-        'goes on later',
+        help='stop at this time, once a segment is done, with exit code 3; '
+        'the same command goes on later',
     )
     add('--json', action='store_true', help='print the report as JSON')
 

@@ -115,12 +115,22 @@ def test_source_that_cannot_be(tmp_path):
 
 
 def test_names_of_results(tmp_path):
-    names = ['a.mp4', 'b.webm', 'd.MOV', 'e.wmv', 'e.avi', 'f.gif', 'g.exr']
+    names = [
+        'a.mp4',
+        'b.webm',
+        'b.m4v',
+        'd.MOV',
+        'e.wmv',
+        'e.avi',
+        'f.gif',
+        'g.exr',
+    ]
     src = touch(tmp_path / 'in', *names, 'x.txt', '.hidden.mp4', 'Thumbs.db')
     draw(src, 'c/1.png', 'c/2.png')
     assert results(src, tmp_path / 'out') == {
         'a.mp4': 'a.mp4',
-        'b.webm': 'b.mkv',
+        'b.m4v': 'b.m4v',
+        'b.webm': 'b.webm',
         'c': 'c.mp4',
         'd.MOV': 'd.MOV',
         'e.avi': 'e.avi.mkv',
