@@ -5,12 +5,12 @@
 
 The clips are those of the config's training data, the autoencoder is that of
 its model. It learns to give back the ground truth: mean absolute difference,
-with a weak pull of the latents towards a normal distribution.
+with a weak pull of the latents towards zero. The clips are read once.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from star.models.data_preprocessor import to_float
 from star.registry import DATASETS, MODELS
 from star.utils.tensor_files import save_tensors
 
-KL = 1e-4  # weight of the distance from a normal distribution, per value
+PULL = 1e-3  # factor of the latents' mean square
 
 
 def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,6 +37,7 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     add('config', help='file or name of a config of DecoderDistillation')
     add('dst', type=Path, help='file for the weights (.safetensors)')
     add('--iterations', type=number(int, 1), default=400)
+    add('--clips', type=number(int, 1), default=48, help='to learn from')
     add('--batch-size', type=number(int, 1), default=2)
     add('--lr', type=number(float, 0), default=1e-3)
     add('--seed', type=number(int, 0), default=0)
@@ -57,41 +58,36 @@ def run(args: argparse.Namespace) -> int:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, args.lr, args.iterations
     )
-    batches = read_batches(settings, args.batch_size)
+    clips = read_clips(settings, args.clips)
     for step in range(1, args.iterations + 1):
-        loss, error = compare(vae, next(batches))
+        batch = clips[torch.randint(len(clips), (args.batch_size,))]
+        loss, error = compare(vae, batch)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if step % 10 == 0:
+        if step % 20 == 0:
             psnr = -10 * error.div(4).log10()
             print(f'{step}: loss {loss:.4f}, PSNR {psnr:.2f}', flush=True)
     save_tensors(vae.vae.state_dict(), args.dst)
     return DONE
 
 
-def read_batches(settings: Config, size: int) -> Iterator[Tensor]:
-    """Yield clips of ground truth, (N, 3, T, H, W) in [-1, 1]."""
+def read_clips(settings: Config, count: int) -> Tensor:
+    """Read clips of ground truth, (count, 3, T, H, W) in [-1, 1]."""
     dataset = DATASETS.build(settings.train_dataloader.dataset)
-    item = 0
-    while True:
-        samples = [dataset[item + i]['data_samples'] for i in range(size)]
-        item += size
-        clips = [to_float(sample.gt) for sample in samples]
-        yield torch.stack(clips).transpose(1, 2)
+    samples = [dataset[item]['data_samples'] for item in range(count)]
+    clips = torch.stack([to_float(sample.gt) for sample in samples])
+    return clips.transpose(1, 2)
 
 
 def compare(vae: Any, clip: Tensor) -> tuple[Tensor, Tensor]:
     """Return the loss of an autoencoder, and the mean squared error."""
-    posterior = vae.posterior(clip)
-    z = posterior.sample()
-    n, t = clip.shape[0], clip.shape[2]
-    z = z.reshape(n, t, *z.shape[1:]).transpose(1, 2) * vae.scaling_factor
+    z = vae.encode(clip)
     error = vae.decode(z) - clip
-    kl = posterior.kl().sum() / z.numel()
-    return error.abs().mean() + KL * kl, error.detach().square().mean()
+    loss = error.abs().mean() + PULL * z.square().mean()
+    return loss, error.detach().square().mean()
 
 
 if __name__ == '__main__':
