@@ -31,11 +31,13 @@ IMAGES = as_images(pictures(1, 8, 8))
     [
         (
             lambda c, _: restore_images(c, IMAGES, seed=3),
-            '`seed` means nothing to Bicubic, which uses scale, window',
+            '`seed` means nothing to Bicubic, which uses fidelity, scale, '
+            'window',
         ),
         (
             lambda c, _: restore_images(c, IMAGES, more={'steps': 2}),
-            '`steps` means nothing to Bicubic, which uses scale, window',
+            '`steps` means nothing to Bicubic, which uses fidelity, scale, '
+            'window',
         ),
         (
             lambda c, _: restore_images(
