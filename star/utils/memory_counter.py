@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_leaves
 class MemoryCounter(TorchDispatchMode):
     """Counts the bytes of all tensors that the body makes, while they live.
 
-    Tensors have no content: reading a number gives 0.
+    Views of tensors from before, such as a weight's transpose, are not
+    counted. Tensors have no content: reading a number gives 0.
 
     Attributes:
         now: bytes that live now.
@@ -34,10 +35,12 @@ class MemoryCounter(TorchDispatchMode):
     ) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
             return 0  # so random windows lie at the start
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self._add(leaf.untyped_storage())
+        kwargs = kwargs or {}
+        given = {storage._cdata for storage in _storages((args, kwargs))}
+        out = func(*args, **kwargs)
+        for storage in _storages(out):
+            if storage._cdata not in given:
+                self._add(storage)
         return out
 
     def _add(self, storage: torch.UntypedStorage) -> None:
@@ -51,6 +54,15 @@ class MemoryCounter(TorchDispatchMode):
 
     def _remove(self, key: int) -> None:
         self.now -= self._sizes.pop(key, 0)
+
+
+def _storages(values: Any) -> list[torch.UntypedStorage]:
+    """List the memory of all tensors in nested values."""
+    return [
+        leaf.untyped_storage()
+        for leaf in tree_leaves(values)
+        if isinstance(leaf, Tensor)
+    ]
 
 
 def empty_tensors(model: nn.Module, dtype: torch.dtype | None = None) -> None:

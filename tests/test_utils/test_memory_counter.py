@@ -18,3 +18,12 @@ def test_counts_what_lives_at_once():
         del a, b
         assert counter.now < MIB
     assert 6 * MIB <= counter.peak < 7 * MIB
+
+
+def test_views_of_weights_are_no_new_memory():
+    layer, x = torch.nn.Linear(1024, 1024), torch.zeros(1, 1024)
+    with MemoryCounter() as counter, torch.inference_mode():
+        layer.weight.t()
+        x.add_(1)
+        out = layer(x)
+    assert counter.peak == out.nbytes

@@ -156,9 +156,10 @@ def _download(
     """Add what is not `found`; raise one error for all that is missing."""
     for part, file in files.items():
         if file.made_by and part not in found:  # before anything large comes
+            place = 'its path' if part == 'star' else 'the folder that has it'
             raise ValueError(
                 f'{file.name} has to be made first: `{file.made_by}`, from '
-                f'{file.source}; then give --weights with its path'
+                f'{file.source}; then give --weights with {place}'
             )
     missing = []
     reasons = []
