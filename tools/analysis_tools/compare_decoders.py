@@ -32,7 +32,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add('config', help='of a DecoderDistillation')
-    add('checkpoint', help='folder of its training')
+    add('work_dir', help='folder of its training')
     add('clips', nargs='+', type=Path)
     add('--weights', help='folder with the weights of the autoencoder')
     add('--frames', type=number(int, 1), default=6)
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    source = Source(args.checkpoint, args.weights)
+    source = Source(args.work_dir, args.weights)
     model: Any = load_model(load_config(args.config), source).eval()
     print(f'| {" | ".join(HEAD)} |')
     print('|---|---:|---:|---:|---:|---:|')
