@@ -24,6 +24,8 @@ class FeatureHead(nn.Module):
         self.level = nn.Linear(2 * _WAVES, width)
         self.middle = nn.Linear(width, width)
         self.leave = nn.Linear(width, 1)
+        for layer in (self.enter, self.level, self.middle, self.leave):
+            _initialise(layer)
 
     def forward(self, features: Tensor, level: Tensor) -> Tensor:
         """Return logits.
@@ -77,6 +79,16 @@ class FeatureHeads(nn.Module):
         """Return the logits, whose gradient does not reach the heads."""
         fixed = {name: p.detach() for name, p in self.named_parameters()}
         return functional_call(self, fixed, (features, level))
+
+
+@torch.no_grad()
+def _initialise(layer: nn.Linear) -> None:
+    """Fill a layer; files of a model's weights have none for it.
+
+    Models are built without torch's initialisation where files follow.
+    """
+    layer.weight.normal_(std=(3 * layer.in_features) ** -0.5)
+    layer.bias.zero_()
 
 
 def embed_level(level: Tensor) -> Tensor:

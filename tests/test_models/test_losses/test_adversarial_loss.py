@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from safetensors.torch import save_file
 from torch import nn
 
+from star.apis.inference.build import build_model
 from star.diffusion.i2vgen_schedule import I2VGenSchedule
 from star.models.losses.adversarial_heads import FeatureHeads, embed_level
 from star.models.losses.adversarial_loss import (
@@ -322,3 +324,16 @@ def test_layers_of_the_real_denoiser(tmp_path):
         for network in teacher.networks(z_t.device)
         for p in network.parameters()
     )
+
+
+def test_heads_are_filled_where_nothing_is_initialised():
+    """As in a model whose other parts come from files."""
+    config = Config({'model': {'type': 'AdversarialLoss', 'width': 64}})
+    config.model.teacher = dict(
+        type='TeacherFeatures', backbone={}, controlnet={}, layers={'a': 48}
+    )
+    head = build_model(config).heads.heads[0]
+    for layer in (head.enter, head.level, head.middle, head.leave):
+        wanted = (3 * layer.in_features) ** -0.5
+        assert layer.weight.std().item() == pytest.approx(wanted, rel=0.3)
+        assert not layer.bias.any()
