@@ -117,6 +117,23 @@ def both_axes(size: TileSize) -> tuple[int, int]:
     return height, width
 
 
+def check_tile(tile: TileSize, least: int, method: str) -> None:
+    """Refuse tiles that are too small for a method.
+
+    Args:
+        tile: side of a tile, or height and width; 0 for no tiles.
+        least: smallest side.
+        method: its name, and the option that the rule follows from.
+
+    Raises:
+        ValueError: naming the option, the rule and the value.
+    """
+    if 0 < min(both_axes(tile)) < least:
+        raise ValueError(
+            f'`tile` must be 0 or at least {least} for {method}, got {tile}'
+        )
+
+
 def cut_tile(x: Tensor, tile: Tile, up: int = 1, down: int = 1) -> Tensor:
     """Cut a tile out of frames, as a view.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from star.models.editors.swiftvr.chunks import read_chunks
-from star.models.editors.swiftvr.clip_run import ClipRun
+from star.models.editors.swiftvr.clip_run import TOKEN, ClipRun
 from star.models.editors.swiftvr.live import LiveSession
 from star.models.editors.swiftvr.reae import ReAE
 from star.models.editors.swiftvr.swiftvr import SwiftVR
@@ -25,6 +25,7 @@ from star.models.editors.swiftvr.window_attention import (
     window_starts,
 )
 from star.models.restoration.events import EventRelay
+from star.video.padding import pad_amount
 from tests.test_reference.vectors import (
     each_vector,
     find_vector,
@@ -269,6 +270,20 @@ def test_chunks(path: Path):
             found.append([kind, start, count, more, int(chunk.first)])
             start += count
         assert found == case['chunks']
+
+
+@each_vector(f'{FOLDER}/**/geometry.json')
+def test_sizes(path: Path):
+    """What the script neither drops nor cuts off is padded alike."""
+    for case in json.loads(path.read_text())['sizes']:
+        if 'error' in case:  # too small for the script
+            continue
+        size = [case['upscale'] * side for side in case['cropped']]
+        if case['resolution']:
+            size = case['resolution'][::-1]
+        assert size == case['out']
+        padding = pad_amount(*size, (TOKEN, TOKEN), (0, 0))
+        assert [*padding] == case['pad']
 
 
 @pytest.mark.parametrize(

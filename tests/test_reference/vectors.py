@@ -22,9 +22,10 @@ Vector = Mapping[str, np.ndarray]
 
 def find_vectors(pattern: str) -> list[Path]:
     """List matching files: those that travel, then the others."""
-    found = {path.name: path for path in sorted(DATA.glob(pattern))}
-    for path in sorted(VECTORS.glob(pattern)) if VECTORS else []:
-        found.setdefault(path.name, path)
+    found: dict[Path, Path] = {}
+    for folder in (DATA, VECTORS) if VECTORS else (DATA,):
+        for path in sorted(folder.glob(pattern)):
+            found.setdefault(path.relative_to(folder), path)
     return list(found.values())
 
 

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from star.apis.inference.build import build_model, without_text
 from star.models.editors.base import FrameWindow
-from star.models.editors.diffusion_baseline import DiffusionBaseline
+from star.models.editors.parts_baseline import PartsBaseline
 from star.models.restoration.choose import choose_options
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
@@ -71,7 +71,7 @@ def restore_cost(
     inside of kernels and no fragmentation.
 
     Args:
-        config: its `model` is a `DiffusionBaseline`.
+        config: its `model` is a `PartsBaseline`.
         clip: frames, height and width of the low-quality clip.
         given: options of the restoration that differ from the config's.
         dtype: of the networks' weights.
@@ -83,7 +83,7 @@ def restore_cost(
         config = without_text(config)
     with torch.device('meta'):
         model: Any = build_model(config).eval()
-    if not isinstance(model, DiffusionBaseline):
+    if not isinstance(model, PartsBaseline):
         raise ValueError(f'config {config.filename} is no diffusion baseline')
     options = choose_options(model, given or {})
     size, overlap = model.segment_of(options)
@@ -98,7 +98,7 @@ def restore_cost(
 
 
 def _count(
-    model: DiffusionBaseline, window: tuple[int, ...], options: RestoreOptions
+    model: PartsBaseline, window: tuple[int, ...], options: RestoreOptions
 ) -> tuple[float, int]:
     """Count the operations and the largest memory of one window."""
     if 'steps' not in model.options_used or options.steps <= max(_FEW_STEPS):
@@ -111,7 +111,7 @@ def _count(
 
 
 def _run(
-    model: DiffusionBaseline, window: tuple[int, ...], options: RestoreOptions
+    model: PartsBaseline, window: tuple[int, ...], options: RestoreOptions
 ) -> tuple[int, int]:
     frames = iter([FrameWindow(torch.zeros(window, dtype=torch.uint8), True)])
     flops = FlopCounterMode(display=False, custom_mapping=ATTENTION)
@@ -121,7 +121,7 @@ def _run(
     return flops.get_total_flops(), memory.peak
 
 
-def _empty_parts(model: DiffusionBaseline, dtype: torch.dtype) -> None:
+def _empty_parts(model: PartsBaseline, dtype: torch.dtype) -> None:
     """Give the networks tensors without content, as `place` would."""
     empty_tensors(model)
     for name in model.parts:

@@ -8,7 +8,7 @@ import torch
 from star.apis.inference.baselines import load_files, names_files
 from star.apis.inference.build import build_model, load_config
 from star.cli.common import DONE
-from star.models.editors.diffusion_baseline import DiffusionBaseline
+from star.models.editors.parts_baseline import PartsBaseline
 from star.utils.tensor_files import check_target, held, write_safetensors
 
 DTYPES = {
@@ -47,7 +47,7 @@ def convert(config: str, src: Path, dst: Path, dtype: torch.dtype) -> int:
     settings = load_config(config)
     with torch.device('meta'):
         model = build_model(settings) if names_files(settings) else None
-    if not isinstance(model, DiffusionBaseline):
+    if not isinstance(model, PartsBaseline):
         raise ValueError(
             f'config {settings.filename} is no diffusion baseline: its file '
             'is used as it is, or has a converter of its own'

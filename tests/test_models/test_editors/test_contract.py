@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from star.apis.inference.build import build_model, load_config, take_random
 from star.models.editors import DBVSR, Baseline, NetworkBaseline, SwiftVR
-from star.models.editors.diffusion_baseline import DiffusionBaseline
+from star.models.editors.parts_baseline import PartsBaseline
 from star.models.editors.weight_files import FILES
 from star.models.restoration.options import RestoreOptions
 from star.registry import MODELS
@@ -34,7 +34,7 @@ def is_small(path: Path) -> bool:
     Diffusion methods have a config `tiny_*` each, which stands for the others.
     """
     kind = MODELS.get(load_config(path).model.type)
-    return not issubclass(kind, DiffusionBaseline) or 'tiny' in path.stem
+    return not issubclass(kind, PartsBaseline) or 'tiny' in path.stem
 
 
 NAMES = sorted(name for name, path in PATHS.items() if is_small(path))
@@ -67,7 +67,7 @@ def build(name: str) -> Baseline:
     if isinstance(model, NetworkBaseline):
         take_random(model)
         stretch(model)
-    elif isinstance(model, DiffusionBaseline):
+    elif isinstance(model, PartsBaseline):
         take_random(model)
     if isinstance(model, SwiftVR):
         brighten(model)

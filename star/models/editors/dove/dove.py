@@ -49,6 +49,7 @@ from star.video.tiling import (
     Tile,
     TileSize,
     both_axes,
+    check_tile,
     cut_tile,
     stitch_tiles,
 )
@@ -152,11 +153,8 @@ class DOVE(DiffusionBaseline):
                 f'DOVE, such as 9, 17 or 33, got {options.window}'
             )
         least = shared_pixels(options) + MULTIPLE
-        if options.tile and min(both_axes(options.tile)) < least:
-            raise ValueError(
-                f'`tile` must be 0 or at least {least} for DOVE with '
-                f'`tile_overlap` {options.tile_overlap}, got {options.tile}'
-            )
+        why = f'DOVE with `tile_overlap` {options.tile_overlap}'
+        check_tile(options.tile, least, why)
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
         """Return recipe, noise and options, to be written as JSON."""

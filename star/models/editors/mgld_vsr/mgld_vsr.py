@@ -33,7 +33,7 @@ from star.video.canvas import plan_canvas
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import plan_gaussian_tiles
 from star.video.padding import crop
-from star.video.tiling import both_axes, cut_tile, stitch_tiles
+from star.video.tiling import check_tile, cut_tile, stitch_tiles
 
 Draw = Callable[[int], Tensor]  # number of a draw -> noise of latents
 
@@ -160,12 +160,7 @@ class MGLDVSR(DiffusionBaseline):
     def check_options(self, options: RestoreOptions) -> None:
         """Refuse options that this method cannot restore with."""
         super().check_options(options)
-        least = self._least_side
-        if 0 < min(both_axes(options.tile)) < least:
-            raise ValueError(
-                f'`tile` must be 0 or at least {least} for '
-                f'{type(self).__name__}, got {options.tile}'
-            )
+        check_tile(options.tile, self._least_side, type(self).__name__)
         if options.compat == 'official' and self.motion_guidance == 'intended':
             raise ValueError(
                 "`compat` 'official' has `motion_guidance` 'published' or "

@@ -42,7 +42,7 @@ from star.models.restoration.options import RestoreOptions, fit_overlap
 from star.registry import MODELS
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.padding import crop, pad_amount, pad_reflect
-from star.video.tiling import both_axes, cut_tile, stitch_tiles
+from star.video.tiling import check_tile, cut_tile, stitch_tiles
 
 TEXT_LENGTHS = (58, 64)  # tokens of the published embeddings
 _WHOLE = 2**31  # frames of a window that has no end
@@ -156,11 +156,7 @@ class SeedVR2(DiffusionBaseline):
     def check_options(self, options: RestoreOptions) -> None:
         """Refuse options that this method cannot restore with."""
         super().check_options(options)
-        if 0 < min(both_axes(options.tile)) < _LEAST_TILE:
-            raise ValueError(
-                f'`tile` must be 0 or at least {_LEAST_TILE} for '
-                f'{type(self).__name__}, got {options.tile}'
-            )
+        check_tile(options.tile, _LEAST_TILE, type(self).__name__)
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
         """Return recipe, noise and options, to be written as JSON."""

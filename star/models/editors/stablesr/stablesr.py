@@ -27,7 +27,7 @@ from star.video.canvas import MULTIPLE, plan_canvas
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import plan_gaussian_tiles
 from star.video.padding import crop
-from star.video.tiling import Tile, both_axes, cut_tile, stitch_tiles
+from star.video.tiling import Tile, check_tile, cut_tile, stitch_tiles
 
 Draw = Callable[[int], Tensor]  # number of a draw -> noise of latents
 Report = Callable[[float], None]
@@ -139,11 +139,7 @@ class StableSR(DiffusionBaseline):
         """Refuse options that this method cannot restore with."""
         super().check_options(options)
         least = _LATENT * self.latent_tile
-        if 0 < min(both_axes(options.tile)) < least:
-            raise ValueError(
-                f'`tile` must be 0 or at least {least} for '
-                f'{type(self).__name__}, got {options.tile}'
-            )
+        check_tile(options.tile, least, type(self).__name__)
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
         """Return recipe, noise and options, to be written as JSON."""

@@ -11,10 +11,7 @@ from torch import Tensor, nn
 from star.models.contracts import Events
 from star.models.data_preprocessor import check_frame
 from star.models.editors.base import FrameWindow, Restored
-from star.models.editors.diffusion_baseline import (
-    DiffusionBaseline,
-    WindowJob,
-)
+from star.models.editors.parts_baseline import PartsBaseline
 from star.models.editors.recipe import Recipe
 from star.models.editors.swiftvr.chunks import Chunking
 from star.models.editors.swiftvr.clip_run import TOKEN, ClipRun
@@ -28,7 +25,7 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.resuming import Piece, ResumePoint
 from star.registry import MODELS
 from star.utils.tensor_files import read_state
-from star.video.tiling import both_axes
+from star.video.tiling import check_tile
 
 WEIGHTS = (
     'swiftvr_transformer.safetensors',
@@ -67,7 +64,7 @@ class PromptEmbedding(nn.Module):
 
 
 @MODELS.register_module()
-class SwiftVR(DiffusionBaseline):
+class SwiftVR(PartsBaseline):
     """Restores clips in one step, chunk by chunk, at any scale.
 
     Frames are enlarged, encoded as they come, restored by a transformer that
@@ -93,7 +90,7 @@ class SwiftVR(DiffusionBaseline):
         context: latents of the chunk before that a chunk in the middle of a
             clip sees as well (`dit_overlap`).
         prompt_tokens: of the prompt.
-        restore_options: as for DiffusionBaseline.
+        restore_options: as for `PartsBaseline`.
 
     Raises:
         ValueError: a value is out of range.
@@ -101,7 +98,6 @@ class SwiftVR(DiffusionBaseline):
 
     parts: tuple[str, ...] = ('transformer', 'autoencoder', 'prompt')
     float32_parts = ()
-    shares_work = False
 
     def __init__(
         self,
@@ -154,13 +150,9 @@ class SwiftVR(DiffusionBaseline):
     def check_options(self, options: RestoreOptions) -> None:
         """Refuse options that this method cannot restore with."""
         super().check_options(options)
-        if options.tile:
-            least = options.tile_overlap + TOKEN
-            if min(both_axes(options.tile)) < least:
-                raise ValueError(
-                    f'`tile` must be 0 or at least {least}, {TOKEN} more '
-                    f'than `tile_overlap`, got {options.tile}'
-                )
+        least = options.tile_overlap + TOKEN
+        why = f'SwiftVR with `tile_overlap` {options.tile_overlap}'
+        check_tile(options.tile, least, why)
 
     def describe_options(self, options: RestoreOptions) -> dict[str, Any]:
         """Return recipe, chunks and options, to be written as JSON."""
@@ -200,15 +192,11 @@ class SwiftVR(DiffusionBaseline):
         memory: dict[int, Any],
         events: Events,
     ) -> Iterator[Restored]:
-        """Restore windows as clips of their own; see DiffusionBaseline."""
+        """Restore windows as clips of their own; see `Baseline`."""
         for clip, last, _ in windows:
             run = ClipRun(self.networks(), clip[0], options, self.chunking)
             pieces = run.pieces(iter(clip), events, None)
             yield torch.cat([piece.frames for piece in pieces]), last
-
-    def restore_clip(self, clip: Tensor, job: WindowJob) -> Tensor:
-        """Refuse: chunks need the memory of those before them."""
-        raise NotImplementedError('SwiftVR restores streams of frames')
 
     def networks(self) -> Networks:
         """Return the networks, to run them on latents."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from skimage.registration import phase_cross_correlation
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -77,6 +78,18 @@ def test_keeps_every_frame(count: int):
     """Each at its time: with networks that change nothing, the input."""
     lq = clip(count, 3, 5)
     assert torch.equal(identity().restore(lq), enlarged(lq))
+
+
+def test_nothing_moves_in_space():
+    coarse = clip(1, 6, 7).float()
+    lq = F.interpolate(coarse, (27, 35), mode='bicubic')
+    lq = lq.clamp(0, 255).to(torch.uint8)
+    out = identity().restore(lq)
+    bicubic = F.interpolate(lq.float(), scale_factor=4, mode='bicubic')
+    shift, _, _ = phase_cross_correlation(
+        bicubic[0, 0].numpy(), out[0, 0].numpy(), upsample_factor=100
+    )
+    assert abs(shift).max() < 0.1
 
 
 def test_a_window_by_itself_is_a_clip():
