@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 
 from star.video import pixels
@@ -33,6 +34,7 @@ BY_RATE_FACTOR = frozenset(
     }
 )
 _LEAST_CRF = {'libvpx': 4}
+_AVX_512F = 13  # OpenCV's number, which has no name in Python
 _BY_QUANTISER = ('mpeg4', 'mpeg2video', 'msmpeg4', 'mjpeg', 'flv', 'wmv2')
 _QUANTISER = 3 * 118  # near lossless, for codecs without a rate factor
 _BT709 = 1  # H.273 code
@@ -163,6 +165,7 @@ class Encoding:
         else:
             found += own_parameters(self.codec, bounds, self.reorders)
         if self.codec in X264:
+            found += repeatable()
             return {'x264-params': ':'.join(found)} if found else {}
         if self.codec == 'libx265':
             return {'x265-params': ':'.join(['log-level=error', *found])}
@@ -170,6 +173,15 @@ class Encoding:
             os.environ.setdefault('SVT_LOG', '1')  # its only way: errors
             return {'svtav1-params': ':'.join(found)} if found else {}
         return {}
+
+
+def repeatable() -> list[str]:
+    """Return settings of x264 with which the same frames give the same bytes.
+
+    Its code for AVX-512 reads memory that nothing was written to, where it
+    spreads the weight of blocks over earlier frames (mbtree).
+    """
+    return ['asm=avx2'] if cv2.checkHardwareSupport(_AVX_512F) else []
 
 
 def open_stream(

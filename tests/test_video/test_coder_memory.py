@@ -12,6 +12,7 @@ import torch
 from star.utils.memory import peak_memory, reset_peak_memory
 from star.video.coder_memory import coder_bounds, coder_memory, frame_bytes
 from star.video.encoder import plan_encoding
+from star.video.encoding import repeatable
 from star.video.pieces import VideoCoder
 
 CPU = torch.device('cpu')
@@ -42,7 +43,8 @@ def test_bytes_of_a_frame():
 
 def test_small_pictures_are_coded_with_all_frames():
     assert coder_bounds((854, 480), 'yuv420p') is None
-    slices = {'crf': '17', 'x264-params': 'threads=4:sliced-threads=1'}
+    own = ':'.join(['threads=4:sliced-threads=1', *repeatable()])
+    slices = {'crf': '17', 'x264-params': own}
     assert options((854, 480)) == slices  # the same on every machine
     x265 = 'log-level=error:frame-threads=1'
     assert options((640, 480), 'libx265') == {'crf': '17', 'x265-params': x265}
@@ -51,8 +53,11 @@ def test_small_pictures_are_coded_with_all_frames():
 def test_large_pictures_are_coded_with_fewer_frames():
     assert options((5120, 2880)) == {
         'crf': '16.5',
-        'x264-params': (
-            'threads=4:sliced-threads=1:rc-lookahead=2:bframes=0:ref=1'
+        'x264-params': ':'.join(
+            [
+                'threads=4:sliced-threads=1:rc-lookahead=2:bframes=0:ref=1',
+                *repeatable(),
+            ]
         ),
     }
     assert 'bframes=2:ref=2' in options((1920, 1080))['x264-params']
