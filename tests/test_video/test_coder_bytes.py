@@ -11,6 +11,7 @@ import pytest
 
 from star.video.io import VideoWriter
 
+SHOWN = 60
 _PERTURB = -6  # glibc's M_PERTURB: fills memory that is given out
 
 pytestmark = pytest.mark.skipif(
@@ -28,10 +29,11 @@ def fill() -> Iterator[object]:
 
 def write(path: Path, codec: str) -> bytes:
     chance = np.random.default_rng(0)
-    coarse = chance.integers(0, 255, (24, 48, 3), np.uint8)
+    small = (SHOWN // 4 + 17, SHOWN // 2 + 25, 3)
+    coarse = chance.integers(0, 255, small, np.uint8)
     scene = coarse.repeat(4, 0).repeat(4, 1)
     with VideoWriter(path, 96, 64, codec=codec) as writer:
-        for i in range(24):  # it moves, so that blocks are seen for long
+        for i in range(SHOWN):  # it moves, so that blocks are seen for long
             image = np.ascontiguousarray(scene[i : i + 64, 2 * i : 2 * i + 96])
             writer.write(image, Fraction(i, 25), Fraction(1, 25))
     return path.read_bytes()
