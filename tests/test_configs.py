@@ -24,6 +24,7 @@ from star.models.editors.weight_files import FILES
 from star.models.restoration.options import RestoreOptions
 from star.registry import DATASETS, HOOKS, TRANSFORMS
 from star.utils.paths import asset_path, config_root
+from tests.config_rows import slow_again, slow_row
 from tests.paths import ROOT
 
 CONFIGS = sorted(
@@ -31,17 +32,13 @@ CONFIGS = sorted(
     for path in config_root().rglob('*.py')
     if '_base_' not in path.parts
 )
-every_config = pytest.mark.parametrize('name', CONFIGS)
+every_config = pytest.mark.parametrize(
+    'name', [slow_again(n) for n in CONFIGS]
+)
 PARTS = ('autoencoder', 'text_encoder', 'backbone', 'controlnet')
 FITTING: set[str] = set()  # parts that were tried: ablations share them
 # these need their tokenizer's files to be called; size of their embeddings
 TOKENIZED = {'OpenCLIPTextEncoder': 1024, 'T5TextEncoder': 4096}
-
-
-def slow_row(name):
-    """Mark an ablation, which test_ablations.py trains at a small size."""
-    slow = [pytest.mark.slow] * name.startswith('ablations/')
-    return pytest.param(name, marks=slow)
 
 
 @lru_cache

@@ -11,6 +11,7 @@ from mmengine.fileio import load
 from star.models.editors.weight_files import FILES
 from star.report.published import load_published
 from star.utils.paths import config_root
+from tests.config_rows import AGAIN
 from tests.paths import ROOT
 from tests.test_configs import build
 
@@ -25,13 +26,19 @@ def read(name: str) -> dict[str, Any]:
 
 
 MODELS = [model for name in IMPORTS for model in read(name)['Models']]
-every_model = pytest.mark.parametrize(
-    'model', MODELS, ids=[model['Name'] for model in MODELS]
-)
 
 
 def config_name(model: dict[str, Any]) -> str:
     return model['Config'].removeprefix('configs/')
+
+
+def row(model: dict[str, Any]) -> Any:
+    """Mark a model of full size whose networks are those of another."""
+    slow = [pytest.mark.slow] * bool(AGAIN.match(config_name(model)))
+    return pytest.param(model, marks=slow, id=model['Name'])
+
+
+every_model = pytest.mark.parametrize('model', [row(m) for m in MODELS])
 
 
 def test_every_folder_has_a_metafile_and_a_readme():

@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = read_config(args)
         if args.dry_run:
-            print(describe_plan(plan_training(config, args.weights)))
+            plan = plan_training(config, args.weights)
+            print(describe_plan(plan, args.tflops))
             return DONE
         check_writable(config.work_dir)
         if launches(args):

@@ -13,8 +13,15 @@ from star.apis.inference.model_files import prefixes_of
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.weights import RANDOM, start_files, weight_entries
+from star.apis.train.distillation_plan import (
+    TeacherCost,
+    describe_teacher_cost,
+    hours,
+    source_dataset,
+    teacher_cost,
+)
 from star.apis.train.sharding import is_sharded
-from star.apis.train.step_memory import ClipSize, step_memory
+from star.apis.train.step_memory import ClipSize, StepCost, step_cost
 from star.apis.train.training import (
     check_training,
     checkpoint_of,
@@ -81,6 +88,8 @@ class TrainingPlan:
     epochs: int | None
     work_dir: str
     memory: TrainingMemory
+    tflop: float | None = None  # of a step on one GPU
+    teacher: TeacherCost | None = None
 
 
 def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
@@ -107,6 +116,7 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
     parts = count_parts(model)
     gpus = find_gpus(config)
     clip = find_clip(config)
+    cost = _step_cost(config, clip)
     return TrainingPlan(
         config=str(config.filename),
         parts=parts,
@@ -118,7 +128,9 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
         iterations=config.train_cfg.get('max_iters'),
         epochs=config.train_cfg.get('max_epochs'),
         work_dir=config.work_dir,
-        memory=_estimate(config, parts, clip, gpus),
+        memory=_estimate(config, parts, cost, gpus),
+        tflop=None if cost is None else cost.tflop,
+        teacher=None if clip is None else teacher_cost(config, clip),
     )
 
 
@@ -140,8 +152,14 @@ def _refuse_frozen(
     refuse_random(model, not_allowed(model, left), 'the config', True)
 
 
-def describe_plan(plan: TrainingPlan) -> str:
-    """Format a plan as lines for people."""
+def describe_plan(plan: TrainingPlan, throughput: float | None = None) -> str:
+    """Format a plan as lines for people.
+
+    Args:
+        plan: of a training.
+        throughput: of one GPU in 10^12 operations a second, to estimate
+            hours; None for no estimate.
+    """
     clip, memory = plan.clip, plan.memory
     size = 'clips'
     if clip is not None:
@@ -154,6 +172,7 @@ def describe_plan(plan: TrainingPlan) -> str:
         f'data        {plan.data}',
         f'batch       {batch}',
         _describe_length(plan, total),
+        *_describe_cost(plan, throughput),
         f'work folder {plan.work_dir}',
         *_memory_table(memory),
     ]
@@ -165,6 +184,30 @@ def _describe_length(plan: TrainingPlan, batch: int) -> str:
         return f'epochs      {plan.epochs:,}'
     clips = plan.iterations * batch
     return f'iterations  {plan.iterations:,}: {clips:,} clips'
+
+
+def _describe_cost(plan: TrainingPlan, throughput: float | None) -> list[str]:
+    """Describe operations, those of the teacher too, and hours."""
+    lines = []
+    if plan.tflop is not None:
+        lines.append(f'step        {plan.tflop:,.4g} TFLOP per GPU')
+    if plan.teacher is not None:
+        lines.append(describe_teacher_cost(plan.teacher))
+    if throughput is None:
+        return lines
+    found = []
+    if plan.tflop is not None and plan.iterations is not None:
+        steps = hours(plan.tflop * plan.iterations, throughput)
+        found.append(f'{steps:,.3g} of training on {plan.gpus} GPUs')
+    if plan.teacher is not None:
+        clips = plan.teacher.clips or 1000
+        teacher = hours(plan.teacher.tflop * clips, throughput * plan.gpus)
+        found.append(
+            f'{teacher:,.3g} of the teacher for {clips:,} clips on as many'
+        )
+    known = ', '.join(found) or 'not known'
+    lines.append(f'hours       at {throughput:g} TFLOP/s per GPU: {known}')
+    return lines
 
 
 def count_parts(model: nn.Module) -> list[Part]:
@@ -195,11 +238,12 @@ def find_gpus(config: Config) -> int:
 
 def find_clip(config: Config) -> ClipSize | None:
     """Return the size of a training clip, or None if the config lacks it."""
-    dataset = config.train_dataloader.dataset
+    dataset = source_dataset(config)
     crops = [t for t in dataset.get('pipeline', []) if 'height' in t]
     if not crops or 'num_frames' not in dataset:
         return None
-    return ClipSize(dataset.num_frames, crops[-1].height, crops[-1].width)
+    sides = crops[-1]['height'], crops[-1]['width']
+    return ClipSize(dataset['num_frames'], *sides)
 
 
 def _parameter_table(parts: list[Part]) -> list[str]:
@@ -263,7 +307,8 @@ def _describe_file(part: str, file: WeightFile) -> str:
 
 def _describe_data(config: Config) -> str:
     dataset = config.train_dataloader.dataset
-    source = dataset.get('data_root', dataset.get('annotation', ''))
+    names = ('data_root', 'annotation', 'cache_root')
+    source = next((dataset[name] for name in names if name in dataset), '')
     try:
         length = len(DATASETS.build(dataset))
     except Exception as error:  # a data set may raise anything
@@ -274,8 +319,20 @@ def _describe_data(config: Config) -> str:
     return f'{dataset.type}, {source}: {length:,} videos'
 
 
+def _step_cost(config: Config, clip: ClipSize | None) -> StepCost | None:
+    """Compute the cost of a step; None if it is not known."""
+    if clip is None or config.model.type != 'STARModel':
+        return None
+    return step_cost(
+        config,
+        clip,
+        config.train_dataloader.get('batch_size', 1),
+        'BFloat16' in config.optim_wrapper.get('type', ''),
+    )
+
+
 def _estimate(
-    config: Config, parts: list[Part], clip: ClipSize | None, gpus: int
+    config: Config, parts: list[Part], cost: StepCost | None, gpus: int
 ) -> TrainingMemory:
     """Estimate the memory of one GPU."""
     trained = sum(part.trained for part in parts)
@@ -287,14 +344,8 @@ def _estimate(
     ]
     states += sum('EMA' in hook.type for hook in hooks if hook)
     activations = None
-    if clip is not None and config.model.type == 'STARModel':
-        peak = step_memory(
-            config,
-            clip,
-            config.train_dataloader.get('batch_size', 1),
-            'BFloat16' in config.optim_wrapper.get('type', ''),
-        )
-        activations = peak - _FLOAT * trained
+    if cost is not None:
+        activations = cost.memory - _FLOAT * trained
     sharded = is_sharded(config)
     return TrainingMemory(
         weights=_FLOAT * total,

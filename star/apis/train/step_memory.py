@@ -1,4 +1,4 @@
-"""Memory of a training step, computed without running it."""
+"""Memory and operations of a training step, without running it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +7,13 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
+from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_model, without_text
 from star.models.editors.star.star_model import STARModel
-from star.structures import VideoSample
+from star.models.losses.perceptual_loss import PerceptualLoss
+from star.structures import TeacherPath, VideoSample
 from star.utils.memory_counter import MemoryCounter, empty_tensors
 
 
@@ -23,10 +26,31 @@ class ClipSize:
     width: int
 
 
+@dataclass(frozen=True)
+class StepCost:
+    """What one training step takes on one GPU.
+
+    Attributes:
+        memory: bytes at its peak, without the weights.
+        tflop: operations in units of 10^12, a multiplication and an addition
+            being two, of networks, losses, decoder and backward pass.
+    """
+
+    memory: int
+    tflop: float
+
+
 def step_memory(
     config: Config, clip: ClipSize, batch_size: int = 1, amp: bool = True
 ) -> int:
-    """Compute the peak memory of one training step without the weights.
+    """Compute the peak memory of one training step; see `step_cost`."""
+    return step_cost(config, clip, batch_size, amp).memory
+
+
+def step_cost(
+    config: Config, clip: ClipSize, batch_size: int = 1, amp: bool = True
+) -> StepCost:
+    """Compute memory and operations of one training step.
 
     The step runs from latents on tensors without content, as on a CPU:
     networks, losses, the decoder if a loss is on pixels, and the backward
@@ -41,7 +65,7 @@ def step_memory(
         amp: run the networks under bfloat16 autocast.
 
     Returns:
-        Bytes.
+        The cost; its memory is without the weights.
     """
     with torch.device('meta'):
         model: Any = build_model(without_text(config)).train()
@@ -49,17 +73,26 @@ def step_memory(
         empty_tensors(model)
         if amp:
             _normalise_in_float32(model)
+        _give_networks(model)
         samples = [_sample(model, clip) for _ in range(batch_size)]
-        with MemoryCounter() as counter:
+        flops = FlopCounterMode(display=False, custom_mapping=ATTENTION)
+        with MemoryCounter() as counter, flops:
             with torch.autocast('cpu', torch.bfloat16, enabled=amp):
                 losses = model.loss(None, samples)
             loss, _ = model.parse_losses(losses)
             loss.backward()
-    return counter.peak
+    return StepCost(counter.peak, flops.get_total_flops() / 1e12)
+
+
+def _give_networks(model: nn.Module) -> None:
+    """Give losses networks without content, where they would load them."""
+    for module in model.modules():
+        if isinstance(module, PerceptualLoss):
+            module.skip_weights()
 
 
 def _sample(model: STARModel, clip: ClipSize) -> VideoSample:
-    """Make a training clip with cached latents."""
+    """Make a training clip with all that may be cached of it."""
     factor = model.autoencoder.downsample
     ratio = model.autoencoder.temporal_downsample
     z = torch.zeros(
@@ -69,11 +102,13 @@ def _sample(model: STARModel, clip: ClipSize) -> VideoSample:
         clip.width // factor,
     )
     size = (clip.num_frames, 3, clip.height, clip.width)
+    text = model.text_encoder([''])[0]
     return VideoSample(
         gt=torch.zeros(size, dtype=torch.uint8),
         z0=z,
         z_lq=z,
-        text=model.text_encoder([''])[0],
+        text=text,
+        teacher=TeacherPath(z, [0], z[None], z[None], 0, text),
         seed=0,
     )
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
@@ -156,7 +155,6 @@ def load_teacher(
     return TeacherEncoder(latents, model, points)
 
 
-@torch.no_grad()
 def describe_teacher(
     settings: Config, encoder: TeacherEncoder
 ) -> dict[str, Any]:

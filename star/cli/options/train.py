@@ -39,7 +39,15 @@ def train(parser: Parser) -> None:
     add(
         '--dry-run',
         action='store_true',
-        help='print the parts, the data and the memory of the training',
+        help='print the parts, the data, the memory and the operations of the '
+        'training, and of a teacher that it distils',
+    )
+    add(
+        '--tflops',
+        type=number(float, 0, above=True),
+        metavar='N',
+        help='with --dry-run: estimate hours at N * 10^12 operations a second '
+        'per GPU',
     )
     add_config_options(parser)
     add_process_options(parser)

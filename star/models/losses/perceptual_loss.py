@@ -4,7 +4,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from star.perceptual.lpips import check_net, load_lpips
+from star.perceptual.lpips import LPIPSNetwork, check_net, load_lpips
 from star.registry import MODELS
 
 
@@ -126,6 +126,10 @@ class PerceptualLoss(nn.Module):
             self._network.append(load_lpips(self.weights, self.net))
         self._network[0] = self._network[0].to(device)
         return self._network[0]
+
+    def skip_weights(self) -> None:
+        """Build the network without its weights, to count what it takes."""
+        self._network[:] = [LPIPSNetwork(self.net).requires_grad_(False)]
 
     def _lpips(self, pred: Tensor, gt: Tensor) -> Tensor:
         frames = [rearrange(x, 'n c t h w -> (n t) c h w') for x in (pred, gt)]

@@ -6,6 +6,7 @@ from torch import nn
 
 from star.apis.inference.build import load_config
 from star.apis.train import plan as training_plan
+from star.apis.train.distillation_plan import TeacherCost, teacher_cost
 from star.apis.train.plan import (
     ClipSize,
     Part,
@@ -16,6 +17,7 @@ from star.apis.train.plan import (
     find_gpus,
     plan_training,
 )
+from star.apis.train.step_memory import StepCost
 from star.apis.train.training import RunOptions, run_config
 from tests.test_engine.configs import NETWORK, write_clips
 
@@ -85,7 +87,9 @@ def test_plans_and_describes(config):
 @pytest.fixture
 def quick(monkeypatch):
     """Do without the simulated step, which takes seconds."""
-    monkeypatch.setattr(training_plan, 'step_memory', lambda *_: 10**9)
+    monkeypatch.setattr(
+        training_plan, 'step_cost', lambda *_: StepCost(10**9, 1.0)
+    )
 
 
 def test_averages_take_memory(config, quick):
@@ -108,6 +112,38 @@ def test_missing_weights_are_told(config, quick):
     assert plan_training(config, 'random').weights == ['random numbers']
     config.load_from = 'other.pth'
     assert plan_training(config).weights == ['other.pth: MISSING']
+
+
+def test_hours_of_a_student_and_its_teacher(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        training_plan,
+        'teacher_cost',
+        lambda *_: TeacherCost('tiny', 50, 3600.0, None),
+    )
+    changes = {'train_cfg.max_iters': 7200}
+    options = RunOptions(work_dir=str(tmp_path), changes=changes)
+    plan = plan_training(run_config('tiny_onestep', options), 'no.pt')
+    assert plan.clip == ClipSize(3, 88, 96)  # of the teacher's data set
+    lines = describe_plan(plan, 0.5).splitlines()
+    assert 'step        1 TFLOP per GPU' in lines
+    assert (
+        'teacher     tiny: 50 evaluations, 3,600 TFLOP a clip; the cache is '
+        'not there yet'
+    ) in lines
+    assert (
+        'hours       at 0.5 TFLOP/s per GPU: 4 of training on 1 GPUs, 2e+03 '
+        'of the teacher for 1,000 clips on as many'
+    ) in lines
+
+
+def test_cost_of_a_teacher():
+    """Twice the evaluations with guidance; operations grow with the clip."""
+    config = load_config('tiny_onestep')
+    small = teacher_cost(config, ClipSize(1, 24, 32))
+    assert (small.config, small.evaluations, small.clips) == ('tiny', 2, None)
+    large = teacher_cost(config, ClipSize(2, 24, 32))
+    assert 1.5 < large.tflop / small.tflop < 2
+    assert teacher_cost(load_config('tiny'), ClipSize(1, 24, 32)) is None
 
 
 def test_nothing_to_train(config):

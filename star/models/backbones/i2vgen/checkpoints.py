@@ -114,13 +114,14 @@ def from_official(
         expected: our names and tensors of the right shapes, possibly meta.
 
     Returns:
-        Our names; without LIEM if `state` is VEnhancer's.
+        Our names; without LIEM if `state` is VEnhancer's, and without LoRA,
+        which no official file has.
 
     Raises:
         ValueError: names or shapes that do not match.
     """
     table = {official_name(name, expected): name for name in expected}
-    needed = set(table)
+    needed = {k for k, name in table.items() if not _LORA.search(name)}
     liem = {k for k, name in table.items() if _LIEM.search(name)}
     kept = {k: v for k, v in state.items() if not _VENHANCER_ONLY.match(k)}
     if len(kept) < len(state) and not liem & kept.keys():

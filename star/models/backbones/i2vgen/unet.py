@@ -25,10 +25,13 @@ from star.models.backbones.i2vgen.encoder import (
     to_channels_last,
 )
 from star.models.layers.liem import OFFICIAL_LIEM
+from star.models.layers.lora import add_lora
 from star.models.layers.norm import set_norm_groups
 from star.models.layers.step_memory import StepMemory
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
+
+_ATTENTION = ('to_q', 'to_k', 'to_v', 'to_out')
 
 
 @MODELS.register_module()
@@ -43,6 +46,8 @@ class I2VGenUNet(nn.Module):
         sizes: those fields of `UNetSizes` that differ from the official ones.
         dropout: probability in ResBlocks and temporal convolutions.
         liem: config of the local gates, or None for none.
+        lora: config of an update of each attention's linear layers, such as
+            `dict(type='LoRA', rank=64, alpha=64)`, or None for none.
         checkpointing: recompute blocks in the backward pass to save memory.
 
     Raises:
@@ -60,6 +65,7 @@ class I2VGenUNet(nn.Module):
         sizes: Mapping[str, Any] | None = None,
         dropout: float = 0.1,
         liem: Mapping | None = OFFICIAL_LIEM,
+        lora: Mapping | None = None,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -76,6 +82,8 @@ class I2VGenUNet(nn.Module):
         self.conv_out = zero_init(nn.Conv2d(every.dim, out_dim, 3, padding=1))
         set_norm_groups(self, every.norm_groups)
         set_time_padding(self, every.time_padding)
+        if lora is not None:
+            add_lora(self, _attention_layers(self), lora)
 
     @property
     def size_multiple(self) -> tuple[int, int]:
@@ -165,6 +173,16 @@ class I2VGenUNet(nn.Module):
 
     def _head(self, frames: Tensor) -> Tensor:
         return self.conv_out(F.silu(self.norm_out(frames)))
+
+
+def _attention_layers(network: nn.Module) -> list[str]:
+    """List the names of the linear layers of all attentions."""
+    return [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear)
+        and name.rpartition('.')[2] in _ATTENTION
+    ]
 
 
 def _output_blocks(sizes: UNetSizes, skip_dims: list[int]) -> nn.ModuleList:

@@ -14,10 +14,12 @@ from star.models.editors.star_onestep.student_batch import (
     StudentBatch,
     student_batch,
 )
+from star.models.losses.adversarial_loss import Condition
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.origins import allow_random
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Distillation(nn.Module):
             [0, 1].
         pixels: configs of losses on decoded pixels, with `terms`.
         window: fields of DecodeWindow that differ from its defaults.
+        adversarial: config of an AdversarialLoss; None for none. It is beside
+            the others: alone it does not say what to restore.
+        real: latents that the adversarial loss takes for real, those of the
+            'teacher' or of the ground truth, 'gt'.
 
     Raises:
         ValueError: there is no loss, or an argument is out of range.
@@ -74,6 +80,8 @@ class Distillation(nn.Module):
         path_share: float = 0.0,
         pixels: Sequence[dict] = (),
         window: dict | None = None,
+        adversarial: dict | None = None,
+        real: str = 'teacher',
     ) -> None:
         super().__init__()
         if not 0 <= path_share <= 1:
@@ -90,11 +98,19 @@ class Distillation(nn.Module):
                 '`losses` of a Distillation must have `latent`, `path` or '
                 '`pixels`, got none'
             )
+        if real not in ('teacher', 'gt'):
+            raise ValueError(f"`real` must be 'teacher' or 'gt', got {real!r}")
         self.latent = None if latent is None else MODELS.build(latent)
         self.path = None if path is None else MODELS.build(path)
         self.path_share = path_share
         self.on_pixels = nn.ModuleList(map(MODELS.build, pixels))
         self.window = build_window(window or {})
+        self.real = real
+        self.adversarial = None
+        if adversarial is not None:
+            # its heads begin with random numbers, in whatever is restored
+            self.adversarial = MODELS.build(adversarial)
+            allow_random(self.adversarial)
 
     def check_options(self, options: RestoreOptions) -> None:
         """Refuse options of a restoration that this does not train for.
@@ -142,6 +158,8 @@ class Distillation(nn.Module):
         v = parts.velocity(task.x_t, task.t, texts, batch.z_lq, None).float()
         x0 = parts.schedule.to_x0(task.x_t, v, task.t)
         losses = self._compare_latents(batch, task, v, x0)
+        if self.adversarial is not None:
+            losses |= self._judge(parts, batch, x0)
         if pixels:
             losses |= self._compare_pixels(parts, batch, x0, task.t)
         return losses
@@ -201,13 +219,24 @@ class Distillation(nn.Module):
         self, batch: StudentBatch, task: TrainedStates, v: Tensor, x0: Tensor
     ) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
-        end = batch.stack([path.z0 for path in batch.paths])
+        end = batch.ends
         counts = task.on_path
         if self.latent is not None:
             losses |= self.latent.terms(x0, end, batch.z0, 1 - counts)
         if self.path is not None:
             losses |= self.path.terms(v, task.teacher_v, x0, end, counts)
         return losses
+
+    def _judge(
+        self, parts: ModelParts, batch: StudentBatch, x0: Tensor
+    ) -> dict[str, Tensor]:
+        """Compare with latents that are taken for real, by a discriminator."""
+        assert self.adversarial is not None
+        real = batch.ends if self.real == 'teacher' else batch.z0
+        condition = Condition(batch.text, batch.z_lq)
+        return self.adversarial.terms(
+            x0, real, condition, parts.schedule, batch.random
+        )
 
     def _compare_pixels(
         self, parts: ModelParts, batch: StudentBatch, x0: Tensor, t: Tensor

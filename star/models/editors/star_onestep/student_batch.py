@@ -36,9 +36,10 @@ class StudentBatch:
     random: list[ClipRandom]
     gt: Tensor | None
 
-    def stack(self, tensors: list[Tensor]) -> Tensor:
-        """Stack one tensor for each clip, as float32 beside `z_lq`."""
-        return torch.stack(tensors).to(self.z_lq.device, torch.float32)
+    @property
+    def ends(self) -> Tensor:
+        """Latents that the teacher ended at, of the shape of `z_lq`."""
+        return torch.stack([path.z0 for path in self.paths]).to(self.z_lq)
 
 
 @torch.no_grad()

@@ -166,3 +166,18 @@ def test_anything_else_is_refused_with_its_keys(networks, official):
     refused({**official, 'out.0.bias': torch.zeros(3)}, 'out.0.bias is (3,)')
     appended = torch.zeros(*official['out.2.weight'].shape, 2)
     refused({**official, 'out.2.weight': appended}, ': 1 of another shape')
+
+
+def test_official_weights_leave_updates_new(networks, official):
+    """A network with LoRA computes what the official weights do."""
+    plain, control = networks
+    updated = small_backbone(lora={'type': 'LoRA', 'rank': 2, 'alpha': 2})
+    load_star_weights(updated, small_controlnet(), official)
+    own = updated.state_dict()
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(own.pop(name), tensor)
+    layers = {name.partition('.lora.')[0] for name in own}
+    assert len(own) == 2 * len(layers) > 0
+    kinds = {name.rpartition('.')[2] for name in layers}
+    assert kinds == {'to_q', 'to_k', 'to_v', 'to_out'}
+    assert all(t.abs().max() == 0 for n, t in own.items() if n.endswith('.b'))

@@ -4,7 +4,9 @@ import torch
 from star.models.editors.star_onestep.student_batch import student_batch
 from star.models.losses.distances import squared
 from star.registry import MODELS
+from star.utils.origins import not_allowed
 from tests.test_models.fakes import (
+    SMALL_SIZES,
     GroupingAutoencoder,
     PixelBackbone,
     fake_model,
@@ -19,6 +21,16 @@ from tests.test_models.test_editors.test_star_onestep.students import (
     make_sample,
     student_options,
 )
+
+ADVERSARIAL = {
+    'type': 'AdversarialLoss',
+    'teacher': {
+        'type': 'TeacherFeatures',
+        'backbone': {},
+        'controlnet': {},
+        'layers': {'x': 1},
+    },
+}
 
 
 def student(losses=LATENT, model=None, **options):
@@ -200,6 +212,7 @@ def test_options_that_are_not_trained_for(name, value):
         ({'path_share': 1.5}, r'`path_share` must lie in \[0, 1\], got 1.5'),
         ({'path_share': 0.5}, 'belong together, got None and 0.5'),
         ({'path': {}}, 'belong together'),
+        ({**LATENT, 'real': 'x'}, "`real` must be 'teacher' or 'gt'"),
         ({**LATENT, 'window': {'margin': -1}}, '`margin` must not be'),
     ],
 )
@@ -217,3 +230,44 @@ def test_what_an_item_lacks():
     sample.teacher = None
     with pytest.raises(ValueError, match="a teacher made of 'clip0'"):
         compute(model, [sample])
+
+
+@pytest.mark.parametrize('real', ['teacher', 'gt'])
+def test_adversarial_loss_compares_with_real_latents(real):
+    """The heads see the student's latents and those that are real."""
+    judged = {}
+
+    def terms(fake, real, condition, schedule, random):
+        judged.update(fake=fake, real=real, z_lq=condition.z_lq)
+        return {'loss_adversarial': fake.mean()}
+
+    model = student({**LATENT, 'adversarial': ADVERSARIAL, 'real': real})
+    model.objective.adversarial.terms = terms
+    sample = make_sample(model)
+    losses = compute(model, [sample])
+    assert losses.keys() == {'loss_latent', 'loss_adversarial'}
+    wanted = sample.teacher.z0 if real == 'teacher' else sample.z0
+    assert torch.equal(judged['real'][0], wanted)
+    assert torch.equal(judged['z_lq'][0], sample.z_lq)
+    found = last_estimate(model, [sample])
+    torch.testing.assert_close(judged['fake'], found)
+
+
+def test_adversarial_loss_of_small_networks():
+    """One backward pass gives gradients to the student and to the heads."""
+    model = small_model(**STUDENT)
+    network = {'in_dim': 3, 'sizes': SMALL_SIZES, 'dropout': 0.0}
+    teacher = {
+        'type': 'TeacherFeatures',
+        'backbone': {'type': 'I2VGenUNet', 'out_dim': 3, **network},
+        'controlnet': {'type': 'UNetControlNet', **network},
+        'layers': {'encoder.middle_block.res2': 32},
+    }
+    adversarial = {'type': 'AdversarialLoss', 'teacher': teacher, 'width': 8}
+    student({**LATENT, 'adversarial': adversarial}, model)
+    losses = model.loss(None, [make_sample(model)])
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    for part in (model.backbone, model.objective.adversarial):
+        assert any(p.grad.abs().max() > 0 for p in part.parameters())
+    assert not_allowed(model, {'objective.adversarial.heads.x'}) == set()

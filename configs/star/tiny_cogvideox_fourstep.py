@@ -1,0 +1,7 @@
+# cogvideox_fourstep.py with the networks of tiny_cogvideox.py: first stage, on
+# latents.
+_base_ = 'tiny_cogvideox_onestep.py'
+model = dict(
+    losses=dict(path_share=0.5),
+    restore_options=dict(steps=4, strength=1.0, noise='per_frame'),
+)
