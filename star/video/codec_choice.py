@@ -82,7 +82,7 @@ def list_choices(
     if pix_fmt is None:
         found = [(name, pick_format(name, suffix, needs)) for name in names]
     else:
-        found = [(n, pix_fmt) for n in names if pix_fmt in _formats(n)]
+        found = [(n, pix_fmt) for n in names if pix_fmt in list_formats(n)]
     if needs.alpha and pix_fmt is not None:
         found = [(n, form) for n, form in found if keeps_alpha(n, suffix)]
     if not found:
@@ -97,7 +97,7 @@ def list_choices(
 
 def _check(codec: str, pix_fmt: str | None, suffix: str) -> None:
     """Refuse an encoder that a container cannot hold, or without a format."""
-    formats = _formats(codec)
+    formats = list_formats(codec)
     if suffix and not holds(suffix, codec):
         raise VideoError(
             f'{suffix} cannot hold {codec}; choose {_first_codec(suffix)}, or '
@@ -125,7 +125,7 @@ def pick_format(codec: str, suffix: str, needs: Needs) -> str:
         suffix: of the result; '' if it is not known.
         needs: of the source.
     """
-    formats = _formats(codec)
+    formats = list_formats(codec)
     wanted: list[str] = []
     bits = needs.depth if codec in _LOSSLESS else 10
     if needs.alpha and keeps_alpha(codec, suffix):
@@ -178,7 +178,7 @@ def _first_codec(suffix: str) -> str:
     return next(iter(_suitable(suffix, Needs())), 'another container')
 
 
-def _formats(codec: str) -> list[str]:
+def list_formats(codec: str) -> list[str]:
     """List the pixel formats of an encoder; none where it takes any.
 
     Raises:

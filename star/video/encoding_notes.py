@@ -1,7 +1,7 @@
 """Notes on how an encoded result differs from its source, and on remedies."""
 
 from star.video import pixels
-from star.video.codec_choice import Needs, keeps_alpha
+from star.video.codec_choice import Needs, keeps_alpha, list_formats
 from star.video.colour import hdr
 from star.video.containers import TAGGED
 from star.video.encoding import Encoding
@@ -67,7 +67,6 @@ def remedies(
 def change_notes(wanted: Encoding, got: Encoding) -> list[str]:
     """List how settings that an encoder accepts differ from a request."""
     notes = []
-    whole = 'yuv444p' if wanted.bits <= 8 else f'yuv444p{wanted.bits}le'
     size, new = (f'{e.width}x{e.height}' for e in (wanted, got))
     if size != new:
         lines = [
@@ -78,7 +77,7 @@ def change_notes(wanted: Encoding, got: Encoding) -> list[str]:
         notes.append(
             f'{size} is odd, which {wanted.codec} cannot store as '
             f'{wanted.pix_fmt}: written as {new}, with the last '
-            f'{" and ".join(lines)} repeated (--pix-fmt {whole} keeps {size})'
+            f'{" and ".join(lines)} repeated ({_keeping(wanted)} keeps {size})'
         )
     if got.time_base != wanted.time_base:
         notes.append(
@@ -86,3 +85,11 @@ def change_notes(wanted: Encoding, got: Encoding) -> list[str]:
             f'rounded to {got.time_base} s'
         )
     return notes
+
+
+def _keeping(wanted: Encoding) -> str:
+    """Name what would keep an odd size."""
+    whole = 'yuv444p' if wanted.bits <= 8 else f'yuv444p{wanted.bits}le'
+    if whole in list_formats(wanted.codec):
+        return f'--pix-fmt {whole}'
+    return '--codec ffv1 in .mkv'
