@@ -12,6 +12,7 @@ model = dict(
         block_out_channels=(32, 32, 64),
         layers_per_block=1,
         scaling_factor=1.0,
+        norm_groups=8,  # with one channel each the brightness is lost
     ),
     decoder=dict(widths=(32, 24), blocks=(2, 2)),
     window=dict(num_frames=3),
