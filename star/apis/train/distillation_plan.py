@@ -75,7 +75,7 @@ def teacher_cost(config: Config, clip: ClipSize) -> TeacherCost | None:
     settings = without_text(load_config(name))
     with torch.device('meta'):
         model: Any = build_model(settings).eval()
-    count = _evaluations(model.schedule, model.restore_options)
+    count = count_evaluations(model.schedule, model.restore_options)
     flops = FlopCounterMode(display=False, custom_mapping=ATTENTION)
     with ShapeRun(), torch.inference_mode(), flops:
         _evaluate(without_content(model), clip)
@@ -83,6 +83,23 @@ def teacher_cost(config: Config, clip: ClipSize) -> TeacherCost | None:
     index = _read_index(config.train_dataloader.dataset.get('cache_root', ''))
     clips = None if index is None else index['num_items']
     return TeacherCost(Path(name).stem, count, count * tflop, clips)
+
+
+def count_evaluations(schedule: NoiseSchedule, options: RestoreOptions) -> int:
+    """Count a denoiser's evaluations, those without the prompt too.
+
+    Args:
+        schedule: of the model.
+        options: of a restoration.
+    """
+    timesteps = schedule.list_timesteps(
+        options.mode, options.steps, options.strength
+    )
+    count = len(timesteps)
+    if options.sampler == 'heun':
+        count = 2 * count - 1
+    off = 0 if options.guidance_exponent else 1
+    return count if options.guidance_scale == off else 2 * count
 
 
 def describe_teacher_cost(cost: TeacherCost) -> str:
@@ -104,17 +121,6 @@ def hours(tflop: float, throughput: float) -> float:
         throughput: in units of 10^12 in a second, of all GPUs together.
     """
     return tflop / throughput / _HOUR
-
-
-def _evaluations(schedule: NoiseSchedule, options: RestoreOptions) -> int:
-    timesteps = schedule.list_timesteps(
-        options.mode, options.steps, options.strength
-    )
-    count = len(timesteps)
-    if options.sampler == 'heun':
-        count = 2 * count - 1
-    off = 0 if options.guidance_exponent else 1
-    return count if options.guidance_scale == off else 2 * count
 
 
 def _evaluate(model: Any, clip: ClipSize) -> Tensor:
