@@ -1,5 +1,5 @@
 # A diffusion model with STAR's parts around what tiny_compact.py restores: a
-# teacher that two cores can train. README_teacher.md has the results.
+# teacher that two cores can train. README.md has the results.
 _base_ = [
     '../../../configs/_base_/default_runtime.py',
     '../../../configs/_base_/models/tiny_compact.py',

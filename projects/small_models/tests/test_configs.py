@@ -9,6 +9,8 @@ from mmengine.runner import Runner
 
 from star.apis.inference.build import load_config
 from star.datasets.transforms import compose
+from star.models.layers.liem import LIEM
+from star.models.losses import DynamicFrequencyLoss
 from star.registry import DATASETS, MODELS
 from tests.paths import ROOT
 
@@ -17,7 +19,9 @@ SAMPLER = CONFIGS / 'tiny_compact_sampler.py'
 TRAININGS = ('tiny_compact_sampler', 'tiny_compact_defocus')
 
 
-@pytest.mark.parametrize('name', ['windows', 'films', *TRAININGS])
+@pytest.mark.parametrize(
+    'name', ['windows', 'films', 'tiny_teacher', *TRAININGS]
+)
 def test_training_data_builds(name):
     dataset = load_config(CONFIGS / f'{name}.py').train_dataloader.dataset
     for each in dataset.get('datasets', [dataset]):
@@ -63,3 +67,41 @@ def test_two_iterations(tmp_path):
     runner.train()
     assert (tmp_path / 'work' / 'iter_2').is_dir()
     assert not torch.equal(runner.model.star.backbone.pixels.weight, before)
+
+
+@pytest.mark.parametrize('name', ['tiny_student', 'tiny_student_pixel'])
+def test_a_student_starts_as_its_teacher_and_has_its_parts(name):
+    student, teacher = (
+        load_config(CONFIGS / f'{each}.py').model
+        for each in (name, 'tiny_teacher')
+    )
+    for part in ('backbone', 'controlnet', 'schedule'):
+        assert student[part] == teacher[part]
+    own, other = student.restore_options, teacher.restore_options
+    assert (own.pop('steps'), other.pop('steps')) == (1, 4)
+    assert own == other
+    student.losses.pop('pixels', None)  # needs the weights of LPIPS
+    assert MODELS.build(student.losses).latent is not None
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['liem_none', 'liem_after_norm', 'frequency_none', 'frequency_official'],
+)
+def test_an_ablation_of_the_teacher_changes_what_it_names(name):
+    settings = load_config(CONFIGS / f'teacher_{name}.py').model
+    settings.controlnet.pretrained = None
+    model = MODELS.build(settings)
+    gates = [m for m in model.modules() if isinstance(m, LIEM)]
+    gated = [gate for gate in gates if gate.conv is not None]
+    assert bool(gated) == (name != 'liem_none')
+    after = [gate.gate == 'after_norm' for gate in gated]
+    assert all(after) if name == 'liem_after_norm' else not any(after)
+    frequency = [
+        each
+        for each in model.objective.on_pixels
+        if isinstance(each, DynamicFrequencyLoss)
+    ]
+    assert len(frequency) == (name != 'frequency_none')
+    official = [each.filter == 'official' for each in frequency]
+    assert any(official) == (name == 'frequency_official')
