@@ -114,6 +114,7 @@ def test_memory_is_comfyuis(
     comfy: Comfy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others leave the device before a run, and this model afterwards."""
+    from star.apis.inference.devices import computes_bfloat16
     from star.models.editors.real_esrgan.real_esrgan import RealESRGANCompact
     from star.models.editors.star.star_model import STARModel
 
@@ -134,7 +135,8 @@ def test_memory_is_comfyuis(
     record(STARModel)
     record(RealESRGANCompact)
     restore_images(comfy, as_images(pictures(1, 16, 16)), 'tiny_compact')
-    dtype = 'place torch.float32'
+    suits = torch.bfloat16 if computes_bfloat16() else torch.float32
+    dtype = f'place {suits}'
     load = ['unload', 'empty', dtype, dtype, 'empty']
     run = ['unload', 'empty', dtype, 'restore', dtype, 'empty']
     assert [c for c in comfy.calls if c not in load] == ['restore']

@@ -81,7 +81,7 @@ def test_random_numbers_by_name(published):
 
 @pytest.mark.parametrize('revision', ['', '@v1', f'@{COMMIT}'])
 def test_the_hub_gives_the_same_model(hub, published, revision):
-    model = init_model(f'hf://owner/model{revision}', None, 'cpu')
+    model = init_model(f'hf://owner/model{revision}', None, 'cpu', 'float32')
     held = load_file(published / 'model.safetensors')
     own = model.state_dict()
     assert all(torch.equal(own[name], held[name]) for name in held)

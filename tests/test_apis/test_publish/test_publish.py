@@ -146,7 +146,7 @@ def test_a_training(tmp_path, run):
     assert '| iterations | 40 |' in text and '| data set | OpenVid |' in text
     assert '| data | clips |' in text and '| learning rate | 1e-05 |' in text
     assert 'secret' not in text and 'are the averages' in text
-    model = init_model(folder, None, 'cpu')
+    model = init_model(folder, None, 'cpu', 'float32')
     assert model.config_name == 'mine'
     own, start = model.state_dict(), load_file(ASSET)
     assert all(torch.equal(own[name], start[name] + 1) for name in start)
