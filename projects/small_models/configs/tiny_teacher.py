@@ -41,8 +41,8 @@ _sizes = dict(
     norm_groups=8,
     time_padding='replicate',
 )
-# what the estimate lacks: fitted to 24 pairs by `fit_residual.py`, 0.16 for a
-# patch's mean to 0.02 for the finest pattern
+# what the estimate lacks, measured on 24 pairs: 0.16 for a patch's mean to
+# 0.02 for the finest pattern
 _fall = (1, 0.8, 0.75, 0.62, 0.5, 0.42, 0.33, 0.26)
 _residual_std = [0.155 * u * v + 0.01 for u in _fall for v in _fall] * 3
 # the official one is for latents whose detail is as large as their mean; this
