@@ -63,9 +63,20 @@ def test_temporal_vae():
     check_autoencoder(build(VAE))
 
 
-# parts of a diffusion baseline, called as that method needs it
+SMALL_DECODER = dict(
+    type='SmallDecoderVAE',
+    autoencoder=VAE,
+    decoder=dict(type='SmallDecoder', widths=(8,), blocks=(1,)),
+)
+
+
+def test_small_decoder():
+    check_autoencoder(build(SMALL_DECODER))
+
+
+# parts of another part or of a diffusion baseline, called as that needs it
 OF_ONE_METHOD = {
-    *('SpadeVideoUNet', 'StructureEncoder', 'UAVUNet'),
+    *('SmallDecoder', 'SpadeVideoUNet', 'StructureEncoder', 'UAVUNet'),
     *('UAVVAE', 'VideoCFWAutoencoder'),
 }
 
@@ -75,7 +86,8 @@ def test_no_part_is_left_out():
     kinds = {c.backbone.type for c in configs}
     assert kinds == {*backbones.__all__} - OF_ONE_METHOD
     assert {c.controlnet.type for c in configs} == {*controlnets.__all__}
-    kinds = {c.autoencoder.type for c in configs} | {VAE['type']}
+    kinds = {c.autoencoder.type for c in configs}
+    kinds |= {each['type'] for each in (VAE, SMALL_DECODER)}
     assert kinds == {*autoencoders.__all__} - OF_ONE_METHOD
 
 

@@ -281,7 +281,8 @@ def _load_files(
     paths = find_weights(wanted, source.weights)
     refuse_other_size(config, paths.get('star'))
     # a training may have files for what it freezes alone
-    partly = source.training and not {'asset', 'star'} & paths.keys()
+    whole = not paths or {'asset', 'star'} & paths.keys()
+    partly = source.training and not whole
     model = build_with_weights(config, paths, partly)
     return model, describe_files(model, paths)
 

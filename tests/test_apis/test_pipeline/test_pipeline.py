@@ -21,7 +21,8 @@ def seed(number):
 @pytest.fixture(scope='module')
 def compact():
     """A pipeline of the model that ships with the package."""
-    pipe = STARVideoPipeline.from_model(init_model(device='cpu'))
+    model = init_model(device='cpu', dtype='float32')  # as folders load
+    pipe = STARVideoPipeline.from_model(model)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -94,8 +95,9 @@ def test_saves_what_it_loads(compact, expected, tmp_path):
 
 def test_same_frames_as_the_command(compact, tmp_path):
     source, target = write_clip(tmp_path / 'a.mkv'), tmp_path / 'b.mkv'
-    words = ['restore', source, target, '--codec', 'ffv1', '--pix-fmt']
-    assert main([*map(str, words), 'bgr0', '--device', 'cpu']) == 0
+    words = ['restore', source, target, '--codec', 'ffv1', '--pix-fmt', 'bgr0']
+    words += ['--device', 'cpu', '--dtype', 'float32']
+    assert main([*map(str, words)]) == 0
     with VideoReader(target) as reader:
         frames = np.stack([frame.image for frame in reader])
     assert len(frames) == 5 and frames.std() > 20

@@ -19,7 +19,8 @@ from star.testing import check_restorer
 from star.utils.paths import config_root
 from tests.test_models.test_editors.test_dbvsr.test_dbvsr import difference
 
-OTHER = {'_base_', 'ablations', 'star'}  # these are no baselines
+# these are no baselines
+OTHER = {'_base_', 'ablations', 'small_decoder', 'star'}
 OTHER.add('saved_results')  # reads files: test_saved_results.py
 PATHS = {
     path.stem: path
