@@ -80,7 +80,8 @@ def local_plan(
     stages = backbone.stages
     weight = stages[0].layers[0].conv.weight
     mixes, layers = reach_of(stages)
-    network = LocalNetwork(backbone.dim, layers, mixes, weight.dtype.itemsize)
+    # bfloat16 was seen to take about as much as float32
+    network = LocalNetwork(backbone.dim, layers, mixes, torch.float32.itemsize)
     scale = backbone.limits.scale or 1
     kept = dtype if _keeps_pixels(options, scale) else torch.float32
     large = (round(size[0] * scale), round(size[1] * scale))
