@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass
 class TeacherPath:
-    """What a teacher made of a clip in many steps, with some of its states.
+    """A teacher's restoration of a clip in many steps, with some states.
 
     Args:
         z0: restored latents, (C, T, h, w).

@@ -1,4 +1,4 @@
-"""What a training that distils a teacher takes, without running it."""
+"""Computes the cost of distilling a teacher, without running it."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _HOUR = 3600  # seconds
 
 @dataclass(frozen=True)
 class TeacherCost:
-    """What a teacher takes to restore one training clip.
+    """The cost of restoring one training clip with a teacher.
 
     Attributes:
         config: its name.

@@ -80,7 +80,7 @@ def local_plan(
     stages = backbone.stages
     weight = stages[0].layers[0].conv.weight
     mixes, layers = reach_of(stages)
-    # bfloat16 was seen to take about as much as float32
+    # in bfloat16 tensors take less, but holes in the heap as much again
     network = LocalNetwork(backbone.dim, layers, mixes, torch.float32.itemsize)
     scale = backbone.limits.scale or 1
     kept = dtype if _keeps_pixels(options, scale) else torch.float32

@@ -1,4 +1,4 @@
-"""What a student of STAR learns: to reach in few steps what a teacher does."""
+"""The losses of a student of STAR, which restores in few steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
