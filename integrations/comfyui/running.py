@@ -1,4 +1,4 @@
-"""What the nodes that restore do, with the functions of `star restore`."""
+"""The work of the nodes that restore, by the functions of `star restore`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from .method import Method
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user has set.
+    """The settings of a user.
 
     Args:
         options: of the restoration, by name; others are the method's own.

@@ -1,4 +1,4 @@
-"""How the shipped small model was made: data, loss and trainer.
+"""The making of the shipped small model: data, loss and trainer.
 
 A config names this package in its `custom_imports` to use them.
 """

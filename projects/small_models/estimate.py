@@ -17,7 +17,7 @@ from star.utils.tensor_files import read_state
 
 
 class EstimateControl(NamedTuple):
-    """What `EstimateControlNet` tells `EstimateUNet`.
+    """The control that `EstimateControlNet` gives `EstimateUNet`.
 
     Attributes:
         residuals: of the blocks, as of `UNetControlNet`.

@@ -1,4 +1,4 @@
-"""What commands with `--ray` share: their workers, and simple tasks."""
+"""The workers and simple tasks that commands with `--ray` share."""
 
 import argparse
 import os

@@ -154,7 +154,7 @@ class LocalBackbone(Backbone, Protocol):
 
     @property
     def stages(self) -> list[BandStage]:
-        """What is between `enter` and `leave`."""
+        """Return the stages between `enter` and `leave`, in order."""
 
     def enter(
         self, z_t: Tensor, lq: Tensor, t: Tensor, place: Surroundings

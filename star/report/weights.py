@@ -1,4 +1,4 @@
-"""Where the weights of a tested method come from, as text."""
+"""The origins of a tested method's weights, as text."""
 
 from collections.abc import Sequence
 

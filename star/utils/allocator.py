@@ -1,4 +1,4 @@
-"""How glibc's allocator treats the large blocks that tensors live in."""
+"""Settings of glibc's allocator for the large blocks that tensors live in."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""How much memory a process may take: of the machine, container and GPU."""
+"""The memory that a process may take: of machine, container and GPU."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Where each tensor of a model comes from: a file, random numbers, its config.
+"""The origin of each tensor of a model: a file, random numbers, its config.
 
 The record of a model travels with it: results and logs show it, and a
 checkpoint takes from it which frozen tensors it need not hold, because a file

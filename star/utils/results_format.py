@@ -90,7 +90,7 @@ class MetricRecord(TypedDict):
 
 
 class ProtocolRecord(TypedDict):
-    """How the clips were scored; the fingerprint stands for all of it."""
+    """The rules of scoring; the fingerprint stands for all of them."""
 
     fingerprint: str
     metrics: list[MetricRecord]

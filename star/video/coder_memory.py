@@ -1,4 +1,4 @@
-"""How much memory an encoder takes, and settings that bound it.
+"""The memory that an encoder takes, and settings that bound it.
 
 An encoder looks at frames ahead of the one that it codes. Of large pictures
 it holds fewer here, so that a result of any size and length can be coded
@@ -16,7 +16,7 @@ _MB = 10**6
 
 @dataclass(frozen=True)
 class CoderBounds:
-    """What an encoder of large pictures holds.
+    """The frames that an encoder of large pictures may hold.
 
     Args:
         lookahead: frames that are looked at before they are coded.

@@ -1,4 +1,4 @@
-"""Which codecs a container holds, and the options with which it is written."""
+"""The codecs that a container holds, and the options of writing it."""
 
 import io
 from functools import lru_cache

@@ -19,7 +19,7 @@ _TIME = re.compile(r'(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d+)?)s?')
 
 @dataclass(frozen=True)
 class CutList:
-    """Where scenes begin, as a file says.
+    """The beginnings of scenes that a file lists.
 
     Args:
         path: the file.

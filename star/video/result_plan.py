@@ -45,7 +45,7 @@ class ResultRequest:
 
 @dataclass(frozen=True)
 class ResultPlan:
-    """How frames become a result.
+    """A plan of how frames become a result.
 
     Args:
         path: of the result.

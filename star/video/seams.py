@@ -1,4 +1,4 @@
-"""How much the borders between windows, segments and tiles stand out."""
+"""The strength of seams between windows, segments and tiles."""
 
 from collections.abc import Sequence
 

@@ -18,7 +18,7 @@ _GRACE = 10.0  # seconds in which a stopped task may end by itself
 
 @dataclass(frozen=True)
 class Share:
-    """What each worker takes of a cluster.
+    """Each worker's share of a cluster.
 
     Args:
         count: number of workers.

@@ -17,7 +17,7 @@ Worker = Callable[[Any], Any]  # of a task, whose value it returns
 
 @dataclass(frozen=True)
 class WorkerPlace:
-    """Where a worker is, and what it may take there.
+    """A worker's folder, version and share of a machine.
 
     Args:
         folder: in which the driver works; relative paths begin there.
@@ -34,7 +34,7 @@ class WorkerPlace:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a task.
+    """The outcome of a task: a value or an error.
 
     Args:
         value: that the worker returned.

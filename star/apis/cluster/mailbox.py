@@ -1,4 +1,4 @@
-"""`Mailbox`: what a worker tells the driver while it works."""
+"""`Mailbox`: messages of a worker to the driver while it works."""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Told:
-    """What a worker told since it was heard last.
+    """The messages of a worker since it was last heard.
 
     Args:
         lines: messages, in order.

@@ -1,4 +1,4 @@
-"""Where the parts of a result meet: segments, windows and tiles."""
+"""The borders between the parts of a result: segments, windows, tiles."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

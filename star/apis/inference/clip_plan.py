@@ -29,7 +29,7 @@ _JOINING = 2  # pieces and result are there together at the end
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """What the restoration of a clip will take.
+    """A clip's restoration in advance: its sizes, its pieces and its cost.
 
     Args:
         frames: of the clip; None if unknown.

@@ -1,4 +1,4 @@
-"""`FileOptions`: how files are read and written, and in which memory."""
+"""`FileOptions`: options of reading and writing files, and of memory."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class MemoryRules:
-    """How windows and tiles may be chosen.
+    """Limits within which windows and tiles are chosen.
 
     Args:
         limit: bytes that the process, or on a GPU the networks, may take;
@@ -23,7 +23,7 @@ class MemoryRules:
 
 @dataclass(frozen=True)
 class FileOptions:
-    """How files are read and written.
+    """Options by which files are read and written.
 
     Args:
         frames: how many frames to restore at most; None for all.

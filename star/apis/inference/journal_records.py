@@ -1,4 +1,4 @@
-"""What a journal keeps of each piece, and of the place after it."""
+"""Records that a journal keeps: of each piece, and of the place after it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

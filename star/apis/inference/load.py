@@ -66,7 +66,7 @@ NONE = 'none'  # a checkpoint of random numbers
 
 @dataclass(frozen=True)
 class Source:
-    """Where the weights of a model come from.
+    """The source of a model's weights.
 
     Args:
         checkpoint: a training's folder or its `iter_N`, a file with all or

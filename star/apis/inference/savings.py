@@ -1,4 +1,4 @@
-"""What saves a network's memory and time: offloading, small weights, kernels.
+"""Savings of a network's memory and time: offloading, small weights, kernels.
 
 A network is placed with them once, before it restores.
 """
@@ -30,7 +30,7 @@ _COMPILERS = ('g++', 'clang++', 'c++')
 
 @dataclass(frozen=True)
 class Savings:
-    """How networks save memory and time; all off unless chosen.
+    """Choices by which networks save memory and time; all off by default.
 
     Args:
         offload: 'none', or where the weights wait on the CPU: 'model' for

@@ -1,4 +1,4 @@
-"""What a pipeline keeps of a STARModel: its config, and where tensors are."""
+"""The config and the places of tensors that a pipeline keeps of a model."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _NOT_KEPT = frozenset(
 
 
 class ComponentPlace(NamedTuple):
-    """Where the tensors of a component are in a model.
+    """The place of a component's tensors in a model.
 
     Attributes:
         role: part of the model.

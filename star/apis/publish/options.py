@@ -1,4 +1,4 @@
-"""How a model is published."""
+"""Options by which a model is published."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _REPO = re.compile(r'[\w.-]+/[\w.-]+')
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """How a model is published.
+    """Options by which a model is published.
 
     Args:
         averaged: take the averaged weights.

@@ -45,7 +45,7 @@ class RandomSource(Protocol):
 
 @dataclass(frozen=True)
 class Condition:
-    """What a teacher sees beside the noised latents.
+    """A teacher's inputs beside the noised latents.
 
     Attributes:
         text: embeddings of the prompts, (N, L, D).

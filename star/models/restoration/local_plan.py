@@ -1,4 +1,4 @@
-"""How a clip is cut for a network that sees only a little way."""
+"""The cuts of a clip for a network that sees only a little way."""
 
 import math
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class LocalNetwork:
 
 @dataclass(frozen=True)
 class LocalPlan:
-    """How a clip is cut.
+    """The cuts of a clip, with the memory and the work that they take.
 
     The result does not depend on it.
 

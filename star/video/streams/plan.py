@@ -23,7 +23,7 @@ _NOWHERE = 'no other container can hold it'
 
 @dataclass(frozen=True)
 class Route:
-    """Where one stream of the source goes.
+    """The way of one stream of the source into the result.
 
     Args:
         index: of the stream in the source.

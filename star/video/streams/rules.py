@@ -1,4 +1,4 @@
-"""Which codecs play in which container, and what replaces the others.
+"""The codecs that play in each container, and what replaces the others.
 
 FFmpeg writes more than players, or FFmpeg itself, read again: MPEG-TS takes
 every codec, AVI loses the rate of ADPCM. Codecs have FFmpeg's canonical

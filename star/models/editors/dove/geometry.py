@@ -1,4 +1,4 @@
-"""How DOVE's official script cuts axes, and the sizes of its results."""
+"""The axes' cuts in DOVE's official script, and the sizes of its results."""
 
 FRAMES = 8  # a clip is padded to a multiple of them, and one more
 MULTIPLE = 16  # of the sides before they are enlarged: pixels of a token

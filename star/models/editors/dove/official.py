@@ -1,4 +1,4 @@
-"""What DOVE's official script does with a clip."""
+"""DOVE's official script: its chunks, its tiles and its padding."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

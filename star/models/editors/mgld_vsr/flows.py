@@ -28,7 +28,7 @@ class FlowNetwork(Protocol):
 
 @dataclass(frozen=True)
 class Motion:
-    """Where the pixels of t frames move.
+    """The motion of the pixels of t frames.
 
     Args:
         to_next: flow from frame i to i + 1, (t - 1, 2, h, w) in pixels.

@@ -24,7 +24,7 @@ from star.utils.origins import allow_random
 
 @dataclass(frozen=True)
 class TrainedStates:
-    """Where the student is trained in one step.
+    """The states at which the student is trained in one step.
 
     Attributes:
         x_t: noised latents, (N, C, T, h, w).

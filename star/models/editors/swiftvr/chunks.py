@@ -1,4 +1,4 @@
-"""How SwiftVR cuts a clip in time, and what each piece needs of the others."""
+"""SwiftVR's cuts of a clip in time, and what a piece needs of the others."""
 
 import math
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Chunking:
-    """How clips are cut.
+    """The rule by which clips are cut.
 
     Args:
         length: frames of a chunk, a multiple of 4; the first has 4 more.

@@ -11,7 +11,7 @@ from star.models.layers.warp import flow_warp
 
 @dataclass(frozen=True)
 class PropagationRule:
-    """How frames pass on what they hold.
+    """The rule by which frames take from their neighbours.
 
     The defaults are those of the published restorations.
 
