@@ -1,7 +1,6 @@
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from star.engine.validation_hook import ValidationClipsHook
 from star.utils.paths import config_path
 from star.video.io import VideoReader
 from tests.paths import ROOT
+from tests.ranks import host_store, rank_variables
 from tests.test_engine.configs import NETWORK
 from tests.test_engine.watched import (
     WatchedModel,
@@ -361,22 +361,14 @@ torch.distributed.destroy_process_group()
 
 
 def test_two_ranks_share_the_clips(tmp_path):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
+    store = host_store()
     ranks = [
         subprocess.Popen(
             [sys.executable, '-c', RANK, str(tmp_path)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ,
-                'RANK': str(rank),
-                'WORLD_SIZE': '2',
-                'MASTER_ADDR': '127.0.0.1',
-                'MASTER_PORT': port,
-            },
+            env=os.environ | rank_variables(store, rank, 2),
         )
         for rank in range(2)
     ]
