@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from star.cli.common import Parser, number
+from star.cli.common import Parser
+from star.cli.options.server import add_server_options
 
 
 def app(parser: Parser) -> None:
@@ -16,17 +17,7 @@ def app(parser: Parser) -> None:
     Exit code: 0 stopped, 2 wrong use.
     """
     add = parser.add_argument
-    add(
-        '--host',
-        default='127.0.0.1',
-        help='default: 127.0.0.1, this machine only',
-    )
-    add(
-        '--port',
-        type=number(int, 0, 2**16 - 1),
-        default=7860,
-        help='0: any; default: 7860',
-    )
+    add_server_options(parser, port=7860)
     add(
         '--folder',
         type=Path,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from star.cli.common import Parser, number
 from star.cli.options import choices
+from star.cli.options.server import add_server_options
 
 
 def serve(parser: Parser) -> None:
@@ -43,17 +44,7 @@ def serve(parser: Parser) -> None:
         type=Path,
         help='folder of those files; default: beside the database',
     )
-    add(
-        '--host',
-        default='127.0.0.1',
-        help='default: 127.0.0.1, this machine only',
-    )
-    add(
-        '--port',
-        type=number(int, 0, 2**16 - 1),
-        default=8000,
-        help='0: any; default: 8000',
-    )
+    add_server_options(parser, port=8000)
 
 
 def export(parser: Parser) -> None:
