@@ -5,7 +5,6 @@ import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
-from types import TracebackType
 from typing import TextIO
 
 from tqdm import tqdm
@@ -62,12 +61,7 @@ class ProgressBar:
         self._clock.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._over.set()
         self._clock.join()
         self._bar.close()

@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import TextIO
 
 from star.cli.time_left import TimeLeft
@@ -41,12 +40,7 @@ class ProgressLines:
     def __enter__(self) -> 'ProgressLines':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def progress(self, stage: str, done: int, total: int | None) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import traceback
 from dataclasses import asdict, fields
-from types import TracebackType
 from typing import Any, Protocol
 
 from star.apis import FileOptions, RestoreReport, restore_video
@@ -40,12 +39,7 @@ class Bar(Protocol):
     def __enter__(self) -> 'Bar':
         """Begin to show."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End."""
 
     def progress(self, stage: str, done: int, total: int | None) -> None:

@@ -6,7 +6,6 @@ import socket
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from star.apis import FileOptions, init_model
 from star.apis.cluster.actors import count_neighbours
@@ -107,12 +106,7 @@ class MailBar:
     def __enter__(self) -> 'MailBar':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def progress(self, stage: str, done: int, total: int | None) -> None:

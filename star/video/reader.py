@@ -8,7 +8,6 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from time import monotonic
-from types import TracebackType
 
 import av
 
@@ -83,12 +82,7 @@ class VideoReader:
     def __enter__(self) -> 'VideoReader':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
