@@ -8,13 +8,13 @@ else is not random any more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 _RESERVING = ('empty', 'new_empty', 'resize_')  # beginnings of names
 _OVERWRITING = ('copy_', 'fill_', 'zero_')
@@ -47,7 +47,7 @@ class RandomTracker(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        inputs = list(_tensors([args, kwargs]))
+        inputs = list(_tensors([*args, *kwargs.values()]))
         written = _written(func, args, kwargs)
         out = func(*args, **kwargs)
         name = func._schema.name.partition('::')[2]
@@ -64,7 +64,7 @@ class RandomTracker(TorchDispatchMode):
                 self._random.pop(_address(tensor), None)
         known = {_address(tensor) for tensor in inputs}
         of_written = any(map(self.is_random, written))
-        for tensor in _tensors(out):
+        for tensor in _tensors([out]):
             if _address(tensor) not in known and (drawn or of_written):
                 self._mark(tensor)
         return out
@@ -94,18 +94,32 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {k: v for each in named for k, v in each(remove_duplicate=False)}
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+def _tensors(values: Iterable) -> Iterator[Tensor]:
+    """Yield the tensors among arguments, also those in lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
 
 
 def _written(func: Any, args: tuple, kwargs: Mapping) -> list[Tensor]:
-    """List the arguments that an operation changes in place."""
-    changed: list[Any] = []
-    for index, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            given: Iterable = args[index : index + 1]
-            changed += [*given, kwargs.get(argument.name)]
-    return list(_tensors(changed))
+    """List the given tensors that an operation changes in place."""
+    found = (
+        args[place] if place < len(args) else kwargs.get(name)
+        for name, place in _writable(func).items()
+    )
+    return list(_tensors(found))
+
+
+@cache
+def _writable(func: Any) -> dict[str, int]:
+    """Return the names and places of arguments that are changed in place."""
+    return {
+        argument.name: place
+        for place, argument in enumerate(func._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    }
 
 
 def _address(tensor: Tensor) -> int:
