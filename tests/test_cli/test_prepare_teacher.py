@@ -82,6 +82,15 @@ def prepare(star, place):
     return call
 
 
+@pytest.fixture
+def cache(prepare, place):
+    """The students' cache, of the first test that asks for it."""
+    folder = place / 'cache'
+    if not shard_path(folder, 1).is_file():
+        assert prepare(folder, '--keep-gt', '--num-items', 3).code == 0
+    return folder
+
+
 def cached(cache, **options):
     return DATASETS.build(
         {'type': 'CachedLatents', 'cache_root': str(cache), **options}
@@ -116,23 +125,24 @@ def test_cache_of_a_teacher(prepare, place, tmp_path):
 
 def test_interrupted_run_goes_on(prepare, tmp_path, monkeypatch):
     whole, cache = tmp_path / 'whole', tmp_path / 'cache'
-    assert prepare(whole).code == 0
+    few = ('--num-items', 3)
+    assert prepare(whole, *few).code == 0
     encode, calls = TeacherEncoder.encode, []
 
     def break_off(encoder, item):
         calls.append(item)
-        if len(calls) == 4:
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return encode(encoder, item)
 
     with monkeypatch.context() as patch:
         patch.setattr(TeacherEncoder, 'encode', break_off)
-        assert prepare(cache).code == 130
-    with pytest.raises(ValueError, match='1 of 3 shards: run star prepare te'):
+        assert prepare(cache, *few).code == 130
+    with pytest.raises(ValueError, match='1 of 2 shards: run star prepare te'):
         cached(cache)
-    assert '5 items, 3 of them new' in prepare(cache).out
-    assert shards(cache) == shards(whole)
-    assert '0 of them new' in prepare(cache).out
+    assert '3 items, 1 of them new' in prepare(cache, *few).out
+    assert shards(cache, 2) == shards(whole, 2)
+    assert '0 of them new' in prepare(cache, *few).out
 
 
 @pytest.mark.parametrize(
@@ -170,9 +180,9 @@ def weights_of(work_dir, iteration):
     return load_file(work_dir / f'iter_{iteration}' / 'weights.safetensors')
 
 
-def test_two_stages_and_a_restoration(star, prepare, place, monkeypatch):
-    """One evaluation of the student restores a clip."""
-    assert prepare(place / 'cache', '--keep-gt').code == 0
+@pytest.mark.usefixtures('cache')
+def test_two_stages_and_a_restoration(star, place, monkeypatch):
+    """One evaluation of the published student restores a clip."""
     teacher = place / 'teacher.safetensors'
     latent, pixel = place / 'tiny_onestep', place / 'tiny_onestep_pixel'
     words = ('train', f'{latent}.py', '--weights', teacher)
@@ -187,6 +197,9 @@ def test_two_stages_and_a_restoration(star, prepare, place, monkeypatch):
     start = load_file(teacher)
     stay = 'backbone.encoder.input_blocks.0.conv.weight'
     assert torch.equal(second[stay], start[stay])
+    file = place / 'student.safetensors'
+    done = star('convert', 'publish', pixel, file)
+    assert done.code == 0, done.err
     clip = place / 'clips' / 'gt' / 'clip'
     calls, velocity = [], STARModel.velocity
 
@@ -196,27 +209,16 @@ def test_two_stages_and_a_restoration(star, prepare, place, monkeypatch):
         return velocity(model, z_t, *args)
 
     monkeypatch.setattr(STARModel, 'velocity', count)
-    words = ('--config', f'{pixel}.py', '--weights', pixel)
     out = place / 'restored'
-    done = star('restore', clip, out, *words, '--device', 'cpu')
+    words = ('--config', f'{pixel}.py', '--weights', file, '--device', 'cpu')
+    done = star('restore', clip, out, *words)
     assert done.code == 0, done.err
     assert calls == [(1, 6, [297])]
     assert len(list(out.glob('*.png'))) == 6
-    # from a file of its own, merged
-    file = place / 'student.safetensors'
-    done = star('convert', 'publish', pixel, file)
-    assert done.code == 0, done.err
-    shutil.rmtree(out)
-    words = ('--config', f'{pixel}.py', '--weights', file)
-    done = star('restore', clip, out, *words, '--device', 'cpu')
-    assert done.code == 0, done.err
-    assert len(calls) == 2
 
 
-def test_a_resumed_training_is_the_uninterrupted_one(star, prepare, place):
-    cache = place / 'cache'
-    if not shard_path(cache, 2).is_file():
-        assert prepare(cache, '--keep-gt').code == 0
+@pytest.mark.usefixtures('cache')
+def test_a_resumed_training_is_the_uninterrupted_one(star, place):
     config = write_student(place, 'tiny_fourstep')
     words = ('--weights', place / 'teacher.safetensors')
     whole, parts = place / 'whole', place / 'parts'
@@ -233,11 +235,8 @@ def test_a_resumed_training_is_the_uninterrupted_one(star, prepare, place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('sharded', [False, True])
-def test_two_ranks_equal_one_with_the_doubled_batch(
-    star, prepare, place, sharded
-):
-    if not shard_path(place / 'cache', 2).is_file():
-        assert prepare(place / 'cache', '--keep-gt').code == 0
+@pytest.mark.usefixtures('cache')
+def test_two_ranks_equal_one_with_the_doubled_batch(star, place, sharded):
     # rounding must not decide a step's direction
     large = {'lr': 1, 'eps': 1}
     changes = {'optim_wrapper.optimizer.' + k: v for k, v in large.items()}
