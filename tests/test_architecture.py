@@ -70,12 +70,6 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding='utf-8'))
 
 
-def module_name(path: Path) -> str:
-    """Return a file's dotted name; a package's is its folder's."""
-    parts = path.relative_to(ROOT).with_suffix('').parts
-    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
-
-
 def imported(tree: ast.AST, package: str) -> set[str]:
     """Collect the dotted names of `star` that a file of `package` imports.
 

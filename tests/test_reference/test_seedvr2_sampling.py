@@ -1,6 +1,7 @@
 """SeedVR2's sampler, sizes, colours and whole restorations, as published."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from star.models.editors.diffusion_baseline import WindowJob
 from star.models.editors.seedvr2.geometry import (
     MULTIPLE,
-    area_size,
     centre_crop,
     lengthen,
     resize,
@@ -47,9 +47,13 @@ from tests.test_reference.seedvr2_vectors import (
     read,
     tokens_of,
 )
-from tests.test_reference.vectors import (
-    each_vector,
-)
+from tests.test_reference.vectors import each_vector
+
+
+def area_size(size: tuple[int, int], area: tuple[int, int]) -> tuple[int, int]:
+    """Compute the size of a frame that the script resizes to an area."""
+    scale = math.sqrt(area[0] * area[1] / (size[0] * size[1]))
+    return round(size[0] * scale), round(size[1] * scale)
 
 
 @each_vector(f'{FOLDER}/schedule*.npz')

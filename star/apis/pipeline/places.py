@@ -50,10 +50,6 @@ class ComponentPlace(NamedTuple):
         state = model.get_submodule(self.path).state_dict()
         return {self.own_prefix + name: t for name, t in state.items()}
 
-    def full_name(self, name: str) -> str:
-        """Return the name in the model of a tensor of the component."""
-        return name if self.is_ours else f'{self.path}.{name}'
-
 
 def find_places(model: Any) -> dict[str, ComponentPlace]:
     """Return where the components that have tensors are in a model.

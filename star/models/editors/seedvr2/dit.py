@@ -1,6 +1,6 @@
 """SeedVR2's transformers: of 3 and of 7 billion parameters."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -154,9 +154,3 @@ def drop_frequencies(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     bits, change the result.
     """
     return {k: v for k, v in state.items() if not k.endswith(_FREQUENCIES)}
-
-
-def frequency_names(layers: int) -> Iterator[str]:
-    """Yield the names under which files hold rotary frequencies."""
-    for i in range(layers):
-        yield f'blocks.{i}.attn{_FREQUENCIES}'

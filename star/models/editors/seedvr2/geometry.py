@@ -33,17 +33,6 @@ class CentrePart(NamedTuple):
         return x[..., rows, self.left : self.left + self.width]
 
 
-def area_size(size: Size, area: Size) -> Size:
-    """Compute the size of a frame that is resized to an area.
-
-    Args:
-        size: height and width of the frame.
-        area: two sides, whose product counts alone.
-    """
-    scale = math.sqrt(area[0] * area[1] / (size[0] * size[1]))
-    return round(size[0] * scale), round(size[1] * scale)
-
-
 def centre_crop(size: Size) -> CentrePart:
     """Find the largest centred rectangle that the networks accept.
 

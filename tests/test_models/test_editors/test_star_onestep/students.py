@@ -1,7 +1,5 @@
 """Students, teachers and items of a distillation, with known results."""
 
-from dataclasses import replace
-
 import torch
 
 from star.models.editors.star_onestep.teacher import teach
@@ -47,10 +45,6 @@ def encode(model, clip):
 
 def student_options(**changes):
     return build_options({**STUDENT, **changes})
-
-
-def with_seed(options, seed):
-    return replace(options, seed=seed)
 
 
 def compute(model, samples):

@@ -38,7 +38,6 @@ SCHEDULER = {
     'prediction_type': 'v_prediction',
     'skip_prk_steps': True,
 }
-SCHEDULERS = ('scheduler', 'low_res_scheduler')
 
 
 def small(device: str = 'meta', **changes) -> UpscaleAVideo:
