@@ -1,5 +1,7 @@
 """STAR's losses at the states that its own sampler meets."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -98,7 +100,7 @@ class SamplerObjective(Objective):
             'loss_latent': self.latent_weight * (own * off).mean(),
         }
         if self.on_pixels:
-            at = Batch(**{**vars(batch), 't': t})
+            at = replace(batch, t=t)
             losses |= self.compare_pixels(parts.autoencoder, x0, at)
         return losses
 
@@ -117,29 +119,14 @@ class SamplerObjective(Objective):
             options.mode, options.steps, options.strength
         )
         step = batch.random[0].integer(len(timesteps))
-        state = self._sample(parts, options, batch, timesteps[: step + 1])
-        last = torch.full_like(batch.t, round(timesteps[step]))
-        t = torch.where(own, last, batch.t)
-        x_t = torch.where(own.view(-1, 1, 1, 1, 1), state, x_t)
-        return x_t, t, own.float()
-
-    def _sample(
-        self,
-        parts: ModelParts,
-        options: RestoreOptions,
-        batch: Batch,
-        timesteps: list[float],
-    ) -> Tensor:
-        """Return the state at the last of the timesteps."""
         alpha, sigma = parts.schedule.at(timesteps[0])
         start = alpha * batch.z_lq
         if options.noise != 'none':
             start = start + sigma * batch.noise
-
-        def denoise(x_t: Tensor, t: int) -> Tensor:
-            when = torch.full_like(batch.t, t)
-            texts = (batch.text, batch.text)
-            v = parts.velocity(x_t, when, texts, batch.z_lq, None)
-            return parts.schedule.to_x0(x_t, v.float(), when)
-
-        return own_states(denoise, start, timesteps, parts.schedule)[-1]
+        *_, state = own_states(
+            parts, timesteps[: step + 1], start, batch.z_lq, batch.text
+        )
+        last = torch.full_like(batch.t, round(timesteps[step]))
+        t = torch.where(own, last, batch.t)
+        x_t = torch.where(own.view(-1, 1, 1, 1, 1), state, x_t)
+        return x_t, t, own.float()

@@ -181,7 +181,9 @@ class Distillation(nn.Module):
         timesteps = parts.schedule.list_timesteps(
             options.mode, options.steps, options.strength
         )
-        states = self._visit(parts, batch, timesteps)
+        states = own_states(
+            parts, timesteps, batch.start, batch.z_lq, batch.text
+        )
         x_t, t, v, on_path = [], [], [], []
         for i, (random, path) in enumerate(
             zip(batch.random, batch.paths, strict=True)
@@ -201,19 +203,6 @@ class Distillation(nn.Module):
             torch.stack(v),
             torch.tensor(on_path).to(device, non_blocking=True),
         )
-
-    def _visit(
-        self, parts: ModelParts, batch: StudentBatch, timesteps: list[float]
-    ) -> list[Tensor]:
-        """List the student's own states, (N, C, T, h, w) each."""
-
-        def denoise(x_t: Tensor, t: int) -> Tensor:
-            steps = torch.full((len(x_t),), t, device=x_t.device)
-            texts = (batch.text, batch.text)
-            v = parts.velocity(x_t, steps, texts, batch.z_lq, None)
-            return parts.schedule.to_x0(x_t, v.float(), steps)
-
-        return own_states(denoise, batch.start, timesteps, parts.schedule)
 
     def _compare_latents(
         self, batch: StudentBatch, task: TrainedStates, v: Tensor, x0: Tensor

@@ -1,37 +1,39 @@
 """The states that a sampler of few steps meets, without a gradient."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from star.diffusion.samplers import ddim_step
-from star.models.contracts import NoiseSchedule
+from star.models.restoration.parts import ModelParts
 
 
 @torch.no_grad()
 def own_states(
-    denoise: Callable[[Tensor, int], Tensor],
-    start: Tensor,
+    parts: ModelParts,
     timesteps: Sequence[float],
-    schedule: NoiseSchedule,
+    start: Tensor,
+    z_lq: Tensor,
+    text: Tensor,
 ) -> list[Tensor]:
-    """List the x_t at which each evaluation of DDIM begins.
+    """List the x_t at which each evaluation of DDIM begins, unguided.
 
     The last evaluation is not made. Weights that autocast casts here are not
     kept: without a gradient they would be used again where one is needed.
 
     Args:
-        denoise: (x_t, integer t) -> x0.
-        start: x_t at the first timestep, (N, C, T, h, w).
+        parts: of the model.
         timesteps: decreasing, fractions allowed.
-        schedule: noise schedule of the denoiser.
+        start: x_t at the first timestep, (N, C, T, h, w).
+        z_lq: latents of the enlarged low-quality clips, like `start`.
+        text: embeddings of the prompts, (N, L, D).
 
     Returns:
         One tensor like `start` for each timestep; the first is `start`.
     """
-    states, kind = [start], start.device.type
+    schedule, states, kind = parts.schedule, [start], start.device.type
     with torch.autocast(
         kind,
         torch.get_autocast_dtype(kind),
@@ -39,7 +41,10 @@ def own_states(
         cache_enabled=False,
     ):
         for now, later in pairwise(timesteps):
-            x0 = denoise(states[-1], round(now))
+            x_t = states[-1]
+            t = torch.full((len(x_t),), round(now), device=x_t.device)
+            v = parts.velocity(x_t, t, (text, text), z_lq, None)
+            x0 = schedule.to_x0(x_t, v.float(), t)
             levels = schedule.at(now), schedule.at(later)
-            states.append(ddim_step(states[-1], x0, *levels))
+            states.append(ddim_step(x_t, x0, *levels))
     return states

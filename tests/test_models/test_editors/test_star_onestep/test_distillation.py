@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from star.models.editors.star_onestep.own_states import own_states
 from star.models.editors.star_onestep.student_batch import student_batch
 from star.models.losses.distances import squared
 from star.registry import MODELS
@@ -71,7 +72,9 @@ def last_estimate(model, samples):
     timesteps = model.schedule.list_timesteps(
         options.mode, options.steps, options.strength
     )
-    x_t = model.objective._visit(model.parts, batch, timesteps)[-1]
+    *_, x_t = own_states(
+        model.parts, timesteps, batch.start, batch.z_lq, batch.text
+    )
     t = torch.tensor([round(timesteps[-1])] * len(samples))
     v = model.velocity(x_t, t, (batch.text, batch.text), batch.z_lq)
     return model.schedule.to_x0(x_t, v, t)
