@@ -26,6 +26,10 @@ class MemoryCounter(TorchDispatchMode):
         self.now = self.peak = 0
         self._sizes: dict[int, int] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch wraps each operation for its compiler
+
     def __torch_dispatch__(
         self,
         func: Callable,

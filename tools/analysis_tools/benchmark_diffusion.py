@@ -28,10 +28,10 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_model, fill_random, load_config
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import Parser, execute, number, sizes
+from star.utils.operation_counter import ATTENTION
 from star.utils.turns import compare
 
 TOKENS = 77

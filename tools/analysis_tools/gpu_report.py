@@ -30,13 +30,13 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_part, fill_random, load_config
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import DONE, INCOMPLETE, Parser, execute, number
 from star.models.layers.attention import choose_kernel
 from star.models.layers.memory_format import use_channels_last
 from star.utils.memory import measure_cost
+from star.utils.operation_counter import ATTENTION
 
 Row = dict[str, Any]
 Found = Iterator[Row]

@@ -31,7 +31,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from star.apis import init_model
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_part, load_config, without_text
 from star.apis.inference.savings import Savings
 from star.cli.common import Parser, execute, number, say, sizes
@@ -45,6 +44,7 @@ from star.models.layers.quantized import FORMATS, quantize_weights
 from star.models.layers.step_memory import StepMemory
 from star.models.restoration.choose import choose_options
 from star.perceptual.lpips import LPIPSNetwork, load_lpips
+from star.utils.operation_counter import ATTENTION
 
 SCALE = 4
 NETWORKS = ('controlnet', 'backbone')

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from star.apis.inference.build import build_model, without_text
 from star.models.editors.base import FrameWindow
@@ -21,22 +20,9 @@ from star.models.restoration.choose import choose_options
 from star.models.restoration.events import EventRelay
 from star.models.restoration.options import RestoreOptions
 from star.utils.memory_counter import MemoryCounter, empty_tensors
+from star.utils.operation_counter import OperationCounter
 
 _FEW_STEPS = (1, 2)  # enough to extrapolate to any number
-
-
-def _count_attention(
-    q: torch.Size, k: torch.Size, v: torch.Size, *_: Any, **__: Any
-) -> int:
-    return sdpa_flop_count(q, k, v)
-
-
-# for FlopCounterMode, which knows only the attention of GPUs
-ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
-        _count_attention
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -114,11 +100,11 @@ def _run(
     model: PartsBaseline, window: tuple[int, ...], options: RestoreOptions
 ) -> tuple[int, int]:
     frames = iter([FrameWindow(torch.zeros(window, dtype=torch.uint8), True)])
-    flops = FlopCounterMode(display=False, custom_mapping=ATTENTION)
+    flops = OperationCounter()
     with torch.inference_mode(), MemoryCounter() as memory, flops:
         for _ in model.restore_windows(frames, options, {}, EventRelay()):
             pass
-    return flops.get_total_flops(), memory.peak
+    return flops.total, memory.peak
 
 
 def _empty_parts(model: PartsBaseline, dtype: torch.dtype) -> None:

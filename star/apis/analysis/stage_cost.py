@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_model, without_text
 from star.models.editors.star.star_model import STARModel
 from star.models.restoration.options import RestoreOptions
+from star.utils.operation_counter import OperationCounter
 from star.utils.shape_run import ShapeRun, without_content
 
 
@@ -126,10 +125,9 @@ class _StageCounter:
 
     @contextmanager
     def _count(self) -> Iterator[None]:
-        counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
-        with counter:
+        with OperationCounter() as counter:
             yield
-        self.tflop += counter.get_total_flops() / 1e12
+        self.tflop += counter.tflop
 
 
 def _frames(clip: tuple[int, int, int]) -> Iterator[Tensor]:

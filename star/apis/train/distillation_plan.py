@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_model, load_config, without_text
 from star.apis.train.step_memory import ClipSize
 from star.models.contracts import NoiseSchedule
 from star.models.restoration.options import RestoreOptions
+from star.utils.operation_counter import OperationCounter
 from star.utils.shape_run import ShapeRun, without_content
 
 _HOUR = 3600  # seconds
@@ -76,13 +75,11 @@ def teacher_cost(config: Config, clip: ClipSize) -> TeacherCost | None:
     with torch.device('meta'):
         model: Any = build_model(settings).eval()
     count = count_evaluations(model.schedule, model.restore_options)
-    flops = FlopCounterMode(display=False, custom_mapping=ATTENTION)
-    with ShapeRun(), torch.inference_mode(), flops:
+    with ShapeRun(), torch.inference_mode(), OperationCounter() as counter:
         _evaluate(without_content(model), clip)
-    tflop = flops.get_total_flops() / 1e12
     index = _read_index(config.train_dataloader.dataset.get('cache_root', ''))
     clips = None if index is None else index['num_items']
-    return TeacherCost(Path(name).stem, count, count * tflop, clips)
+    return TeacherCost(Path(name).stem, count, count * counter.tflop, clips)
 
 
 def count_evaluations(schedule: NoiseSchedule, options: RestoreOptions) -> int:

@@ -7,14 +7,13 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.inference.build import build_model, without_text
 from star.models.editors.star.star_model import STARModel
 from star.models.losses.perceptual_loss import PerceptualLoss
 from star.structures import TeacherPath, VideoSample
 from star.utils.memory_counter import MemoryCounter, empty_tensors
+from star.utils.operation_counter import OperationCounter
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,12 @@ def step_cost(
             _normalise_in_float32(model)
         _give_networks(model)
         samples = [_sample(model, clip) for _ in range(batch_size)]
-        flops = FlopCounterMode(display=False, custom_mapping=ATTENTION)
-        with MemoryCounter() as counter, flops:
+        with MemoryCounter() as counter, OperationCounter() as operations:
             with torch.autocast('cpu', torch.bfloat16, enabled=amp):
                 losses = model.loss(None, samples)
             loss, _ = model.parse_losses(losses)
             loss.backward()
-    return StepCost(counter.peak, flops.get_total_flops() / 1e12)
+    return StepCost(counter.peak, operations.tflop)
 
 
 def _give_networks(model: nn.Module) -> None:

@@ -124,8 +124,10 @@ class PerceptualLoss(nn.Module):
         """Return LPIPS's network on a device; load it if it is not yet."""
         if not self._network:
             self._network.append(load_lpips(self.weights, self.net))
-        self._network[0] = self._network[0].to(device)
-        return self._network[0]
+        network = self._network[0]
+        if next(network.parameters()).device != device:
+            network.to(device)
+        return network
 
     def skip_weights(self) -> None:
         """Build the network without its weights, to count what it takes."""

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from star.apis.analysis.restore_cost import ATTENTION, restore_cost
+from star.apis.analysis.restore_cost import restore_cost
 from star.apis.inference.build import build_model, load_config, take_random
 from star.models.restoration.choose import choose_options
 from star.utils.memory_counter import MemoryCounter
+from star.utils.operation_counter import ATTENTION
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from star.apis.analysis.restore_cost import ATTENTION
 from star.apis.analysis.stage_cost import one_step, stage_cost
 from star.apis.inference.build import build_model, load_config, take_random
 from star.apis.inference.memory_plan import count_memory
 from star.models.autoencoders import SmallDecoder
 from star.models.restoration.options import RestoreOptions
+from star.utils.operation_counter import ATTENTION
 
 DECODER = dict(latent_channels=4, widths=(8, 6, 4), blocks=(1, 1, 1), frames=4)
 

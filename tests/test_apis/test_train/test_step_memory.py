@@ -60,8 +60,11 @@ def test_decoding_costs(config):
     assert without <= step_memory(config, clip) < whole
 
 
-def test_agrees_with_a_real_step(config):
+@pytest.mark.parametrize('checkpointing', [False, True])
+def test_agrees_with_a_real_step(config, checkpointing):
     """The peak of a step on real tensors, counted in the same way."""
+    config.model.backbone.checkpointing = checkpointing
+    config.model.controlnet.checkpointing = checkpointing
     clip = ClipSize(2, 32, 48)
     expected = step_memory(config, clip, amp=False)
     model = build_model(config).train()

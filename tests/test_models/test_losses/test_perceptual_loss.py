@@ -1,10 +1,14 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from star.models.losses.perceptual_loss import PerceptualLoss
 from star.registry import MODELS
 from star.utils import compat
+from star.utils.operation_counter import OperationCounter
 
 
 def build(**options):
@@ -186,3 +190,18 @@ def test_network_is_loaded_when_needed(monkeypatch, tmp_path):
 def test_wrong_options(options, message):
     with pytest.raises(ValueError, match=message):
         PerceptualLoss(**options)
+
+
+def test_counted_on_tensors_without_content():
+    """The operations of a training step are counted without the weights."""
+    loss = build(net='squeeze')
+    counts = []
+    for mode in (nullcontext(), FakeTensorMode()):
+        with mode, torch.device('cpu'):
+            loss.skip_weights()
+            gt = torch.zeros(1, 3, 1, 32, 32)
+            pred = torch.zeros(1, 3, 1, 32, 32, requires_grad=True)
+            with OperationCounter() as counter:
+                loss(pred, gt, torch.zeros(1)).backward()
+            counts.append(counter.total)
+    assert counts[1] == pytest.approx(counts[0], rel=1e-3)

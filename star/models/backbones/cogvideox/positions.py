@@ -1,9 +1,9 @@
 """Position encodings: the rotations of 5B, the added sinusoids of 2B."""
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
+
+from star.utils.kept_tables import kept
 
 Grid = tuple[int, int, int]
 
@@ -12,7 +12,7 @@ THETA = 10000
 SINCOS_STRETCH = 1.875
 
 
-@lru_cache(maxsize=4)
+@kept
 def rope_table(
     grid: Grid, num_text: int, head_dim: int, device: torch.device
 ) -> Tensor:
@@ -43,7 +43,7 @@ def rope_table(
         return torch.polar(torch.ones_like(angles), angles)
 
 
-@lru_cache(maxsize=4)
+@kept
 def sincos_table(grid: Grid, dim: int, device: torch.device) -> Tensor:
     """Compute the sinusoids that 2B adds to its video tokens, for any grid.
 
