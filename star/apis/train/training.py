@@ -26,6 +26,7 @@ from star.apis.train.sharding import (
     without_device,
 )
 from star.registry import DATASETS
+from star.utils.loader_workers import keep_workers
 from star.utils.origins import describe_origins, record_of
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
@@ -166,6 +167,9 @@ def build_runner(
             {k: v for k, v in config.items() if k in names and k != 'model'}
         )
         _drop_hooks(settings)
+        for name in ('train_dataloader', 'val_dataloader'):
+            if isinstance(settings.get(name), dict):
+                keep_workers(settings[name])
         if not config.get('resume'):
             settings.pop('load_from', None)  # it is loaded
         runner = kind(model=model, cfg=without_device(config), **settings)

@@ -1,0 +1,64 @@
+"""Workers of a data loader that outlive the signal that ends their run."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from mmengine.dataset import worker_init_fn
+from mmengine.dist import get_rank
+from mmengine.registry import FUNCTIONS
+from torch.utils.data import get_worker_info
+
+
+def keep_workers(loader: dict[str, Any]) -> None:
+    """Let the workers of a loader go on after a first SIGTERM.
+
+    A batch system sends it to all processes of a run. The training saves and
+    ends by itself then; a worker that ended at once would make it fail first.
+
+    Args:
+        loader: config of a data loader for mmengine's Runner, which is
+            changed.
+    """
+    config = dict(loader.get('worker_init_fn') or {})
+    kind = config.pop('type', None)
+    loader['worker_init_fn'] = {
+        'type': start_worker,
+        'rank': get_rank(),
+        'quiet': loader.pop('disable_subprocess_warning', False),
+        'kind': FUNCTIONS.get(kind) if isinstance(kind, str) else kind,
+        'config': config,
+    }
+
+
+def start_worker(
+    worker: int,
+    rank: int,
+    quiet: bool,
+    kind: Callable | None,
+    config: dict[str, Any],
+) -> None:
+    """Begin a worker, in its process.
+
+    Args:
+        worker: its number.
+        rank: of the process that it serves.
+        quiet: no warnings from workers but the first.
+        kind: the config's own function; None for mmengine's, which sets the
+            seeds.
+        config: arguments of `kind`.
+    """
+    signal.signal(signal.SIGTERM, _stay_once)
+    if kind is not None:
+        kind(worker, **config)
+        return
+    info = get_worker_info()
+    assert info is not None
+    seed = (info.seed - worker) % 2**31
+    worker_init_fn(worker, info.num_workers, rank, seed, quiet)
+
+
+def _stay_once(signum: int, frame: FrameType | None) -> None:
+    """Ignore a signal; the next one ends the process."""
+    signal.signal(signum, signal.SIG_DFL)
