@@ -11,12 +11,14 @@ def test_methods_in_turn() -> None:
         'analysis_tools/benchmark_restore.py',
         *('--clips', '2x16x12', '--rounds', '1', '--threads', '1'),
         *('--config', 'bicubic', '--before', str(ROOT)),
+        *('--others', 'tiny_compact=random'),
     )
     assert result.returncode == 0, result.stderr
     head, _, *rows = result.stdout.splitlines()
     assert head.startswith('| clip | method | seconds |')
     cells = [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows]
-    assert [row[1] for row in cells] == ['now', 'before', 'plain']
+    names = ['now', 'before', 'plain', 'tiny_compact=random']
+    assert [row[1] for row in cells] == names
     assert {row[0] for row in cells} == {'2 x 16x12'}
     assert cells[0][4] == '1.00'
     for row in cells:

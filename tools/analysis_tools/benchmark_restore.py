@@ -11,6 +11,8 @@ of its own in each round, one method after the other:
     before  the same of another checkout, as it is there
     plain   a loop over the frames through Real-ESRGAN's compact network as it
             was published: whole frames, float32, no settings
+    CONFIG  each of `--others`, as `now`; CONFIG=random or CONFIG=FILE gives
+            its weights
 
 Printed are the medians of the seconds (without imports and loading, with a
 warm-up on a small clip), of the microseconds per pixel of the result, of the
@@ -45,6 +47,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--before', type=Path, help='an earlier checkout')
     parser.add_argument('--no-plain', action='store_true')
+    parser.add_argument(
+        '--others', nargs='+', default=[], metavar='CONFIG[=WEIGHTS]'
+    )
     parser.add_argument('--rounds', type=number(int, 1), default=3)
     parser.add_argument('--threads', type=number(int, 1), default=2)
     parser.add_argument(WORK, help=argparse.SUPPRESS)
@@ -105,7 +110,7 @@ def work(args: argparse.Namespace) -> None:
             for _ in model.restore_stream(iter(clip)):
                 pass
 
-    run(make_clip(2, 32, 24))
+    run(make_clip(2, 64, 64))
     with measure_cost(torch.device('cpu')) as cost:
         run(clip)
     print(json.dumps([cost.seconds, cost.peak_memory]))
@@ -116,11 +121,15 @@ def start(
 ) -> tuple[float, float]:
     """Restore one clip in a process; return seconds and bytes."""
     where = args.before.resolve() if method == 'before' else ROOT
+    config, weights, mode = args.config, args.weights, method
+    if method in args.others:
+        config, _, weights = method.partition('=')
+        mode = 'now'
     words = [
-        *(sys.executable, str(Path(__file__).resolve()), WORK, method),
-        *('--config', args.config, '--clips', 'x'.join(map(str, clip))),
+        *(sys.executable, str(Path(__file__).resolve()), WORK, mode),
+        *('--config', config, '--clips', 'x'.join(map(str, clip))),
         *('--threads', str(args.threads)),
-        *(('--weights', args.weights) if args.weights else ()),
+        *(('--weights', weights) if weights else ()),
     ]
     environment = os.environ | {
         'PYTHONPATH': str(where),
@@ -142,6 +151,7 @@ def run(args: argparse.Namespace) -> int:
     methods = ['now']
     methods += ['before'] if args.before else []
     methods += [] if args.no_plain else ['plain']
+    methods += args.others
     print('| clip | method | seconds | us a pixel | ratio | memory |')
     print('|---|---|---:|---:|---:|---:|')
     for clip in args.clips:
