@@ -12,6 +12,7 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.checks import check_share
 
 
 @MODELS.register_module()
@@ -52,10 +53,7 @@ class SamplerObjective(Objective):
             window=window,
             t_range=t_range,
         )
-        if not 0 <= own_share <= 1:
-            raise ValueError(
-                f'`own_share` must lie in [0, 1], got {own_share}'
-            )
+        check_share('own_share', own_share)
         if latent_weight < 0:
             raise ValueError(
                 f'`latent_weight` must not be negative, got {latent_weight}'

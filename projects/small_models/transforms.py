@@ -7,8 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
-from star.datasets.sampling import check_probability
 from star.registry import TRANSFORMS
+from star.utils.checks import check_share
 
 _REDUCTIONS = ('area', 'bicubic', 'lanczos')
 
@@ -108,8 +108,8 @@ class DefocusClip(BaseTransform):
         radius: tuple[float, float] = (2.0, 16.0),
         whole: float = 0.35,
     ) -> None:
-        check_probability('probability', probability)
-        check_probability('whole', whole)
+        check_share('probability', probability)
+        check_share('whole', whole)
         self.probability = probability
         self.radius = radius
         self.whole = whole
@@ -145,7 +145,7 @@ class SoftenPair(BaseTransform):
     def __init__(
         self, probability: float, sigma: tuple[float, float] = (2.0, 6.0)
     ) -> None:
-        check_probability('probability', probability)
+        check_share('probability', probability)
         self.probability = probability
         self.sigma = sigma
 
@@ -172,7 +172,7 @@ class ShuffleChannels(BaseTransform):
     """
 
     def __init__(self, probability: float) -> None:
-        check_probability('probability', probability)
+        check_share('probability', probability)
         self.probability = probability
 
     def transform(self, results: dict) -> dict:

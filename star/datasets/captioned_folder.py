@@ -16,9 +16,10 @@ from star.datasets.pairing import (
     name_some,
     read_caption,
 )
-from star.datasets.sampling import RandomItems, check_probability
+from star.datasets.sampling import RandomItems
 from star.datasets.transforms import compose
 from star.registry import DATASETS
+from star.utils.checks import check_share
 from star.video.info import VideoInfo
 
 
@@ -60,7 +61,7 @@ class CaptionedFolder(Dataset):
         drop_caption: float = 0.0,
         seed: int = 0,
     ) -> None:
-        check_probability('drop_caption', drop_caption)
+        check_share('drop_caption', drop_caption)
         self.num_frames, self.interval = num_frames, interval
         self.scale, self.drop_caption = scale, drop_caption
         self.root = Path(data_root)

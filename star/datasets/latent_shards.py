@@ -20,6 +20,7 @@ from torch import Tensor
 from star.datasets.fingerprints import difference, plain
 from star.datasets.teacher_tensors import pack_path, path_facts, unpack_path
 from star.structures import VideoSample
+from star.utils.checks import check_choice, check_least
 from star.utils.files import remove_temporary, write_bytes, write_text
 
 FORMAT = 1
@@ -65,13 +66,8 @@ class CacheIndex:
     def __post_init__(self) -> None:
         for name in ('num_items', 'shard_size'):
             value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f'`{name}` must be at least 1, got {value}')
-        if self.dtype not in DTYPES:
-            raise ValueError(
-                f'`dtype` must be one of {", ".join(DTYPES)}, '
-                f'got {self.dtype!r}'
-            )
+            check_least(name, value, 1)
+        check_choice('dtype', self.dtype, DTYPES)
 
     @property
     def num_shards(self) -> int:

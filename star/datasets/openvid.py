@@ -22,9 +22,10 @@ from star.datasets.openvid_table import (
     read_entries,
     select,
 )
-from star.datasets.sampling import RandomItems, check_probability
+from star.datasets.sampling import RandomItems
 from star.datasets.transforms import compose
 from star.registry import DATASETS
+from star.utils.checks import check_share
 from star.video.info import VideoError
 
 TOOL = 'star prepare openvid'
@@ -77,7 +78,7 @@ class OpenVid(Dataset):
         max_broken: int = 100,
         seed: int = 0,
     ) -> None:
-        check_probability('drop_caption', drop_caption)
+        check_share('drop_caption', drop_caption)
         if max_broken < 0:
             raise ValueError(f'`max_broken` must be >= 0, got {max_broken}')
         self.num_frames, self.interval = num_frames, interval

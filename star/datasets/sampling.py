@@ -52,16 +52,6 @@ class RandomItems:
         return np.random.default_rng((self.seed, _checked(number)))
 
 
-def check_probability(name: str, value: float) -> None:
-    """Check that an argument lies in [0, 1].
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not 0 <= value <= 1:
-        raise ValueError(f'`{name}` must lie in [0, 1], got {value}')
-
-
 def _checked(number: int) -> int:
     if number < 0:
         raise ValueError(f'`number` must be >= 0, got {number}')

@@ -15,6 +15,7 @@ from star.diffusion.respaced import scaled_linear_product
 from star.diffusion.schedule import Level, LevelTable, Schedule
 from star.diffusion.timesteps import truncated_timesteps
 from star.registry import MODELS
+from star.utils.checks import check_least
 
 
 def scaled_linear_alpha(
@@ -85,10 +86,7 @@ class CogVideoXSchedule(Schedule):
         beta_end: float = 0.012,
         shift: float = 1.0,
     ) -> None:
-        if num_timesteps < 2:
-            raise ValueError(
-                f'`num_timesteps` must be at least 2, got {num_timesteps}'
-            )
+        check_least('num_timesteps', num_timesteps, 2)
         if not 0 < beta_start < beta_end < 1:
             raise ValueError(
                 '`beta_start` and `beta_end` must increase within (0, 1), got '

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from star.utils.checks import check_least, check_share
+
 
 def guide(
     v_cond: Tensor, v_uncond: Tensor, scale: float, rescale: float
@@ -24,8 +26,7 @@ def guide(
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", Eq. 6;
     Lin et al., "Common Diffusion Noise Schedules", Eq. 15 and 16.
     """
-    if not 0 <= rescale <= 1:
-        raise ValueError(f'`rescale` must lie in [0, 1], got {rescale}')
+    check_share('rescale', rescale)
     if scale == 1:
         return v_cond
     v = v_uncond + scale * (v_cond - v_uncond)
@@ -56,8 +57,7 @@ def dynamic_guidance(
     Raises:
         ValueError: `num_steps` or `exponent` is out of range.
     """
-    if num_steps < 1:
-        raise ValueError(f'`num_steps` must be at least 1, got {num_steps}')
+    check_least('num_steps', num_steps, 1)
     if exponent < 1 or exponent != int(exponent):
         raise ValueError(
             f'`exponent` must be a whole number >= 1, got {exponent}'

@@ -16,6 +16,7 @@ from star.diffusion.timesteps import (
     normal_timesteps,
 )
 from star.registry import MODELS
+from star.utils.checks import check_least
 
 
 def logsnr_cosine_interp(
@@ -72,10 +73,7 @@ class I2VGenSchedule(Schedule):
         logsnr_min: float = -15.0,
         logsnr_max: float = 15.0,
     ) -> None:
-        if num_timesteps < 2:
-            raise ValueError(
-                f'`num_timesteps` must be at least 2, got {num_timesteps}'
-            )
+        check_least('num_timesteps', num_timesteps, 2)
         if min(scale_min, scale_max) <= 0:
             raise ValueError(
                 '`scale_min` and `scale_max` must be positive, got '

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from star.utils.checks import check_least
+
 Predict = Callable[[Tensor, int], Tensor]
 Noise = Callable[[int], Tensor]
 KAPPA = 2.0
@@ -31,8 +33,7 @@ def shift_levels(steps: int, min_noise: float) -> list[float]:
     Source: Yue et al. 2023, arXiv 2307.12348, geometric growth of sqrt(eta)
     with the power 0.3 of the time.
     """
-    if steps < 2:
-        raise ValueError(f'`steps` must be at least 2, got {steps}')
+    check_least('steps', steps, 2)
     if not 0 < min_noise < _LAST:
         raise ValueError(
             f'`min_noise` must lie between 0 and {_LAST}, got {min_noise}'

@@ -1,5 +1,7 @@
 """Decreasing lists of the timesteps that samplers visit."""
 
+from star.utils.checks import check_least
+
 OFFICIAL_START = 899
 # Official 'fast' mode: steps of 100 to 500, then 11 steps of 501 / 11, the
 # last of which is dropped.
@@ -46,8 +48,7 @@ def normal_timesteps(steps: int, start: int = OFFICIAL_START) -> list[float]:
         ValueError: an argument is out of range.
     """
     _check_start(start)
-    if steps < 1:
-        raise ValueError(f'`steps` must be at least 1, got {steps}')
+    check_least('steps', steps, 1)
     return [start - i * (start + 1) / (steps + 1) for i in range(steps)]
 
 

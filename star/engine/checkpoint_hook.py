@@ -20,6 +20,7 @@ from star.engine.sharded_optimizer import gather_optimizer
 from star.engine.sharding import prepare_sharded
 from star.registry import HOOKS
 from star.utils.checkpoint_folder import find_last, load_weights
+from star.utils.checks import check_least
 from star.utils.origins import held_names
 
 
@@ -67,8 +68,7 @@ class SafeCheckpointHook(Hook):
         changes: Sequence[str] = (),
     ) -> None:
         for name, value in (('interval', interval), ('max_keep', max_keep)):
-            if value < 1:
-                raise ValueError(f'`{name}` must be at least 1, got {value}')
+            check_least(name, value, 1)
         self.interval = interval
         self.max_keep = max_keep
         self.save_all = save_all

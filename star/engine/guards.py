@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from star.engine.sharded_gradients import norm_before_clipping
 from star.registry import HOOKS
+from star.utils.checks import check_least
 
 
 @HOOKS.register_module()
@@ -33,8 +34,7 @@ class NonFiniteGuardHook(Hook):
     priority = 'NORMAL'  # before the checkpoint is written
 
     def __init__(self, patience: int = 10) -> None:
-        if patience < 1:
-            raise ValueError(f'`patience` must be at least 1, got {patience}')
+        check_least('patience', patience, 1)
         self.patience = patience
         self.streak = 0
         self._good = True  # no bad loss since the last step

@@ -18,6 +18,7 @@ from star.engine.sharded_gradients import (
 )
 from star.engine.sharded_state import is_sharded
 from star.registry import HOOKS
+from star.utils.checks import check_least
 from star.utils.memory import peak_memory, reset_peak_memory
 
 _MIB = 2**20
@@ -49,8 +50,7 @@ class MonitorHook(Hook):
     priority = 'NORMAL'  # after the timer, before the logger
 
     def __init__(self, window: int = 20) -> None:
-        if window < 1:
-            raise ValueError(f'`window` must be at least 1, got {window}')
+        check_least('window', window, 1)
         self.window = window
         self._peak = 0
         self._handles: list[Any] = []

@@ -36,6 +36,7 @@ from star.engine.validation_log import (
 from star.registry import DATASETS, HOOKS, METRICS
 from star.structures import Metric, VideoSample
 from star.utils.building import build_available
+from star.utils.checks import check_least
 from star.utils.errors import error_line
 
 
@@ -85,8 +86,7 @@ class ValidationClipsHook(Hook):
         before_first: bool = False,
         autocast: bool = False,
     ) -> None:
-        if interval < 1:
-            raise ValueError(f'`interval` must be at least 1, got {interval}')
+        check_least('interval', interval, 1)
         self.interval = interval
         self.before_first = before_first
         self.autocast = autocast
@@ -237,8 +237,8 @@ def _is_sharded(model: nn.Module) -> bool:
 
 
 def _count(dataset: Sized, num_clips: int | None) -> int:
-    if num_clips is not None and num_clips < 1:
-        raise ValueError(f'`num_clips` must be at least 1, got {num_clips}')
+    if num_clips is not None:
+        check_least('num_clips', num_clips, 1)
     if not len(dataset):
         raise ValueError('`dataset` must hold at least one clip, got none')
     return min(len(dataset), num_clips or len(dataset))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from star.evaluation.functional.clips import (
     check_clip,
-    check_least,
     check_pair,
     select_frames,
     take_frames,
 )
 from star.structures import Measurement
+from star.utils.checks import check_choice, check_least
 from star.utils.files import sha256_of
 
 
@@ -162,10 +162,7 @@ def preset_name(metric: str, preset: str, presets: Sequence[str]) -> str:
     Raises:
         ValueError: unknown `preset`.
     """
-    if preset not in presets:
-        raise ValueError(
-            f'`preset` must be one of {", ".join(presets)}, got {preset!r}'
-        )
+    check_choice('preset', preset, presets)
     return metric if preset == presets[0] else f'{metric}_{preset}'
 
 

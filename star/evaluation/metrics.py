@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from star.evaluation.base import VideoMetric, mean_of, preset_name
-from star.evaluation.functional.clips import check_channel, check_least
+from star.evaluation.functional.clips import check_channel
 from star.evaluation.functional.dists import dists_frames
 from star.evaluation.functional.ewarp import PRESETS, ewarp_details
 from star.evaluation.functional.lpips import lpips_frames
@@ -17,6 +17,7 @@ from star.evaluation.networks.flow import RAFT, find_raft
 from star.perceptual.lpips import build_lpips, read_lpips
 from star.registry import METRICS
 from star.structures import Measurement
+from star.utils.checks import check_least
 
 
 @METRICS.register_module()

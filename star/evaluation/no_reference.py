@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from star.evaluation.base import VideoMetric, preset_name
-from star.evaluation.functional.clips import check_least, crop_border
+from star.evaluation.functional.clips import crop_border
 from star.evaluation.functional.dover import PRESETS as DOVER_PRESETS
 from star.evaluation.functional.dover import dover_scores
 from star.evaluation.functional.faster_vqa import (
@@ -22,6 +22,7 @@ from star.evaluation.networks.faster_vqa import load_faster_vqa
 from star.evaluation.weight_files import FILES
 from star.registry import METRICS
 from star.structures import Measurement
+from star.utils.checks import check_least
 from star.utils.weight_files import choose_file
 
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from star.evaluation.base import VideoMetric
-from star.evaluation.functional.clips import check_least, crop_border
+from star.evaluation.functional.clips import crop_border
 from star.evaluation.weight_files import FILES
 from star.registry import METRICS
 from star.utils import compat
+from star.utils.checks import check_least
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 from star.utils.weight_files import choose_file

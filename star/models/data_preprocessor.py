@@ -7,6 +7,7 @@ from torch import Tensor
 
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.checks import check_least
 
 # the value of white in the two types of pixels
 PEAKS = {torch.uint8: 255, torch.uint16: 65535}
@@ -94,8 +95,7 @@ class VideoDataPreprocessor(BaseDataPreprocessor):
 
     def __init__(self, scale: int = 1, upsample: str = 'bicubic') -> None:
         super().__init__()
-        if scale < 1:
-            raise ValueError(f'`scale` must be at least 1, got {scale}')
+        check_least('scale', scale, 1)
         _check_mode(upsample)
         self.scale = scale
         self.upsample = upsample

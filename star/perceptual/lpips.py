@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from star.perceptual.trunks import BUILDERS
 from star.perceptual.weight_files import FILES
+from star.utils.checks import check_choice
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 from star.utils.weight_files import (
@@ -142,10 +143,7 @@ def check_net(net: str) -> None:
     Raises:
         ValueError: `net` is none of `TRUNKS`.
     """
-    if net not in TRUNKS:
-        raise ValueError(
-            f'`net` must be one of {", ".join(TRUNKS)}, got {net!r}'
-        )
+    check_choice('net', net, TRUNKS)
 
 
 def load_lpips(

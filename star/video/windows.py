@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from star.utils.checks import check_least
+
 
 def plan_windows(
     length: int, size: int, overlap: int
@@ -26,8 +28,8 @@ def plan_windows(
     Raises:
         ValueError: an argument is out of range.
     """
-    _check_positive('length', length)
-    _check_positive('size', size)
+    check_least('length', length, 1)
+    check_least('size', size, 1)
     if not 0 <= overlap < size:
         raise ValueError(
             f'`overlap` must lie in [0, size), got {overlap} at size {size}'
@@ -48,8 +50,8 @@ def official_windows(length: int, size: int) -> list[tuple[int, int]]:
     Raises:
         ValueError: an argument is not positive.
     """
-    _check_positive('length', length)
-    _check_positive('size', size)
+    check_least('length', length, 1)
+    check_least('size', size, 1)
     windows, start = [], 0
     while 4 * (length - start) > 5 * size:
         windows.append((start, start + size))
@@ -119,11 +121,6 @@ def _ramp(length: int) -> Tensor:
     """Compute a ramp from 0 to 1; it and its mirror image sum to 1."""
     x = (torch.arange(length, dtype=torch.float64) + 0.5) / length
     return torch.sin(x * (math.pi / 2)).square()
-
-
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f'`{name}` must be at least 1, got {value}')
 
 
 def _check_windows(length: int, windows: Sequence[tuple[int, int]]) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from star.models.contracts import Restorer
+from star.utils.checks import check_choice
 
 DTYPES = {
     'float32': torch.float32,
@@ -51,10 +52,7 @@ def find_dtype(
         return torch.bfloat16 if device.type == 'cuda' else torch.float32
     if isinstance(dtype, torch.dtype):
         return dtype
-    if dtype not in DTYPES:
-        raise ValueError(
-            f'`dtype` must be one of {", ".join(DTYPES)}, got {dtype!r}'
-        )
+    check_choice('dtype', dtype, DTYPES)
     return DTYPES[dtype]
 
 

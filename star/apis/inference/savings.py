@@ -21,6 +21,7 @@ from star.models.layers.attention import (
 )
 from star.models.layers.offloading import OFFLOADS, offload, set_device
 from star.models.layers.quantized import FORMATS, quantize_weights
+from star.utils.checks import check_choice
 
 NONE = 'none'
 QUANTIZATIONS = (NONE, *FORMATS)
@@ -56,12 +57,7 @@ class Savings:
             ('quantize', QUANTIZATIONS),
             ('attention', ATTENTIONS),
         ):
-            value = getattr(self, name)
-            if value not in words:
-                raise ValueError(
-                    f'`{name}` must be one of {", ".join(words)}, got '
-                    f'{value!r}'
-                )
+            check_choice(name, getattr(self, name), words)
 
 
 OFF = Savings()

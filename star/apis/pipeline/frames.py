@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from star.models.data_preprocessor import PEAKS
+from star.utils.checks import check_choice
 from star.video.io import VideoReader
 
 OUTPUTS = ('pil', 'np', 'pt', 'uint8')
@@ -82,11 +83,7 @@ def make_output(clip: Tensor, output_type: str) -> Any:
 
 def check_output(output_type: str) -> None:
     """Raise a ValueError for an unknown word."""
-    if output_type not in OUTPUTS:
-        raise ValueError(
-            f'`output_type` must be one of {", ".join(OUTPUTS)}, got '
-            f'{output_type!r}'
-        )
+    check_choice('output_type', output_type, OUTPUTS)
 
 
 def _read_file(path: str | os.PathLike) -> Tensor:

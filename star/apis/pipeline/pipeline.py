@@ -26,6 +26,7 @@ from star.apis.pipeline.schedules import schedule_config
 from star.apis.pipeline.steps import StepCalls, run_steps, seed_of
 from star.models.layers.offloading import set_device
 from star.models.restoration.choose import choose_options
+from star.utils.checks import check_choice
 from star.utils.compat import require
 
 _COMPONENTS = ('vae', 'text_encoder', 'tokenizer', 'scheduler', *NETWORKS)
@@ -138,10 +139,7 @@ class STARVideoPipeline(LoRALoader, DiffusionPipeline):
         """
         dtype = dtype or components.pop('torch_dtype', None) or torch.float32
         word = str(dtype).removeprefix('torch.')
-        if word not in DTYPES:
-            raise ValueError(
-                f'`dtype` must be one of {", ".join(DTYPES)}, got {word!r}'
-            )
+        check_choice('dtype', word, DTYPES)
         variant = components.get('variant')
         text = check_folder(Path(folder), components.keys(), variant)
         own = dict.fromkeys(('vae', *NETWORKS), DTYPES[word])

@@ -26,6 +26,7 @@ from star.datasets.transforms.degradation_plan import (
 )
 from star.datasets.transforms.degradation_presets import PRESETS
 from star.registry import TRANSFORMS
+from star.utils.checks import check_least
 
 VERSION = 1
 _MAX_PIXELS = 2**20  # that small frames are processed with at once
@@ -70,8 +71,7 @@ class RealESRGANVideoDegradation(BaseTransform):
             raise ValueError(
                 f'`temporal` must be in {TEMPORAL}, got {temporal}'
             )
-        if scale < 1:
-            raise ValueError(f'`scale` must be at least 1, got {scale}')
+        check_least('scale', scale, 1)
         self.preset = preset
         self.scale = scale
         self.temporal = temporal or PRESETS[preset].temporal

@@ -45,22 +45,6 @@ def check_pair(pred: Tensor, gt: Tensor) -> None:
         )
 
 
-def check_least(name: str, value: int, least: int = 0) -> int:
-    """Return a number; refuse one that is too small.
-
-    Args:
-        name: of the option, for the message.
-        value: of the option.
-        least: that it may have.
-
-    Raises:
-        ValueError: `value` is below `least`.
-    """
-    if value < least:
-        raise ValueError(f'`{name}` must be at least {least}, got {value}')
-    return value
-
-
 def select_frames(
     count: int, frames: Sequence[int] | None = None, every: int = 1
 ) -> list[int]:

@@ -22,6 +22,7 @@ from star.evaluation.functional.fragments import (
     splice,
 )
 from star.evaluation.networks.dover import DOVERNetwork
+from star.utils.checks import check_choice
 
 _FRAMES = 32  # of one pass through the network
 _CLIPS = 3  # passes of the technical branch
@@ -142,7 +143,7 @@ def dover_scores(
         ValueError: no clip, frames too small, or a wrong option.
     """
     check_fragments(clip, 'DOVER', seed, repeats)
-    _check_preset(preset)
+    check_choice('preset', preset, PRESETS)
     convention = PRESETS[preset]
     technical, aesthetic = [], []
     known: dict[tuple[int, ...], float] = {}  # equal frames, equal score
@@ -174,7 +175,7 @@ def fuse(
     Raises:
         ValueError: unknown `preset`.
     """
-    _check_preset(preset)
+    check_choice('preset', preset, PRESETS)
     convention = PRESETS[preset]
     t, a = (
         (raw - mean) / std
@@ -298,10 +299,3 @@ def resize_frame(frame: Tensor, antialias: bool = False) -> Tensor:
         antialias=antialias,
     )
     return small[0].round().to(torch.uint8)
-
-
-def _check_preset(preset: str) -> None:
-    if preset not in PRESETS:
-        raise ValueError(
-            f'`preset` must be one of {", ".join(PRESETS)}, got {preset!r}'
-        )

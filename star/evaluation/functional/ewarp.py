@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from star.evaluation.functional.clips import check_clip
+from star.utils.checks import check_choice
 
 Flow = Callable[[Tensor, Tensor], Tensor]
 _MULTIPLE = 8
@@ -109,10 +110,7 @@ def ewarp_details(
     Raises:
         ValueError: as for `ewarp`.
     """
-    if preset not in PRESETS:
-        raise ValueError(
-            f'`preset` must be one of {", ".join(PRESETS)}, got {preset!r}'
-        )
+    check_choice('preset', preset, PRESETS)
     check_clip(clip, 'clip')
     if len(clip) < 2:
         raise ValueError('`clip` must have at least 2 frames, got 1')

@@ -18,6 +18,7 @@ from star.evaluation.functional.fragments import (
     sigmoid,
     splice,
 )
+from star.utils.checks import check_choice
 
 _PARTS, _FRAMES = 8, 4  # parts of a clip, frames taken from each
 # frames from one that is taken to the next: of the official script for
@@ -63,10 +64,7 @@ def faster_vqa(
         ValueError: no clip, frames too small, or a wrong option.
     """
     check_fragments(clip, 'FasterVQA', seed, repeats)
-    if preset not in PRESETS:
-        raise ValueError(
-            f'`preset` must be one of {", ".join(PRESETS)}, got {preset!r}'
-        )
+    check_choice('preset', preset, PRESETS)
     raws = [
         mean_score(network, fragments_view(clip, PRESETS[preset], seed + i))
         for i in range(repeats)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from star.evaluation.functional.clips import check_clip, check_least
+from star.evaluation.functional.clips import check_clip
+from star.utils.checks import check_least
 
 GRID = 7  # fragments along each side
 SIDE = 32  # of a fragment, in pixels

@@ -32,6 +32,7 @@ from star.evaluation.functional.scene_statistics import (
     product_features,
     to_blocks,
 )
+from star.utils.checks import check_choice
 
 PRESETS = ('pyiqa', 'matlab')
 _SIDE, _BLOCK, _BLOCKS = 524, 84, 6
@@ -126,10 +127,7 @@ def ilniqe_frames(
         ValueError: as for `ilniqe`.
     """
     check_clip(clip, 'clip')
-    if preset not in PRESETS:
-        raise ValueError(
-            f'`preset` must be one of {", ".join(PRESETS)}, got {preset!r}'
-        )
+    check_choice('preset', preset, PRESETS)
     device = model.mean.device
     frames = (_resize(frame.to(device), preset) for frame in clip)
     return torch.stack([_score(frame, model) for frame in frames]).cpu()

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from star.evaluation.functional.clips import (
-    check_least,
     check_pair,
     crop_border,
 )
 from star.perceptual.lpips import LPIPSNetwork
+from star.utils.checks import check_least
 
 
 def lpips(

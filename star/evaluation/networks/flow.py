@@ -19,6 +19,7 @@ from star.perceptual.raft import (
     match_frames,
     to_torchvision,
 )
+from star.utils.checks import check_least
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
 from star.utils.weight_files import choose_file
@@ -56,10 +57,7 @@ class RAFT(nn.Module):
     ) -> None:
         super().__init__()
         check_network(network)
-        if num_updates < 1:
-            raise ValueError(
-                f'`num_updates` must be at least 1, got {num_updates}'
-            )
+        check_least('num_updates', num_updates, 1)
         self.num_updates = num_updates
         path = find_raft(network, weights)
         state = to_torchvision(read_state(path))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from star.models.layers.same_conv import same_conv
 from star.registry import MODELS
+from star.utils.checks import check_least
 from star.video.tiling import TileSize
 
 
@@ -79,8 +80,7 @@ class PatchDCT(nn.Module):
         super().__init__()
         options = {'patch_size': patch_size, 'decode_window': decode_window}
         for name, value in options.items():
-            if value < 1:
-                raise ValueError(f'`{name}` must be at least 1, got {value}')
+            check_least(name, value, 1)
         self.downsample = patch_size
         self.latent_channels = 3 * patch_size**2
         self.decode_window = decode_window

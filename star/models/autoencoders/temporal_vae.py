@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from star.models.layers.norm import set_norm_groups
 from star.models.layers.offloading import device_of
 from star.registry import MODELS
+from star.utils.checks import check_least
 from star.utils.distributed import Spread
 from star.utils.state_dicts import load_strict
 from star.utils.tensor_files import read_state
@@ -340,10 +341,8 @@ def _weight_file(path: Path) -> Path:
 
 
 def _check_windows(batch: int, window: int, overlap: int) -> None:
-    if batch < 1:
-        raise ValueError(f'`encode_batch` must be at least 1, got {batch}')
-    if window < 1:
-        raise ValueError(f'`decode_window` must be at least 1, got {window}')
+    check_least('encode_batch', batch, 1)
+    check_least('decode_window', window, 1)
     if not 0 <= overlap <= window // 2:
         raise ValueError(
             '`decode_overlap` must lie between 0 and half of `decode_window` '

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from star.utils.checks import check_choice, check_least
+
 BLENDS = ('fade', 'trim')
 PADDINGS = ('reflect', 'replicate')
 
@@ -42,18 +44,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ('window', 'size_multiple', 'min_size'):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f'`{name}` must be at least 1, got {getattr(self, name)}'
-                )
+            check_least(name, getattr(self, name), 1)
         if not 0 <= self.overlap < self.window:
             raise ValueError(
                 '`overlap` must be at least 0 and less than `window` '
                 f'({self.window}), got {self.overlap}'
             )
-        for name, choices in (('blend', BLENDS), ('pad', PADDINGS)):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f'`{name}` must be one of {", ".join(choices)}, got '
-                    f'{getattr(self, name)!r}'
-                )
+        check_choice('blend', self.blend, BLENDS)
+        check_choice('pad', self.pad, PADDINGS)

@@ -12,6 +12,7 @@ from star.models.contracts import NoiseSchedule
 from star.models.losses.adversarial_heads import FeatureHeads
 from star.models.losses.distances import check_factors
 from star.registry import MODELS
+from star.utils.checks import check_choice
 
 # what a discriminator lowers for real and for fake, and a generator for fake
 _Losses = tuple[
@@ -102,10 +103,7 @@ class AdversarialLoss(nn.Module):
         num_timesteps: int = 1000,
     ) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(
-                f'`kind` must be one of {", ".join(KINDS)}, got {kind!r}'
-            )
+        check_choice('kind', kind, KINDS)
         check_factors({'weight': weight, 'r1': r1, 'r1_noise': r1_noise})
         first, last = t_range
         if not 0 <= first <= last < num_timesteps:

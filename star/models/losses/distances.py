@@ -43,14 +43,6 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def check_distance(name: str) -> None:
-    """Raise a ValueError for a distance that does not exist."""
-    if name not in DISTANCES:
-        raise ValueError(
-            f'`norm` must be one of {", ".join(DISTANCES)}, got {name!r}'
-        )
-
-
 def check_factors(factors: Mapping[str, float]) -> None:
     """Raise a ValueError for a factor below zero, by its name."""
     for name, value in factors.items():

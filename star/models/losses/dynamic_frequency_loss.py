@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from star.registry import MODELS
+from star.utils.checks import check_choice, check_least
 
 SCHEDULES = ('linear', 'exponential', 'constant')
 ORDERS = ('direct', 'inverse')
@@ -191,10 +192,10 @@ class DynamicFrequencyLoss(nn.Module):
         num_timesteps: int = 1000,
     ) -> None:
         super().__init__()
-        _check_choice('b', b, SCHEDULES)
-        _check_choice('order', order, ORDERS)
-        _check_choice('filter', filter, FILTERS)
-        _check_choice('norm', norm, NORMS)
+        check_choice('b', b, SCHEDULES)
+        check_choice('order', order, ORDERS)
+        check_choice('filter', filter, FILTERS)
+        check_choice('norm', norm, NORMS)
         if filter == 'official' and norm != 'l1':
             raise ValueError(
                 f"`norm` must be 'l1' with filter 'official', got {norm!r}"
@@ -274,11 +275,6 @@ def _official_distances(
     return distance(low), distance(high), distance(low + high)
 
 
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f'`{name}` must be one of {allowed}, got {value!r}')
-
-
 def _check_ranges(
     alpha: float, beta: float, cutoff: float, num_timesteps: int
 ) -> None:
@@ -291,7 +287,4 @@ def _check_ranges(
             '`cutoff` must lie between 0 and 0.71 cycles per pixel, got '
             f'{cutoff}'
         )
-    if num_timesteps < 2:
-        raise ValueError(
-            f'`num_timesteps` must be at least 2, got {num_timesteps}'
-        )
+    check_least('num_timesteps', num_timesteps, 2)

@@ -2,12 +2,9 @@
 
 from torch import Tensor, nn
 
-from star.models.losses.distances import (
-    DISTANCES,
-    check_distance,
-    check_factors,
-)
+from star.models.losses.distances import DISTANCES, check_factors
 from star.registry import MODELS
+from star.utils.checks import check_choice
 
 
 @MODELS.register_module()
@@ -27,7 +24,7 @@ class FrameDifferenceLoss(nn.Module):
 
     def __init__(self, norm: str = 'l1', weight: float = 1.0) -> None:
         super().__init__()
-        check_distance(norm)
+        check_choice('norm', norm, DISTANCES)
         check_factors({'weight': weight})
         self.norm = norm
         self.weight = weight

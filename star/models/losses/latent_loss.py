@@ -2,12 +2,9 @@
 
 from torch import Tensor, nn
 
-from star.models.losses.distances import (
-    DISTANCES,
-    check_distance,
-    check_factors,
-)
+from star.models.losses.distances import DISTANCES, check_factors
 from star.registry import MODELS
+from star.utils.checks import check_choice, check_share
 
 
 @MODELS.register_module()
@@ -30,10 +27,9 @@ class LatentLoss(nn.Module):
         self, gt: float = 0.0, norm: str = 'l2', weight: float = 1.0
     ) -> None:
         super().__init__()
-        check_distance(norm)
+        check_choice('norm', norm, DISTANCES)
         check_factors({'weight': weight})
-        if not 0 <= gt <= 1:
-            raise ValueError(f'`gt` must lie in [0, 1], got {gt}')
+        check_share('gt', gt)
         self.gt = gt
         self.norm = norm
         self.weight = weight

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from star.perceptual.lpips import LPIPSNetwork, check_net, load_lpips
 from star.registry import MODELS
+from star.utils.checks import check_least
 
 
 @MODELS.register_module()
@@ -57,10 +58,7 @@ class PerceptualLoss(nn.Module):
         for name, value in numbers.items():
             if value < 0:
                 raise ValueError(f'`{name}` must not be negative, got {value}')
-        if num_timesteps < 2:
-            raise ValueError(
-                f'`num_timesteps` must be at least 2, got {num_timesteps}'
-            )
+        check_least('num_timesteps', num_timesteps, 2)
         self.net = net
         self.weights = weights
         self.factors = {'lpips': lpips, 'l1': l1, 'temporal': temporal}

@@ -2,12 +2,9 @@
 
 from torch import Tensor, nn
 
-from star.models.losses.distances import (
-    DISTANCES,
-    check_distance,
-    check_factors,
-)
+from star.models.losses.distances import DISTANCES, check_factors
 from star.registry import MODELS
+from star.utils.checks import check_choice
 
 
 @MODELS.register_module()
@@ -40,7 +37,7 @@ class TeacherPathLoss(nn.Module):
         weight: float = 1.0,
     ) -> None:
         super().__init__()
-        check_distance(norm)
+        check_choice('norm', norm, DISTANCES)
         check_factors(
             {
                 'velocity': velocity,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from star.models.restoration.segments import frame_generator
+from star.utils.checks import check_choice
 
 NOISES = ('per_frame', 'shared', 'none')
 
@@ -33,7 +34,7 @@ class FrameNoise:
     kind: str = 'per_frame'
 
     def __post_init__(self) -> None:
-        check_noise(self.kind)
+        check_choice('noise', self.kind, NOISES)
 
     def draw(self, number: int, count: int, shape: tuple[int, ...]) -> Tensor:
         """Draw standard normal noise for the first `count` frames.
@@ -59,11 +60,3 @@ class FrameNoise:
             for i in range(1 if shared else count)
         ]
         return torch.stack(frames).expand(count, *shape)
-
-
-def check_noise(kind: str) -> None:
-    """Raise a ValueError for a kind of noise that does not exist."""
-    if kind not in NOISES:
-        raise ValueError(
-            f'`noise` must be one of {", ".join(NOISES)}, got {kind!r}'
-        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from star.diffusion.samplers import SAMPLERS
 from star.models.restoration.noise import NOISES
+from star.utils.checks import check_choice
 from star.video.color_fix import COLOR_FIXES
 from star.video.tiling import TileSize
 
@@ -200,9 +201,8 @@ def check_option(name: str, value: object) -> None:
     Raises:
         ValueError: the value is out of range.
     """
-    if name in _CHOICES and value not in _CHOICES[name]:
-        choices = ', '.join(_CHOICES[name])
-        raise ValueError(f'`{name}` must be one of {choices}, got {value!r}')
+    if name in _CHOICES:
+        check_choice(name, value, _CHOICES[name])
     if name in _TEXTS and not isinstance(value, str):
         raise ValueError(f'`{name}` must be a text, got {value!r}')
     if name in _RANGES:

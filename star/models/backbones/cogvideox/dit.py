@@ -20,6 +20,7 @@ from star.models.layers.lora import add_lora
 from star.models.layers.step_memory import StepMemory
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
+from star.utils.checks import check_choice
 
 PATCH = 2
 POSITIONS = ('rope', 'sincos')
@@ -249,10 +250,7 @@ def _check_options(head_dim: int, positions: str) -> None:
         raise ValueError(
             f'`head_dim` must be a multiple of 16, got {head_dim}'
         )
-    if positions not in POSITIONS:
-        raise ValueError(
-            f'`positions` must be one of {POSITIONS}, got {positions!r}'
-        )
+    check_choice('positions', positions, POSITIONS)
 
 
 def _transformer(

@@ -20,6 +20,7 @@ from star.models.layers.float32_conv import Float32Conv2d
 from star.models.layers.same_conv import same_conv
 from star.models.restoration.limits import Limits
 from star.registry import MODELS
+from star.utils.checks import check_least
 
 
 class TemporalMix(nn.Module):
@@ -101,8 +102,7 @@ class CompactDenoiser(nn.Module):
             'mix_every': mix_every,
         }
         for name, value in sizes.items():
-            if value < 1:
-                raise ValueError(f'`{name}` must be at least 1, got {value}')
+            check_least(name, value, 1)
         if dim < 2 or dim % 2:
             raise ValueError(f'`dim` must be even and at least 2, got {dim}')
         self.in_dim = in_dim

@@ -20,15 +20,13 @@ from star.models.editors.latent_diffusion_files import (
     read_decoder,
 )
 from star.models.editors.mgld_vsr.flows import LATENT, Motion, find_motion
-from star.models.editors.mgld_vsr.motion_guidance import (
-    check_guidance,
-    guide,
-)
+from star.models.editors.mgld_vsr.motion_guidance import GUIDANCES, guide
 from star.models.editors.mgld_vsr.tiles import PixelTile, plan_pixel_tiles
 from star.models.editors.recipe import Recipe
 from star.models.layers.raft import RAFTFlow, name_raft_tensors
 from star.models.restoration.options import RestoreOptions
 from star.registry import MODELS
+from star.utils.checks import check_choice
 from star.video.canvas import plan_canvas
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import plan_gaussian_tiles
@@ -105,7 +103,7 @@ class MGLDVSR(DiffusionBaseline):
         noise: str = 'per_frame',
         restore_options: Mapping[str, Any] | None = None,
     ) -> None:
-        check_guidance(motion_guidance)
+        check_choice('motion_guidance', motion_guidance, GUIDANCES)
         if not 0 <= fidelity <= 1:
             raise ValueError(
                 f'`fidelity` must lie between 0 and 1, got {fidelity}'

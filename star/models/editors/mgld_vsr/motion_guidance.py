@@ -16,15 +16,6 @@ GUIDANCES = ('published', 'intended', 'none')
 RATE = 10.0  # times the logarithm of the posterior variance
 
 
-def check_guidance(kind: str) -> None:
-    """Raise a ValueError for a kind of guidance that does not exist."""
-    if kind not in GUIDANCES:
-        raise ValueError(
-            f'`motion_guidance` must be one of {", ".join(GUIDANCES)}, got '
-            f'{kind!r}'
-        )
-
-
 def guide(
     z: Tensor, motion: Motion, log_variance: float, kind: str = 'published'
 ) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from star.models.editors.network_baseline import NetworkBaseline
 from star.models.editors.recipe import Recipe
 from star.registry import MODELS
+from star.utils.checks import check_least
 from star.utils.compat import import_mmagic
 
 _RECIPE = Recipe(
@@ -79,10 +80,7 @@ class RealBasicVSR(NetworkBaseline):
                 f'`clean_threshold` must lie in [0, 255], got '
                 f'{clean_threshold}'
             )
-        if max_cleanings < 1:
-            raise ValueError(
-                f'`max_cleanings` must be at least 1, got {max_cleanings}'
-            )
+        check_least('max_cleanings', max_cleanings, 1)
         super().__init__(_RECIPE, weights, window, overlap, tile, tile_overlap)
         self.clean_threshold = clean_threshold
         self.max_cleanings = max_cleanings

@@ -14,6 +14,7 @@ from star.models.editors.real_esrgan.srvgg import SRVGGNetCompact
 from star.models.editors.recipe import Recipe
 from star.models.restoration.options import CUTS, RestoreOptions
 from star.registry import MODELS
+from star.utils.checks import check_share
 from star.video.tiling import both_axes
 
 _LICENCE = 'BSD-3-Clause'
@@ -93,8 +94,7 @@ class RealESRGANCompact(NetworkBaseline):
         tile: int = 0,
         tile_overlap: int = 32,
     ) -> None:
-        if not 0 <= denoise <= 1:
-            raise ValueError(f'`denoise` must lie in [0, 1], got {denoise}')
+        check_share('denoise', denoise)
         if denoise < 1 and weights_denoise is None:
             raise ValueError(
                 f'`denoise` {denoise} mixes two files: `weights_denoise` '

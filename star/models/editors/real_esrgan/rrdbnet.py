@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from star.models.layers.memory_format import use_channels_last
 from star.models.layers.rrdb import RRDB, conv3x3, leaky
+from star.utils.checks import check_least
 
 SCALES = (1, 2, 4)
 
@@ -37,10 +38,7 @@ class RRDBNet(nn.Module):
         super().__init__()
         if scale not in SCALES:
             raise ValueError(f'`scale` must be 1, 2 or 4, got {scale}')
-        if num_blocks < 1:
-            raise ValueError(
-                f'`num_blocks` must be at least 1, got {num_blocks}'
-            )
+        check_least('num_blocks', num_blocks, 1)
         self.fold = 4 // scale
         self.conv_first = conv3x3(3 * self.fold**2, dim)
         self.body = nn.Sequential(

@@ -40,6 +40,7 @@ from star.models.editors.seedvr2.tiles import plan_vae_tiles
 from star.models.editors.seedvr2.vae import SCALING, SeedVR2VAE
 from star.models.restoration.options import RestoreOptions, fit_overlap
 from star.registry import MODELS
+from star.utils.checks import check_share
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.padding import crop, pad_amount, pad_reflect
 from star.video.tiling import check_tile, cut_tile, stitch_tiles
@@ -111,10 +112,7 @@ class SeedVR2(DiffusionBaseline):
         noise: str = 'per_frame',
         restore_options: Mapping[str, Any] | None = None,
     ) -> None:
-        if not 0 <= condition_noise <= 1:
-            raise ValueError(
-                f'`condition_noise` must lie in [0, 1], got {condition_noise}'
-            )
+        check_share('condition_noise', condition_noise)
         recipe = Recipe(
             window=49,
             overlap=9,

@@ -23,6 +23,7 @@ from star.models.editors.latent_diffusion_files import (
 from star.models.editors.recipe import Recipe
 from star.models.restoration.options import RestoreOptions
 from star.registry import MODELS
+from star.utils.checks import check_share
 from star.video.canvas import MULTIPLE, plan_canvas
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import plan_gaussian_tiles
@@ -315,8 +316,7 @@ def _drawer(
 
 
 def _check(fidelity: float, latent_tile: Sequence[int]) -> None:
-    if not 0 <= fidelity <= 1:
-        raise ValueError(f'`fidelity` must lie in [0, 1], got {fidelity}')
+    check_share('fidelity', fidelity)
     if len(latent_tile) != 2 or not 0 <= latent_tile[1] < latent_tile[0]:
         raise ValueError(
             '`latent_tile` must be a side and a smaller overlap, got '

@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from star.models.contracts import Autoencoder
 from star.models.editors.star.random_state import ClipRandom
+from star.utils.checks import check_least
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,8 @@ class DecodeWindow:
     checkpointing: bool = True
 
     def __post_init__(self) -> None:
-        if self.num_frames is not None and self.num_frames < 1:
-            raise ValueError(
-                f'`num_frames` must be at least 1, got {self.num_frames}'
-            )
+        if self.num_frames is not None:
+            check_least('num_frames', self.num_frames, 1)
         if self.margin < 0:
             raise ValueError(
                 f'`margin` must not be negative, got {self.margin}'

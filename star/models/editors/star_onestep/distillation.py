@@ -19,6 +19,7 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
+from star.utils.checks import check_share
 from star.utils.origins import allow_random
 
 
@@ -84,10 +85,7 @@ class Distillation(nn.Module):
         real: str = 'teacher',
     ) -> None:
         super().__init__()
-        if not 0 <= path_share <= 1:
-            raise ValueError(
-                f'`path_share` must lie in [0, 1], got {path_share}'
-            )
+        check_share('path_share', path_share)
         if (path is not None) != (path_share > 0):
             raise ValueError(
                 '`path` and a `path_share` above 0 belong together, got '

@@ -40,6 +40,7 @@ from star.models.layers.raft import RAFTFlow
 from star.models.restoration.options import RestoreOptions
 from star.models.text_encoders.open_clip import join_prompts
 from star.registry import MODELS
+from star.utils.checks import check_least
 from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.tiling import Tile, both_axes, cut_tile, stitch_tiles
 
@@ -391,5 +392,4 @@ def _check(level: int, propagated: Sequence[int], segment: int) -> None:
         raise ValueError(
             f'`propagation_steps` must be at least 0, got {list(propagated)}'
         )
-    if segment < 2:
-        raise ValueError(f'`segment` must be at least 2, got {segment}')
+    check_least('segment', segment, 2)
