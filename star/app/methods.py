@@ -4,13 +4,13 @@ Asking needs torch, whose memory the server would keep.
 """
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from typing import Any
+
+from star.app.processes import run_module
 
 _ASK = 'star.app.list_methods'
 
@@ -88,17 +88,8 @@ def ask() -> list[Method]:
     Raises:
         ValueError: the other process has failed.
     """
-    done = subprocess.run(
-        [sys.executable, '-m', _ASK],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ['no reason'])[-1]
-        raise ValueError(f'the methods cannot be listed: {reason}')
-    return [read_method(v) for v in json.loads(done.stdout.splitlines()[-1])]
+    answer = run_module(_ASK, what='list of methods')
+    return [read_method(v) for v in json.loads(answer.splitlines()[-1])]
 
 
 class MethodList:

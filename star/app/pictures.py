@@ -1,12 +1,11 @@
 """Pictures and players of a job: places of its preview, the comparison."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from star.app.processes import run_module
 from star.video.io import VideoReader
 
 PLACES = 3  # of a preview
@@ -43,17 +42,8 @@ def make_comparison(src: Path, dst: Path, out: Path) -> None:
     """
     if out.is_file():
         return
-    words = ['-m', 'star.app.comparison', *map(str, (src, dst, out))]
-    done = subprocess.run(
-        [sys.executable, *words],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ['no reason'])[-1]
-        raise ValueError(f'the comparison cannot be made: {reason}')
+    words = map(str, (src, dst, out))
+    run_module('star.app.comparison', *words, what='comparison')
 
 
 def _pick(

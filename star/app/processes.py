@@ -69,6 +69,32 @@ def spawn(words: Sequence[str], files: ProcessFiles) -> subprocess.Popen:
         )
 
 
+def run_module(module: str, *words: str, what: str) -> str:
+    """Run a module in a process of its own, and return what it prints.
+
+    The process leaves no memory behind.
+
+    Args:
+        module: dotted name.
+        words: its arguments.
+        what: that it makes, for the message.
+
+    Raises:
+        ValueError: the process has failed, with the last line of its errors.
+    """
+    done = subprocess.run(
+        [sys.executable, '-m', module, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ['no reason'])[-1]
+        raise ValueError(f'the {what} cannot be made: {reason}')
+    return done.stdout
+
+
 def is_alive(files: ProcessFiles) -> bool:
     """Return whether a process of this or an earlier server still lives."""
     if fcntl is None or not files.lock.exists():
