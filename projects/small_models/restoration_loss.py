@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from star.perceptual.lpips import load_lpips
 from star.registry import MODELS
+from star.utils.checks import check_factors
 
 _CELLS = 8  # a grid's pattern is averaged over so many patches, squared
 _TYPICAL = 0.1  # mean error of an input, of 2, at which pixels count once
@@ -71,9 +72,7 @@ class RestorationLoss(nn.Module):
             'lpips_frames': lpips_frames,
             'least_lpips': least_lpips,
         }
-        for name, value in {**self.factors, **others}.items():
-            if value < 0:
-                raise ValueError(f'`{name}` must not be negative, got {value}')
+        check_factors(self.factors | others)
         if least_lpips > 1:
             raise ValueError(
                 f'`least_lpips` must be at most 1, got {least_lpips}'

@@ -12,7 +12,7 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.registry import MODELS
 from star.structures import VideoSample
-from star.utils.checks import check_share
+from star.utils.checks import check_factors, check_share
 
 
 @MODELS.register_module()
@@ -54,10 +54,7 @@ class SamplerObjective(Objective):
             t_range=t_range,
         )
         check_share('own_share', own_share)
-        if latent_weight < 0:
-            raise ValueError(
-                f'`latent_weight` must not be negative, got {latent_weight}'
-            )
+        check_factors({'latent_weight': latent_weight})
         self.own_share = own_share
         self.latent_weight = latent_weight
 

@@ -1,6 +1,6 @@
 """Checks of options that many parts have."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
@@ -49,3 +49,17 @@ def check_share(name: str, value: float) -> None:
     """
     if not 0 <= value <= 1:
         raise ValueError(f'`{name}` must lie in [0, 1], got {value}')
+
+
+def check_factors(factors: Mapping[str, float]) -> None:
+    """Refuse factors below zero.
+
+    Args:
+        factors: the options by their names, for the message.
+
+    Raises:
+        ValueError: naming the first such option and its value.
+    """
+    for name, value in factors.items():
+        if not value >= 0:
+            raise ValueError(f'`{name}` must not be negative, got {value}')

@@ -1,6 +1,11 @@
 import pytest
 
-from star.utils.checks import check_choice, check_least, check_share
+from star.utils.checks import (
+    check_choice,
+    check_factors,
+    check_least,
+    check_share,
+)
 
 
 def test_a_choice():
@@ -24,3 +29,11 @@ def test_a_share(value):
     check_share('gt', 1)
     with pytest.raises(ValueError, match=r'^`gt` must lie in \[0, 1\], got'):
         check_share('gt', value)
+
+
+def test_factors():
+    check_factors({'l1': 0, 'lpips': 1.5})
+    with pytest.raises(
+        ValueError, match=r'^`lpips` must not be negative, got'
+    ):
+        check_factors({'l1': 1, 'lpips': float('nan')})

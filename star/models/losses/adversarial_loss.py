@@ -10,9 +10,8 @@ from torch.nn import functional as F
 
 from star.models.contracts import NoiseSchedule
 from star.models.losses.adversarial_heads import FeatureHeads
-from star.models.losses.distances import check_factors
 from star.registry import MODELS
-from star.utils.checks import check_choice
+from star.utils.checks import check_choice, check_factors
 
 # what a discriminator lowers for real and for fake, and a generator for fake
 _Losses = tuple[

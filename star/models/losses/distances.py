@@ -1,6 +1,6 @@
 """Distances between two batches of tensors, one number for each clip."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -41,10 +41,3 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'l2': squared,
     'huber': pseudo_huber,
 }
-
-
-def check_factors(factors: Mapping[str, float]) -> None:
-    """Raise a ValueError for a factor below zero, by its name."""
-    for name, value in factors.items():
-        if not value >= 0:
-            raise ValueError(f'`{name}` must not be negative, got {value}')

@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from star.models.losses.distances import DISTANCES, check_factors
+from star.models.losses.distances import DISTANCES
 from star.registry import MODELS
-from star.utils.checks import check_choice, check_share
+from star.utils.checks import check_choice, check_factors, check_share
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from star.perceptual.lpips import LPIPSNetwork, check_net, load_lpips
 from star.registry import MODELS
-from star.utils.checks import check_least
+from star.utils.checks import check_factors, check_least
 
 
 @MODELS.register_module()
@@ -48,20 +48,12 @@ class PerceptualLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_net(net)
-        numbers = {
-            'lpips': lpips,
-            'l1': l1,
-            'temporal': temporal,
-            't_power': t_power,
-            'weight': weight,
-        }
-        for name, value in numbers.items():
-            if value < 0:
-                raise ValueError(f'`{name}` must not be negative, got {value}')
+        self.factors = {'lpips': lpips, 'l1': l1, 'temporal': temporal}
+        others = {'t_power': t_power, 'weight': weight}
+        check_factors(self.factors | others)
         check_least('num_timesteps', num_timesteps, 2)
         self.net = net
         self.weights = weights
-        self.factors = {'lpips': lpips, 'l1': l1, 'temporal': temporal}
         self.t_power = t_power
         self.weight = weight
         self.num_timesteps = num_timesteps
