@@ -32,6 +32,11 @@ weights = dict(
         ),
         source='a training of cogvideox_onestep_pixel',
     ),
+    # once it is made, it is read instead of `text`
+    prompts=dict(
+        file='star_cogvideox_no_text.safetensors',
+        made_by='star prepare prompts cogvideox_onestep',
+    ),
 )
 start_weights = dict(star={{_base_.weights.star}})
 train_dataloader = dict(

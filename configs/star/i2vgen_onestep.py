@@ -39,6 +39,11 @@ weights = dict(
     ),
     vae={{_base_.weights.vae}},
     text={{_base_.weights.text}},
+    # once it is made, it is read instead of `text`
+    prompts=dict(
+        file='star_i2vgen_no_text.safetensors',
+        made_by='star prepare prompts i2vgen_onestep',
+    ),
 )
 start_weights = dict(_delete_=True, star={{_base_.weights.star}})
 train_dataloader = dict(

@@ -34,6 +34,7 @@ COMMANDS = (
     'prepare test-sets',
     'prepare cache-latents',
     'prepare teacher',
+    'prepare prompts',
     'doctor',
 )
 # these compute with tensors; glibc's allocator is set up for them

@@ -46,8 +46,11 @@ def hash_weights(module: nn.Module) -> str:
     """Hash the weights that an encoding depends on.
 
     A decoder in the module is ignored. Values are rounded to bfloat16, so the
-    dtype of the module does not matter.
+    dtype of the module does not matter. A module that holds results of
+    another, such as stored prompts, has the hash of that one as `stands_for`.
     """
+    if known := getattr(module, 'stands_for', ''):
+        return str(known)
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         if {'decoder', 'post_quant_conv'} & set(name.split('.')):

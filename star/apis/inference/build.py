@@ -16,6 +16,7 @@ from mmengine.model import BaseModule, initialize
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from star.apis.inference.stored_prompts import PROMPTS, with_prompts
 from star.models.backbones.i2vgen.checkpoints import load_star_weights
 from star.registry import MODELS
 from star.utils.paths import config_root
@@ -253,7 +254,7 @@ def _with_files(settings: Config, paths: dict[str, Path]) -> Config:
 
 
 def enter_files(settings: Config, paths: dict[str, Path]) -> None:
-    """Enter the files of autoencoder and text encoder into a config.
+    """Enter the files of autoencoder and text into a config.
 
     Args:
         settings: a config with `model`; changed in place.
@@ -264,6 +265,8 @@ def enter_files(settings: Config, paths: dict[str, Path]) -> None:
     if 'decoder' in paths:
         decoder = settings.model.autoencoder.decoder
         decoder.pretrained = str(paths['decoder'])
+    if PROMPTS in paths:
+        with_prompts(settings, paths[PROMPTS])
     if 'text' in paths:
         encoder, path = settings.model.text_encoder, paths['text']
         shards = 'tokenizer' in paths  # with a folder of its own

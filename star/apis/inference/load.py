@@ -39,7 +39,8 @@ from star.apis.inference.model_files import (
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
 from star.apis.inference.savings import OFF, Savings, place_with
-from star.apis.inference.weights import RANDOM, find_weights, start_files
+from star.apis.inference.stored_prompts import find_files
+from star.apis.inference.weights import RANDOM, own_files, start_files
 from star.apis.pipeline.folder import (
     describe_folder,
     is_pipeline,
@@ -270,7 +271,7 @@ def _load_files(
     config: Config, source: Source
 ) -> tuple[nn.Module, list[SourceFile]]:
     """Load the files that a config, or the user in their place, names."""
-    wanted = config.get('weights', {})
+    wanted = own_files(config)
     if source.training:
         wanted = start_files(config, source.weights)
         if not wanted and str(source.weights or RANDOM) == RANDOM:
@@ -278,7 +279,7 @@ def _load_files(
     if source.weights is not None and is_pipeline(source.weights):
         model = load_folder(config, source.weights)
         return model, describe_folder(model, source.weights)
-    paths = find_weights(wanted, source.weights)
+    paths = find_files(wanted, source.weights)
     refuse_other_size(config, paths.get('star'))
     # a training may have files for what it freezes alone
     whole = not paths or {'asset', 'star'} & paths.keys()

@@ -8,6 +8,13 @@ from mmengine.config import Config
 from torch import nn
 
 from star.apis.inference.held import Held
+from star.apis.inference.stored_prompts import (
+    PROMPTS,
+    TEXT,
+    describe_prompts,
+    find_files,
+    matching_prompts,
+)
 from star.apis.inference.weights import (
     check_source,
     find_weights,
@@ -19,6 +26,7 @@ from star.utils.origins import SourceFile, digest_of, file_of
 _PREFIXES = {
     'vae': ('autoencoder.',),
     'text': ('text_encoder.',),
+    'prompts': ('text_encoder.',),
     'tokenizer': (),
     'decoder': ('autoencoder.decoder.',),
 }
@@ -34,10 +42,14 @@ def describe_files(
         model: loaded.
         paths: a file for each part, as `find_weights` gives them.
     """
-    return [
-        file_of(slot, path, prefixes_of(model, slot))
-        for slot, path in paths.items()
-    ]
+    files = []
+    for slot, path in paths.items():
+        prefixes = prefixes_of(model, slot)
+        if slot == PROMPTS:
+            files += describe_prompts(path, prefixes)
+        else:
+            files.append(file_of(slot, path, prefixes))
+    return files
 
 
 def prefixes_of(model: nn.Module, slot: str) -> tuple[str, ...]:
@@ -106,11 +118,18 @@ def base_files(
     """
     files = held.record.files if held.record else []
     named = {f.slot: f for f in files if '.' not in f.slot}
+    wanted = start_files(config, weights) or dict(config.get('weights', {}))
+    folder = weights or Path(held.name).parent
+    stored = matching_prompts(wanted, folder, named)
+    there = {} if stored is None else {PROMPTS: stored}
+    if stored is not None:
+        named = {k: v for k, v in named.items() if k not in TEXT}
     if weights is None and held.record is not None:
-        return {
+        again = {
             slot: _find_again(file, config, held.name)
             for slot, file in named.items()
         }
+        return again | there
     wanted = start_files(config, weights)
     words = wanted.pop('variants', {})
     if held.record is None:
@@ -122,10 +141,11 @@ def base_files(
         weights = None
     elif weights is not None:  # even if nothing is taken from it
         check_source(weights)
-    paths = find_weights(wanted, weights) if wanted else {}
+    find = find_weights if held.record else find_files
+    paths = find(wanted, weights) if wanted else {}
     for slot in paths.keys() & named.keys():
         check_digest(paths[slot], named[slot], held.name)
-    return paths
+    return paths | there
 
 
 def check_digest(path: Path, file: SourceFile, checkpoint: str) -> None:
@@ -163,7 +183,7 @@ def _find_again(file: SourceFile, config: Config, checkpoint: str) -> Path:
     wanted = start_files(config, None) or config.get('weights', {})
     entry = {k: v for k, v in wanted.items() if k == file.slot}
     try:
-        found = find_weights(entry, Path(checkpoint).parent)[file.slot]
+        found = find_files(entry, Path(checkpoint).parent)[file.slot]
     except (KeyError, ValueError):
         raise ValueError(
             f'{checkpoint} does not hold what it took from {file.path} '

@@ -15,9 +15,11 @@ _FOLDERS = {
     'tokenizer': 'tokenizer',
     'decoder': '',
 }
+_OF_TEXT = ('text', 'tokenizer', 'prompts')
 RANDOM = 'random'  # the word for random numbers
-# keys of a config's `weights` that are no entries of files
-_WORDS = ('variants', 'random')
+# keys of a config's `weights` that are no entries of files, or of one that
+# `stored_prompts.py` finds
+_WORDS = ('variants', 'random', 'prompts')
 
 
 def find_weights(
@@ -91,7 +93,7 @@ def start_files(config: Config, weights: str | Path | None = None) -> dict:
     """
     if str(weights) == RANDOM:
         return {}
-    own = dict(config.get('weights', {}))
+    own = own_files(config)
     start = config.get('start_weights')
     if weights is not None and str(weights) in own.get('variants', {}):
         return own
@@ -100,6 +102,19 @@ def start_files(config: Config, weights: str | Path | None = None) -> dict:
     if start is not None:
         return {**own, **start}
     return own if weights is not None else {}
+
+
+def own_files(config: Config) -> dict:
+    """Return a config's `weights`, those of text only where it reads them.
+
+    Args:
+        config: with `model`.
+    """
+    own = dict(config.get('weights', {}))
+    encoder = config.model.get('text_encoder') or {}
+    if encoder.get('type') == 'StoredTextEncoder':
+        own = {k: v for k, v in own.items() if k not in _OF_TEXT}
+    return own
 
 
 def weight_entries(wanted: Mapping) -> dict[str, WeightFile]:

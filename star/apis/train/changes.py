@@ -69,7 +69,10 @@ _READERS: dict[str, tuple[Callable[..., Any] | None, Iterable[str]]] = {
     'train_dataloader': _LOADER,
     'val_dataloader': _LOADER,
 }
-_PARTS = ('asset', 'random', 'star', 'text', 'tokenizer', 'vae', 'variants')
+_PARTS = (
+    *('asset', 'prompts', 'random', 'star', 'text', 'tokenizer', 'vae'),
+    'variants',
+)
 _FILE = tuple(field.name for field in fields(WeightFile))
 # names that a registry or the Runner reads before the class does
 _ALWAYS = ('type', '_scope_', '_delete_', 'priority', 'init')

@@ -1,6 +1,7 @@
 """Encoding of training items, with the parts of a model that it needs."""
 
 import copy
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def load_encoder(
             fill_random(part)
     else:
         source = weights or settings.get('load_from')
-        state = _find(settings, source)
+        state, _ = _find(settings, source)
         parts = {
             name: _build(settings, name, state, source is not None)
             for name in _FILES
@@ -119,22 +120,58 @@ def load_encoder(
     return LatentEncoder(preprocessor, **parts)
 
 
+def load_text_encoder(
+    settings: Config,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+) -> tuple[Any, dict[str, Path]]:
+    """Build a model's text encoder alone.
+
+    Args:
+        settings: a config with `model`.
+        weights: as for `load_encoder`, without 'random'.
+        device: as for `load_encoder`.
+
+    Returns:
+        The text encoder, and the paths of its own files by the keys of a
+        config's `weights`.
+
+    Raises:
+        ValueError: weights are missing or do not fit.
+    """
+    settings = copy.deepcopy(settings)
+    state, paths = _find(settings, weights, ('text_encoder',))
+    part = _build(settings, 'text_encoder', state, weights is not None)
+    own = {k: path for k, path in paths.items() if k in ('text', 'tokenizer')}
+    return part.to(find_device(device)).eval(), own
+
+
 def preprocessor_config(settings: Config) -> dict:
     """Return the config of a model's data preprocessor, or the default."""
     default = {'type': 'VideoDataPreprocessor'}
     return settings.model.get('data_preprocessor') or default
 
 
-def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
+def _find(
+    settings: Config,
+    source: str | Path | None,
+    names: Collection[str] = tuple(_FILES),
+) -> tuple[dict[str, Tensor], dict[str, Path]]:
     """Find weights; enter the files of single parts into the config.
 
+    Args:
+        settings: of the model; changed in place.
+        source: as for `load_encoder`.
+        names: of the parts.
+
     Returns:
-        The whole model's tensors, if one file holds them.
+        The whole model's tensors, if one file holds them, and the path of
+        every file.
     """
     model, known = settings.model, dict(settings.get('weights', {}))
     known |= settings.get('start_weights') or {}
     wanted = {'asset': known['asset']} if 'asset' in known else {}
-    for name, key in _FILES.items():
+    for name, key in ((name, _FILES[name]) for name in names):
         if key in known and (source or not model[name].get('pretrained')):
             wanted[key] = known[key]
             if key == 'text' and 'tokenizer' in known:
@@ -142,7 +179,7 @@ def _find(settings: Config, source: str | Path | None) -> dict[str, Tensor]:
     paths = find_weights(wanted, source)
     enter_files(settings, paths)
     whole = paths.get('star') or paths.get('asset')
-    return {} if whole is None else read_state(whole)
+    return {} if whole is None else read_state(whole), paths
 
 
 def _build(

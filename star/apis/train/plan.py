@@ -1,5 +1,6 @@
 """A dry run of training: parameters, data, weights and memory."""
 
+import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,12 @@ from star.apis.inference.held import is_checkpoint
 from star.apis.inference.model_files import prefixes_of
 from star.apis.inference.network_size import refuse_other_size
 from star.apis.inference.random_parts import refuse_random
+from star.apis.inference.stored_prompts import (
+    PROMPTS,
+    TEXT,
+    find_prompts,
+    with_prompts,
+)
 from star.apis.inference.weights import RANDOM, start_files, weight_entries
 from star.apis.train.distillation_plan import (
     TeacherCost,
@@ -108,6 +115,10 @@ def plan_training(config: Config, weights: str | None = None) -> TrainingPlan:
     if config.get('train_dataloader') is None:
         raise ValueError(f'config {config.filename} has no train_dataloader')
     refuse_other_size(config, weights)
+    config = copy.deepcopy(config)
+    stored = find_prompts(start_files(config, weights), weights)
+    if stored is not None:
+        with_prompts(config, stored)
     with on_meta(), RandomTracker() as tracker:
         model = build_model(config)
         random = tracker.find_random(model)
@@ -289,11 +300,16 @@ def _describe_weights(config: Config, weights: str | None) -> list[str]:
             f'{path}: {"there" if Path(path).exists() else "MISSING"}'
             for path in named
         ]
-    wanted = start_files(config, weights)
-    return [
+    encoder = config.model.get('text_encoder', {})
+    stored = encoder.get('type') == 'StoredTextEncoder'
+    lines = [
         _describe_file(part, file)
-        for part, file in weight_entries(wanted).items()
+        for part, file in weight_entries(start_files(config, weights)).items()
+        if not (stored and part in TEXT)
     ]
+    if stored:
+        lines.append(f'{PROMPTS}: {encoder.get("pretrained")}')
+    return lines
 
 
 def _describe_file(part: str, file: WeightFile) -> str:

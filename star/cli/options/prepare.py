@@ -131,6 +131,40 @@ def teacher(parser: Parser) -> None:
     )
 
 
+def prompts(parser: Parser) -> None:
+    """Store embeddings of prompts, in the place of a text encoder.
+
+        star prepare prompts CONFIG
+        star prepare prompts CONFIG DST --prompt TEXT --prompt TEXT
+
+    Without --prompt they are those that the config restores with: its prompt,
+    its negative one, and the empty one. Where the config's `weights` has
+    `prompts`, the file takes the place of the text encoder from then on, which
+    is not loaded any more.
+    """
+    add = parser.add_argument
+    add('config', help='file or name of a config')
+    add(
+        'dst',
+        type=Path,
+        nargs='?',
+        help='file to write (.safetensors); default: where the config looks '
+        'for it',
+    )
+    add(
+        '--prompt',
+        action='append',
+        metavar='TEXT',
+        help='store this one; may be given several times',
+    )
+    add(
+        '--weights',
+        help="file of the whole model, or a folder with the text encoder's; "
+        'default: the weights that the config names',
+    )
+    add('--device', help='default: a GPU if there is one')
+
+
 def _add_cache(parser: Parser, shard_size: int) -> None:
     """Add the options of a cache of latents."""
     add = parser.add_argument
