@@ -2,7 +2,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 import torch.nn.functional as F
 
 from star.engine.comparison import (
@@ -11,12 +10,7 @@ from star.engine.comparison import (
     write_comparison,
 )
 from star.video.io import VideoReader
-
-
-def random_clip(frames, height, width, seed):
-    generator = torch.Generator().manual_seed(seed)
-    shape = (frames, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+from tests.test_models.fakes import random_clip
 
 
 def test_frames_stand_side_by_side():

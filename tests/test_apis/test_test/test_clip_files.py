@@ -4,12 +4,11 @@ import torch
 
 from star.apis.test.clip_files import digest_of, read_clip, write_clip
 from star.video.io import VideoError, VideoReader
+from tests.test_models.fakes import random_clip
 
 
 def noise(frames=4, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    shape = (frames, 3, 17, 22)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(frames, 17, 22, seed)
 
 
 def read(path):

@@ -1,15 +1,9 @@
 import cv2
 import numpy as np
-import torch
 
 from star.apis.test.pictures import draw_pictures, picture_paths
 from star.structures import VideoSample
-
-
-def clip(frames, height, width, seed):
-    generator = torch.Generator().manual_seed(seed)
-    shape = (frames, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+from tests.test_models.fakes import random_clip as clip
 
 
 def test_first_middle_and_last_frame(tmp_path):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from star.models.editors import Baseline, Recipe
 from star.models.restoration.options import RestoreOptions
-from tests.test_models.fakes import Listener
+from tests.test_models.fakes import Listener, random_clip
 
 
 class Repeater(Baseline):
@@ -25,9 +25,7 @@ class Repeater(Baseline):
 
 
 def clip(frames: int = 5) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    shape = (frames, 3, 6, 8)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(frames, 6, 8)
 
 
 def test_restores_in_windows_and_reports():

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from star.models.editors import NetworkBaseline, Recipe
 from star.models.restoration.choose import choose_options
+from tests.test_models.fakes import random_clip
 
 RECIPE = Recipe(2, window=3, size_multiple=4, min_size=8, licence='MIT')
 
@@ -57,9 +58,7 @@ def ready(model: NetworkBaseline) -> NetworkBaseline:
 
 
 def clip(frames: int = 4, height: int = 13, width: int = 18) -> Tensor:
-    generator = torch.Generator().manual_seed(frames)
-    shape = (frames, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(frames, height, width, seed=frames)
 
 
 def test_pixels_are_scaled_and_rounded():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from star.models.editors import DBVSR
 from star.models.editors.dbvsr.dbvsr import DBVSRNet, enlarge, space_to_depth
+from tests.test_models.fakes import random_clip
 
 
 @pytest.fixture(scope='module')
@@ -45,9 +46,7 @@ def difference(
 
 
 def clip(frames: int = 6, height: int = 9, width: int = 14) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    shape = (frames, 3, height, width)
-    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+    return random_clip(frames, height, width)
 
 
 def unit(lq: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from star.models.restoration.events import EventRelay
 from star.models.restoration.noise import FrameNoise
 from star.models.restoration.options import RestoreOptions
 from star.utils.memory_counter import MemoryCounter
+from tests.test_models.fakes import random_clip
 from tests.test_reference.vectors import find_vector
 
 
@@ -44,9 +45,7 @@ def cut(model: DOVE, **changes: Any) -> RestoreOptions:
 
 
 def clip(frames: int, height: int = 3, width: int = 5) -> Tensor:
-    generator = torch.Generator().manual_seed(frames)
-    shape = (frames, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(frames, height, width, seed=frames)
 
 
 class Shuffle(nn.Module):

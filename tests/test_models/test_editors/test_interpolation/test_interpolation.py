@@ -9,6 +9,7 @@ from torch import Tensor
 from star.models.editors import Bicubic, Lanczos
 from star.models.restoration.options import RestoreOptions
 from star.registry import MODELS
+from tests.test_models.fakes import random_clip
 
 
 def kernel(x: float) -> float:
@@ -48,9 +49,7 @@ def test_any_scale():
 
 
 def noise(height: int, width: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    shape = (2, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(2, height, width)
 
 
 def pillow(frame: Tensor, size: tuple[int, int]) -> Tensor:

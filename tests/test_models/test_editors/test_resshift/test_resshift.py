@@ -19,6 +19,7 @@ from star.models.restoration.choose import choose_options
 from star.models.restoration.events import EventRelay
 from star.models.restoration.noise import FrameNoise
 from star.models.restoration.options import RestoreOptions
+from tests.test_models.fakes import random_clip as clip
 
 UNET = {
     'image_size': 8,
@@ -45,12 +46,6 @@ def model(shared_model: ResShift) -> ResShift:
     yield shared_model
     shared_model.__dict__.clear()
     shared_model.__dict__.update(own)
-
-
-def clip(frames: int, height: int, width: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    shape = (frames, 3, height, width)
-    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
 def job(options: RestoreOptions, length: int = 1) -> WindowJob:

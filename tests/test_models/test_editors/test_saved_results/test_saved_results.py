@@ -4,6 +4,7 @@ import torch
 
 from star.models.editors import SavedResults
 from star.video.io import VideoError, VideoWriter
+from tests.test_models.fakes import random_clip
 
 
 def save(path, clip, codec='ffv1'):
@@ -17,9 +18,7 @@ def save(path, clip, codec='ffv1'):
 
 
 def noise(frames=3, height=16, width=24, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    shape = (frames, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(frames, height, width, seed)
 
 
 @pytest.fixture

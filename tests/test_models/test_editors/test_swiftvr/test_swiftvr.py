@@ -19,6 +19,7 @@ from star.models.editors.swiftvr.swiftvr import SwiftVR
 from star.models.restoration.events import EventRelay
 from star.models.restoration.resuming import Piece
 from star.utils.paths import config_root
+from tests.test_models.fakes import random_clip
 
 CONFIG = config_root() / 'swiftvr' / 'tiny_swiftvr.py'
 
@@ -62,9 +63,7 @@ def identity() -> SwiftVR:
 
 
 def clip(frames: int, height: int = 9, width: int = 11) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    shape = (frames, 3, height, width)
-    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+    return random_clip(frames, height, width, seed=1)
 
 
 def enlarged(lq: Tensor, scale: float = 4) -> Tensor:

@@ -17,7 +17,7 @@ from star.models.editors.upscale_a_video.sampling import (
 )
 from star.models.restoration.choose import choose_options
 from star.models.restoration.options import RestoreOptions
-from tests.test_models.fakes import Listener
+from tests.test_models.fakes import Listener, random_clip
 
 QUICK = {'steps': 1, 'guidance_scale': 1}
 EMPTY = dict(type='ConstantTextEncoder', dim=1)  # takes a part's place
@@ -91,9 +91,7 @@ def known(**changes) -> UpscaleAVideo:
 
 
 def clip(frames: int, height: int = 7, width: int = 9) -> Tensor:
-    generator = torch.Generator().manual_seed(frames)
-    shape = (frames, 3, height, width)
-    return torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    return random_clip(frames, height, width, seed=frames)
 
 
 def blocks(x: Tensor) -> Tensor:
