@@ -15,6 +15,7 @@ from star.report.paper_sets import DEPARTURE
 from star.report.published import ABLATION_SET, load_ablations
 from star.report.results import MethodResults
 from star.report.statistics import ClipMean
+from star.utils.text import read_number
 
 _COLUMNS = ('setting', 'config', 'changes', 'kind', 'set', 'metric', 'mean')
 _OTHER = "other clips than the paper's"
@@ -149,7 +150,7 @@ def published_marks(tables: Iterable[int], axes: MetricPair) -> list[Mark]:
                 known = ', '.join(scores)
                 raise ValueError(f'table {table} has only {known}')
             head, _, last = setting.rpartition(' ')
-            value = _number(last)
+            value = read_number(last)
             name = setting if value is None else head
             series = f'table {table}: {name}'
             marks.append(
@@ -279,7 +280,7 @@ def _table_mark(
 ) -> Mark:
     setting, config, changes = key
     pairs = [text.partition('=') for text in changes.split('; ') if text]
-    numbers = {name: _number(text) for name, _, text in pairs}
+    numbers = {name: read_number(text) for name, _, text in pairs}
     varied = [name for name, value in numbers.items() if value is not None]
     if varied:
         name, value = varied[0], numbers[varied[0]]
@@ -298,7 +299,7 @@ def _table_mark(
 
 
 def _spread(row: Mapping[str, str]) -> Bar:
-    spread = _number(row.get('spread') or '') or 0.0
+    spread = read_number(row.get('spread') or '') or 0.0
     return spread, spread
 
 
@@ -321,10 +322,3 @@ def _check(marks: list[Mark], dataset: str, axes: MetricPair) -> list[Mark]:
     if not marks:
         raise ValueError(f'{dataset}: nothing has both {axes.x} and {axes.y}')
     return marks
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from star.utils.text import read_number
+
 _UNSAFE = re.compile(r'[^A-Za-z0-9._=+-]+')
 _LONGEST = 120  # characters of a folder's name; the limit is 255
 _OPEN, _CLOSE = '([{', ')]}'
@@ -125,14 +127,6 @@ def check_names(settings: Iterable[Setting]) -> None:
             )
 
 
-def number(text: str) -> float | None:
-    """Return a text as a number; None for any other text."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _split(text: str) -> list[str]:
     """Split at the commas outside of brackets."""
     values, depth = [''], 0
@@ -147,7 +141,7 @@ def _split(text: str) -> list[str]:
 
 def _same(value: str) -> object:
     """Return equal objects for equal values, such as 0.5 and 0.50."""
-    found = number(value)
+    found = read_number(value)
     return value if found is None else found
 
 

@@ -11,9 +11,10 @@ from star.report.published import (
     load_ablations,
     published_ablations,
 )
-from star.sweep.plan import Setting, number
+from star.sweep.plan import Setting
 from star.sweep.results import SweepResults
 from star.utils.files import csv_text
+from star.utils.text import read_number
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def swept_keys(settings: Sequence[Setting]) -> list[str]:
     found = []
     for key in keys:
         texts = [dict(s.changes).get(key) for s in settings]
-        values = [None if t is None else number(t) for t in texts]
+        values = [None if t is None else read_number(t) for t in texts]
         if None not in values and len(set(values)) > 1:
             found.append(key)
     return found

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from star.sweep.plan import Setting, make_setting, number
+from star.sweep.plan import Setting, make_setting
 from star.utils.compat import require
+from star.utils.text import read_number
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -70,7 +71,7 @@ def parse_range(text: str) -> Range:
     key, _, rest = text.partition('=')
     ends = rest.split(':')
     log = len(ends) == 3 and ends[2] == 'log'
-    low, high = (number(end) for end in (*ends, '', '')[:2])
+    low, high = (read_number(end) for end in (*ends, '', '')[:2])
     wrong = len(ends) != 2 + log or low is None or high is None
     if not key or wrong:
         raise ValueError(f'--search takes KEY=LOW:HIGH[:log], got {text!r}')

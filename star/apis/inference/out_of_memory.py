@@ -11,7 +11,7 @@ import torch
 from star.apis.inference.borders import find_borders
 from star.apis.inference.file_options import MemoryRules
 from star.apis.inference.journal import Journal
-from star.apis.inference.planning import smaller_options
+from star.apis.inference.planning import from_json, smaller_options
 from star.models.contracts import Events, Restorer
 from star.models.restoration.options import CUTS, RestoreOptions
 from star.models.restoration.resuming import ResumePoint
@@ -164,7 +164,7 @@ def read_smaller(
     with suppress(ValueError, OSError, KeyError, TypeError):
         found = read_json(journal.folder / _FILE)
         if found['key'] == key:
-            cuts = {k: _tuple(v) for k, v in found['options'].items()}
+            cuts = {k: from_json(v) for k, v in found['options'].items()}
             return replace(options, **cuts), found['at']
     return options, -1
 
@@ -180,7 +180,3 @@ def without_tiles(point: ResumePoint | None) -> ResumePoint | None:
         return None
     tensors = {k: t for k, t in point.tensors.items() if k == _EARLIER}
     return replace(point, tensors=tensors)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

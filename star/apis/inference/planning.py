@@ -289,7 +289,7 @@ def earlier_cuts(
         known = {name: cuts[name] for name in free if name in cuts}
         taken = {**own, 'options': {**own['options'], **known}}
         if known and all(key.get(name) == taken[name] for name in taken):
-            values = {n: _tuple(v) for n, v in known.items()}
+            values = {n: from_json(v) for n, v in known.items()}
             found = replace(options, **values)
             return None if found == options else found
     return None
@@ -318,7 +318,8 @@ def _key_of_result(dst: Path) -> Mapping[str, Any]:
     return {}
 
 
-def _tuple(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """Return a kept option as it was: JSON has lists for tuples."""
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 
 from star.models.editors.dbvsr.deconvolution import deconvolve
 from star.models.editors.dbvsr.pwcnet import PWCNet, Pyramid, warp_inside
-from star.models.editors.dbvsr.rcan import ResidualGroup, conv3x3, upsampler
+from star.models.editors.dbvsr.rcan import ResidualGroup, upsampler
 from star.models.editors.network_baseline import NetworkBaseline
 from star.models.editors.recipe import Recipe
+from star.models.layers.rrdb import conv3x3
 from star.registry import MODELS
 from star.utils.paths import asset_path
 from star.utils.tensor_files import read_state

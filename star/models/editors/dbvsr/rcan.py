@@ -6,6 +6,8 @@ Tensors are named as in files of that family.
 
 from torch import Tensor, nn
 
+from star.models.layers.rrdb import conv3x3
+
 
 class ResidualGroup(nn.Module):
     """A row of blocks and a convolution, with a residual.
@@ -64,8 +66,3 @@ def upsampler(dim: int, doublings: int) -> nn.Sequential:
     for _ in range(doublings):
         layers += [conv3x3(dim, 4 * dim), nn.PixelShuffle(2)]
     return nn.Sequential(*layers)
-
-
-def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
-    """Make a 3x3 convolution that keeps the size."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
