@@ -20,6 +20,13 @@ def test_counts_what_lives_at_once():
     assert 6 * MIB <= counter.peak < 7 * MIB
 
 
+def test_numbers_without_content():
+    """A whole number is 0, another 1, whatever the tensors hold."""
+    with MemoryCounter():
+        assert torch.full((1,), 5).item() == 0
+        assert torch.full((1,), 5.0).item() == 1
+
+
 def test_views_of_weights_are_no_new_memory():
     layer, x = torch.nn.Linear(1024, 1024), torch.zeros(1, 1024)
     with MemoryCounter() as counter, torch.inference_mode():
