@@ -84,6 +84,7 @@ def weights(work_dir: Path, iteration: int) -> dict[str, torch.Tensor]:
 
 
 def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    """Return the largest difference of tensors of the same names."""
     assert a.keys() == b.keys()
     return max(float((a[key] - b[key]).abs().max()) for key in a)
 

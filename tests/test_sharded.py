@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from star.utils.paths import config_path
 from tests.paths import ROOT
 from tests.test_apis.folders import write_folder
-from tests.test_distributed import CHANGES
+from tests.test_distributed import CHANGES, distance
 from tests.test_engine.toy import read_losses
 
 STRATEGY = """
@@ -74,12 +74,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert result.returncode == 0, result.stdout[-500:] + result.stderr[-4000:]
     return folder
-
-
-def distance(a: dict, b: dict) -> float:
-    """Return the largest difference of tensors of the same names."""
-    assert a.keys() == b.keys()
-    return max(float((a[k] - b[k]).abs().max()) for k in a)
 
 
 def optimizer_distance(a: dict, b: dict) -> float:

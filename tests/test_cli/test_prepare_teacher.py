@@ -14,7 +14,7 @@ from star.models.editors.star.star_model import STARModel
 from star.registry import DATASETS
 from star.utils.paths import config_path
 from tests.test_cli.test_cache_latents import shards
-from tests.test_distributed import distance, run
+from tests.test_distributed import distance, run, weights
 from tests.test_engine.configs import NETWORK, shrunk_config
 from tests.test_models.networks import randomize
 
@@ -176,10 +176,6 @@ def test_another_teacher_needs_another_cache(prepare, place, tmp_path):
     assert 'configs.teacher.weights.backbone' in done.err
 
 
-def weights_of(work_dir, iteration):
-    return load_file(work_dir / f'iter_{iteration}' / 'weights.safetensors')
-
-
 @pytest.mark.usefixtures('cache')
 def test_two_stages_and_a_restoration(star, place, monkeypatch):
     """One evaluation of the published student restores a clip."""
@@ -190,7 +186,7 @@ def test_two_stages_and_a_restoration(star, place, monkeypatch):
     assert done.code == 0, done.err
     done = star('train', f'{pixel}.py', '--weights', latent)
     assert done.code == 0, done.err
-    first, second = weights_of(latent, 2), weights_of(pixel, 2)
+    first, second = weights(latent, 2), weights(pixel, 2)
     moved = {n for n in first if not torch.equal(first[n], second[n])}
     assert any('.lora.b' in n for n in moved)
     assert any(n.startswith('controlnet.') for n in moved)
@@ -229,8 +225,8 @@ def test_a_resumed_training_is_the_uninterrupted_one(star, place):
     (parts / 'last_checkpoint').write_text('iter_1')
     done = star('train', config, '--work-dir', parts, '--resume')
     assert done.code == 0, done.err
-    assert distance(weights_of(whole, 2), weights_of(parts, 2)) == 0
-    assert distance(weights_of(whole, 1), weights_of(whole, 2)) > 0
+    assert distance(weights(whole, 2), weights(parts, 2)) == 0
+    assert distance(weights(whole, 1), weights(whole, 2)) > 0
 
 
 @pytest.mark.slow
@@ -249,9 +245,9 @@ def test_two_ranks_equal_one_with_the_doubled_batch(star, place, sharded):
     size = ('--cfg-options', 'train_dataloader.batch_size=1')
     done = run(['tools/dist_train.sh', name, 2], *words, two, *size)
     assert done.returncode == 0, done.stderr[-4000:]
-    learnt = distance(weights_of(one, 2), weights_of(one, 1))
+    learnt = distance(weights(one, 2), weights(one, 1))
     assert learnt > 1e-5
-    assert distance(weights_of(one, 2), weights_of(two, 2)) < 1e-3 * learnt
+    assert distance(weights(one, 2), weights(two, 2)) < 1e-3 * learnt
 
 
 def shard(config):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.test_reference.vectors import official_weight
+from tests.test_reference.vectors import close, official_weight
 
 FOLDER = 'seedvr2/**'  # also folders in it
 _PROBE, _VALUES = 'probe:', 128
@@ -43,12 +43,6 @@ def fill(network: nn.Module, seed: int, abs_sum: float) -> None:
     assert total == pytest.approx(abs_sum, abs=1e-3)
     network.load_state_dict(state, assign=True)
     network.eval()
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
-    torch.testing.assert_close(
-        found, expected.to(found), atol=tolerance, rtol=0
-    )
 
 
 def clip_of(x: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from star.models.editors.dove.official import (
 from star.models.editors.dove.one_step import rope, signal_share, to_clean
 from tests.paths import VECTORS
 from tests.test_reference.vectors import (
+    close,
     find_vector,
     find_vectors,
     official_weight,
@@ -134,12 +135,6 @@ def probe(x: Tensor) -> Tensor:
     count = min(x.numel(), 4096)
     places = np.linspace(0, x.numel() - 1, count).round().astype(np.int64)
     return x.reshape(-1)[torch.from_numpy(places)]
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
-    torch.testing.assert_close(
-        found, expected.to(found), atol=tolerance, rtol=0
-    )
 
 
 @each('transformer_*.npz')

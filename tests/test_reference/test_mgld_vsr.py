@@ -40,6 +40,7 @@ from star.video.color_fix import IMAGE_COLOR_FIXES
 from star.video.gaussian_tiles import gaussian_weight, plan_gaussian_tiles
 from star.video.tiling import cut_tile, stitch_tiles
 from tests.test_reference.vectors import (
+    close,
     each_vector,
     find_vector,
     official_weight,
@@ -124,12 +125,6 @@ def motion_of(a: Mapping[str, Tensor]) -> Motion:
     assert torch.equal(motion.lost_next, a['fwd_occ'][0])
     assert torch.equal(motion.lost_previous, a['bwd_occ'][0])
     return motion
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
-    torch.testing.assert_close(
-        found, expected.to(found), atol=tolerance, rtol=0
-    )
 
 
 @each_vector(f'{FOLDER}/tiny_unet_s*.npz')

@@ -35,7 +35,6 @@ from star.video.tiling import cut_tile, stitch_tiles
 from tests.test_reference.seedvr2_vectors import (
     FOLDER,
     clip_of,
-    close,
     compare_probes,
     fill,
     read,
@@ -43,6 +42,7 @@ from tests.test_reference.seedvr2_vectors import (
     watched,
 )
 from tests.test_reference.vectors import (
+    close,
     each_vector,
     read_shapes,
 )

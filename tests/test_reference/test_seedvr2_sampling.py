@@ -42,12 +42,11 @@ from star.video.padding import pad_amount
 from tests.test_reference.seedvr2_vectors import (
     FOLDER,
     clip_of,
-    close,
     fill,
     read,
     tokens_of,
 )
-from tests.test_reference.vectors import each_vector
+from tests.test_reference.vectors import close, each_vector
 
 
 def area_size(size: tuple[int, int], area: tuple[int, int]) -> tuple[int, int]:

@@ -100,3 +100,10 @@ def list_tensors(network: nn.Module) -> list[dict[str, str]]:
         }
         for name, tensor in network.state_dict().items()
     ]
+
+
+def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
+    """Compare values, wherever they are and of any dtype."""
+    torch.testing.assert_close(
+        found, expected.to(found), atol=tolerance, rtol=0
+    )

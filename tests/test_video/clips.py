@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from star.video.io import VideoReader
+from star.video.io import VideoReader, VideoWriter
 
 RATE = 25
 AUDIO_RATE = 48000
@@ -144,3 +144,15 @@ def flat_frame(pix_fmt, luma=100, cb=None, cr=None, noise=0):
                 rows.dtype
             )
     return frame
+
+
+def rewrite(source, target, num_frames=None, **options):
+    """Read a video and write it again, as large; return the notes."""
+    with VideoReader(source, num_frames) as reader:
+        info = reader.info
+        with VideoWriter(
+            target, info.width, info.height, info, **options
+        ) as writer:
+            for frame in reader:
+                writer.write(frame.image, frame.time, frame.duration)
+    return writer.notes

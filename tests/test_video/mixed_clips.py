@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from star.video.io import VideoReader, VideoWriter
+from tests.test_video import clips
 from tests.test_video.clips import RATE, ramp
 
 MS = Fraction(1, 1000)
@@ -218,15 +218,8 @@ def texts(path, index=0):
     return lines
 
 
-def rewrite(source, target, num_frames=None, **options):
-    """Read a video and write it again, as large; return the notes."""
+def rewrite(source, target, **options):
+    """Rewrite a video with a quick codec, unless one is named."""
     codecs = {'.webm': 'libvpx-vp9', '.mpg': 'mpeg2video', '.avi': 'mpeg4'}
     options.setdefault('codec', codecs.get(target.suffix, 'libx264'))
-    with VideoReader(source, num_frames) as reader:
-        info = reader.info
-        with VideoWriter(
-            target, info.width, info.height, info, **options
-        ) as writer:
-            for frame in reader:
-                writer.write(frame.image, frame.time, frame.duration)
-    return writer.notes
+    return clips.rewrite(source, target, **options)

@@ -21,6 +21,7 @@ from tests.test_video.clips import (
     packets,
     pictures,
     ramp,
+    rewrite,
     write_clip,
 )
 
@@ -30,18 +31,6 @@ def sound(tmp_path_factory):
     """A clip of 25 frames whose sound starts late and outlasts the video."""
     path = tmp_path_factory.mktemp('sound') / 'sound.mp4'
     return write_clip(path, ramp(25), audio=1.5, audio_start=0.1)
-
-
-def rewrite(source, target, num_frames=None, **options):
-    """Read a video and write it again, as large; return the notes."""
-    with VideoReader(source, num_frames) as reader:
-        info = reader.info
-        with VideoWriter(
-            target, info.width, info.height, info, **options
-        ) as writer:
-            for frame in reader:
-                writer.write(frame.image, frame.time, frame.duration)
-    return writer.notes
 
 
 def write(path, frames, **options):

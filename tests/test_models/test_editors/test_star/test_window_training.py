@@ -8,6 +8,7 @@ from star.models.editors.star.star_model import STARModel
 from star.models.layers.lora import merge_lora
 from star.structures import VideoSample
 from tests.test_models.fakes import random_clip
+from tests.test_models.test_editors.test_star.test_objective import losses_of
 
 TRAINED = ('.lora.', '.local', '.patch_embed.proj.', '.norm_out.', '.proj_out')
 
@@ -63,11 +64,6 @@ def batch_of(model, frames=9):
     inputs = [random_clip(frames, 16, 24, s.seed + 9) for s in samples]
     data = {'inputs': inputs, 'data_samples': samples}
     return model.data_preprocessor(data, True)
-
-
-def losses_of(model, batch):
-    found = model(**batch, mode='loss')
-    return {key: value.item() for key, value in found.items()}
 
 
 def test_the_velocity_is_compared_with_that_of_the_schedule(model):
