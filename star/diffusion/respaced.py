@@ -17,6 +17,7 @@ StepNoise = Callable[[int], Tensor]
 Adjust = Callable[[Tensor, int], Tensor]
 
 _LEAST = 1e-20  # of a variance in a logarithm
+_TIMESTEPS, _BETAS = 1000, (0.00085, 0.012)  # Stable Diffusion's
 
 
 def scaled_linear_product(
@@ -40,12 +41,11 @@ def scaled_linear_product(
     return np.cumprod(1 - roots**2)
 
 
-def spaced_timesteps(steps: int, num_timesteps: int = 1000) -> list[int]:
-    """Choose timesteps evenly, the first and the last always.
+def spaced_timesteps(steps: int) -> list[int]:
+    """Choose timesteps of 1000 evenly, the first and the last always.
 
     Args:
-        steps: how many, from 1 to `num_timesteps`; 1 gives the last alone.
-        num_timesteps: of the schedule.
+        steps: how many, from 1 to 1000; 1 gives the last alone.
 
     Returns:
         Increasing timesteps, rounded as Python does, halves to even.
@@ -53,13 +53,11 @@ def spaced_timesteps(steps: int, num_timesteps: int = 1000) -> list[int]:
     Raises:
         ValueError: `steps` is out of range.
     """
-    if not 1 <= steps <= num_timesteps:
-        raise ValueError(
-            f'`steps` must lie in [1, {num_timesteps}], got {steps}'
-        )
+    if not 1 <= steps <= _TIMESTEPS:
+        raise ValueError(f'`steps` must lie in [1, {_TIMESTEPS}], got {steps}')
     if steps == 1:
-        return [num_timesteps - 1]
-    stride, place, found = (num_timesteps - 1) / (steps - 1), 0.0, []
+        return [_TIMESTEPS - 1]
+    stride, place, found = (_TIMESTEPS - 1) / (steps - 1), 0.0, []
     for _ in range(steps):
         found.append(round(place))
         place += stride
@@ -138,12 +136,7 @@ class RespacedSchedule:
         return mean + math.sqrt(float(self.variances[i])) * noise
 
 
-def respace(
-    steps: int,
-    num_timesteps: int = 1000,
-    beta_start: float = 0.00085,
-    beta_end: float = 0.012,
-) -> RespacedSchedule:
+def respace(steps: int) -> RespacedSchedule:
     """Keep some timesteps of a scaled linear schedule, Stable Diffusion's.
 
     Tables have float32, as in the official codes of StableSR and MGLD-VSR:
@@ -151,16 +144,12 @@ def respace(
 
     Args:
         steps: as for `spaced_timesteps`.
-        num_timesteps: of the schedule.
-        beta_start: first beta.
-        beta_end: last beta.
 
     Raises:
         ValueError: `steps` is out of range.
     """
-    table = scaled_linear_product(num_timesteps, beta_start, beta_end)
-    whole = table.astype(np.float32)
-    timesteps = spaced_timesteps(steps, num_timesteps)
+    whole = scaled_linear_product(_TIMESTEPS, *_BETAS).astype(np.float32)
+    timesteps = spaced_timesteps(steps)
     return RespacedSchedule(
         tuple(timesteps), float(whole[-1]), whole[timesteps]
     )

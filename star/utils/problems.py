@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 # 'SET/CLIP: text' and 'METRIC of SET/CLIP: text', as tests record them
 _CLIP = re.compile(r'(?:(\S+) of )?([^/:\s]+/[^/:]+): (.*)', re.DOTALL)
 _VARYING = re.compile(r'[^\s\'"]*/[^\s\'",;:]+|\d+')  # paths and numbers
+_LISTED = 5  # names in a line
 
 
 @dataclass
@@ -65,10 +66,11 @@ def find_causes(problems: Iterable[tuple[str, str]]) -> list[Cause]:
     return list(causes.values())
 
 
-def list_some(names: list[str], most: int = 5) -> str:
+def list_some(names: list[str]) -> str:
     """List the first names and count the others."""
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
+    rest = len(names) - _LISTED
+    more = f' and {rest} more' if rest > 0 else ''
+    return ', '.join(names[:_LISTED]) + more
 
 
 def _add(names: list[str], name: str | None) -> None:
