@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 
+from star.apis.inference.planning import is_exact
 from star.models.contracts import Restorer
 from star.models.editors.base import Baseline
 from star.models.editors.network_baseline import NetworkBaseline
@@ -51,8 +52,7 @@ def find_borders(
         scenes: first frame of each scene, or nothing.
         frames: of the clip.
     """
-    exact = getattr(restorer, 'is_exact', None)
-    if exact is not None and exact(options):
+    if is_exact(restorer, options):
         return Borders()
     spans = list(pairwise([*sorted({0, *scenes}), frames]))
     if isinstance(restorer, STARModel):

@@ -14,6 +14,7 @@ from star.apis.inference.planning import (
     MemoryChoice,
     choose_cuts,
     earlier_cuts,
+    is_exact,
     write_bytes,
 )
 from star.models.contracts import NoiseSchedule, Restorer
@@ -206,8 +207,7 @@ def _few_steps(
 def _repeats(restorer: Restorer, options: RestoreOptions, total: int) -> float:
     """Return how often a frame is restored because windows overlap."""
     uses = {'window', 'overlap'} <= restorer.options_used
-    exact = getattr(restorer, 'is_exact', None)
-    if not uses or total <= options.window or (exact and exact(options)):
+    if not uses or total <= options.window or is_exact(restorer, options):
         return 1.0
     return options.window / (options.window - options.overlap)
 
