@@ -1,5 +1,6 @@
 """Memory and operations of a training step, without running it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +76,44 @@ def step_cost(
         _give_networks(model)
         samples = [_sample(model, clip) for _ in range(batch_size)]
         with MemoryCounter() as counter, OperationCounter() as operations:
+            model.velocity = _SameOnce(model.velocity, operations)
             with torch.autocast('cpu', torch.bfloat16, enabled=amp):
                 losses = model.loss(None, samples)
             loss, _ = model.parse_losses(losses)
             loss.backward()
     return StepCost(counter.peak, operations.tflop)
+
+
+class _SameOnce:
+    """Calls a denoiser; of its calls without a gradient only the first.
+
+    A student of several steps makes all of them in each training step, with
+    the same shapes.
+
+    Args:
+        velocity: of a STARModel.
+        operations: that are being counted; the other calls' are added.
+    """
+
+    def __init__(
+        self, velocity: Callable[..., Tensor], operations: OperationCounter
+    ) -> None:
+        self.velocity, self.operations = velocity, operations
+        self.size: torch.Size | None = None
+        self.dtype, self.count = torch.float32, 0
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        """Return the velocity, or a tensor like it."""
+        if torch.is_grad_enabled():
+            return self.velocity(*inputs)
+        if self.size is None:
+            before = self.operations.total
+            v = self.velocity(*inputs)
+            self.size, self.dtype = v.shape, v.dtype
+            self.count = self.operations.total - before
+            return v
+        self.operations.total += self.count
+        return torch.empty(self.size, dtype=self.dtype)
 
 
 def _give_networks(model: nn.Module) -> None:

@@ -2,9 +2,14 @@ import pytest
 import torch
 
 from star.apis.inference.build import build_model, load_config
-from star.apis.train.step_memory import ClipSize, step_memory
+from star.apis.train.step_memory import (
+    ClipSize,
+    _SameOnce,
+    step_memory,
+)
 from star.structures import VideoSample
 from star.utils.memory_counter import MemoryCounter
+from star.utils.operation_counter import OperationCounter
 from tests.test_engine.configs import NETWORK
 
 
@@ -82,3 +87,21 @@ def test_agrees_with_a_real_step(config, checkpointing):
         loss, _ = model.parse_losses(model.loss(None, [sample]))
         loss.backward()
     assert counter.peak == pytest.approx(expected, rel=0.05)
+
+
+def test_equal_passes_are_counted_once():
+    """Three calls without a gradient, and one with: two are made."""
+    layer, x, calls = torch.nn.Linear(5, 7), torch.zeros(3, 5), []
+
+    def velocity(x):
+        calls.append(torch.is_grad_enabled())
+        return layer(x)
+
+    with OperationCounter() as operations:
+        once = _SameOnce(velocity, operations)
+        with torch.no_grad():
+            found = [once(x) for _ in range(3)]
+        assert once(x).requires_grad
+    assert calls == [False, True]
+    assert operations.total == 4 * 2 * 3 * 5 * 7
+    assert {v.shape for v in found} == {(3, 7)}
