@@ -79,7 +79,7 @@ def _methods(config: Config) -> Iterator[Method]:
         return
     try:
         with on_meta():
-            model: Any = build_model(_without_text(config))
+            model: Any = build_model(without_text(config))
     except (ImportError, ValueError):  # an extra is missing; a broken config
         return
     if names_files(config):
@@ -94,10 +94,6 @@ def _methods(config: Config) -> Iterator[Method]:
         yield from _method(config, model, chosen, word)
     if not words:
         yield from _method(config, model, files)
-
-
-def _without_text(config: Config) -> Config:
-    return without_text(config) if 'text_encoder' in config.model else config
 
 
 def _method(

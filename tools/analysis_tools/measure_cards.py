@@ -69,9 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def build_empty(config: str, dtype: torch.dtype) -> Any:
     """Build a model without numbers and without its text encoder."""
-    settings = load_config(config)
-    if 'text_encoder' in settings.model:
-        settings = without_text(settings)
+    settings = without_text(load_config(config))
     with torch.device('meta'):
         model: Any = build_model(settings).eval().to(dtype)
     model.loaded = True  # of a baseline, which would ask for its files

@@ -65,10 +65,8 @@ def restore_cost(
     Raises:
         ValueError: the model is another one, or an option is wrong.
     """
-    if 'text_encoder' in config.model:
-        config = without_text(config)
     with torch.device('meta'):
-        model: Any = build_model(config).eval()
+        model: Any = build_model(without_text(config)).eval()
     if not isinstance(model, PartsBaseline):
         raise ValueError(f'config {config.filename} is no diffusion baseline')
     options = choose_options(model, given or {})

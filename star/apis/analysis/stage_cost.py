@@ -68,10 +68,8 @@ def stage_cost(
     Raises:
         ValueError: the model is another one, or the options do not fit.
     """
-    if 'text_encoder' in config.model:
-        config = without_text(config)
     with torch.device('meta'):
-        model: Any = build_model(config).eval()
+        model: Any = build_model(without_text(config)).eval()
     if not isinstance(model, STARModel):
         raise ValueError(f'config {config.filename} is no STARModel')
     options = change(model.restore_options)

@@ -195,11 +195,12 @@ def without_text(settings: Config) -> Config:
     """Replace a text encoder by one without weights and without tokenizer.
 
     Args:
-        settings: a config with `model`; unchanged.
+        settings: a config with `model`; unchanged. One of a model without a
+            text encoder is returned as it is.
     """
     settings = copy.deepcopy(settings)
-    encoder = settings.model.text_encoder
-    if encoder.type in _TEXT_SIZES:
+    encoder = settings.model.get('text_encoder', {})
+    if encoder.get('type') in _TEXT_SIZES:
         width, length = _TEXT_SIZES[encoder.type]
         settings.model.text_encoder = {
             'type': 'ConstantTextEncoder',

@@ -237,8 +237,7 @@ def _load(
 ) -> tuple[nn.Module, list[SourceFile]]:
     """Build the model and load it; return the files that it came from."""
     if source.is_random and not source.training:
-        if 'text_encoder' in config.model:
-            config = without_text(config)
+        config = without_text(config)
         model: Any = build_model(config)
         keep_config(model, config)  # with another text encoder
         if names_files(config) and not model.weight_files:

@@ -166,7 +166,9 @@ class AdversarialLoss(nn.Module):
         ]
         judged = self.heads.frozen(of_fake, level)
         to_real, to_fake, to_win = KINDS[self.kind]
-        r1 = mean_of([a - b for a, b in zip(*found[1:], strict=True)], _square)
+        r1 = mean_of(
+            [a - b for a, b in zip(*found[1:], strict=True)], torch.square
+        )
         discriminator = mean_of(found[1], to_real) + mean_of(found[0], to_fake)
         return {
             'loss_adversarial': self.weight * mean_of(judged, to_win),
@@ -192,7 +194,3 @@ def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
 
 def _positive(x: Tensor) -> Tensor:
     return (x > 0).float()
-
-
-def _square(x: Tensor) -> Tensor:
-    return x.square()
