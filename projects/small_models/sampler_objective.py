@@ -1,12 +1,15 @@
 """STAR's losses at the states that its own sampler meets."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from star.models.data_preprocessor import VideoDataPreprocessor
-from star.models.editors.star.objective import Batch, Objective, prepare_batch
+from star.models.editors.star.objective import (
+    Batch,
+    Objective,
+    compare_pixels,
+    prepare_batch,
+)
 from star.models.editors.star_onestep.own_states import own_states
 from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
@@ -95,8 +98,10 @@ class SamplerObjective(Objective):
             'loss_latent': self.latent_weight * (own * off).mean(),
         }
         if self.on_pixels:
-            at = replace(batch, t=t)
-            losses |= self.compare_pixels(parts.autoencoder, x0, at)
+            assert batch.gt is not None
+            losses |= compare_pixels(
+                self, parts.autoencoder, x0, batch.gt, batch.random, t
+            )
         return losses
 
     @torch.no_grad()

@@ -136,7 +136,10 @@ class Objective(nn.Module):
         losses = {'loss_velocity': self.velocity(v, target)}
         if self.on_pixels:
             x0 = parts.schedule.to_x0(z_t, v, t)
-            losses |= self.compare_pixels(parts.autoencoder, x0, batch)
+            assert batch.gt is not None
+            losses |= compare_pixels(
+                self, parts.autoencoder, x0, batch.gt, batch.random, t
+            )
         return losses
 
     def draw_timesteps(self, random: list[ClipRandom]) -> Tensor:
@@ -146,27 +149,33 @@ class Objective(nn.Module):
             [first + r.integer(last - first + 1) for r in random]
         )
 
-    def compare_pixels(
-        self, autoencoder: Autoencoder, x0: Tensor, batch: Batch
-    ) -> dict[str, Tensor]:
-        """Decode a window of every clip and compare it with the original.
 
-        Args:
-            autoencoder: may be frozen; the gradient passes through.
-            x0: estimate of the clean latents, (N, C, T, h, w).
-            batch: with `gt`.
+def compare_pixels(
+    objective: TrainingObjective,
+    autoencoder: Autoencoder,
+    x0: Tensor,
+    gt: Tensor,
+    random: list[ClipRandom],
+    t: Tensor,
+) -> dict[str, Tensor]:
+    """Decode a window of every clip and compare it with the original.
 
-        Returns:
-            The losses on pixels, and numbers to log.
-        """
-        assert batch.gt is not None
-        pred, gt = decode_windows(
-            autoencoder, x0, batch.gt, batch.random, self.window
-        )
-        found: dict[str, Tensor] = {}
-        for loss in self.on_pixels:
-            found |= loss.terms(pred, gt, batch.t)  # type: ignore[operator]
-        return found
+    Args:
+        objective: with the losses and the window.
+        autoencoder: may be frozen; the gradient passes through.
+        x0: estimate of the clean latents, (N, C, T, h, w).
+        gt: ground truth, (N, C, T, H, W) in [-1, 1].
+        random: of each clip.
+        t: timesteps, (N,).
+
+    Returns:
+        The losses on pixels, and numbers to log.
+    """
+    pred, gt = decode_windows(autoencoder, x0, gt, random, objective.window)
+    found: dict[str, Tensor] = {}
+    for loss in objective.on_pixels:
+        found |= loss.terms(pred, gt, t)  # type: ignore[operator]
+    return found
 
 
 def build_objective(losses: dict, num_timesteps: int) -> TrainingObjective:

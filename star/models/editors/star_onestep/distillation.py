@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from star.models.data_preprocessor import VideoDataPreprocessor
-from star.models.editors.star.decode_window import decode_windows
-from star.models.editors.star.objective import build_window
+from star.models.editors.star.objective import build_window, compare_pixels
 from star.models.editors.star_onestep.own_states import own_states
 from star.models.editors.star_onestep.student_batch import (
     StudentBatch,
@@ -159,7 +158,10 @@ class Distillation(nn.Module):
         if self.adversarial is not None:
             losses |= self._judge(parts, batch, x0)
         if pixels:
-            losses |= self._compare_pixels(parts, batch, x0, task.t)
+            assert batch.gt is not None
+            losses |= compare_pixels(
+                self, parts.autoencoder, x0, batch.gt, batch.random, task.t
+            )
         return losses
 
     @torch.no_grad()
@@ -224,16 +226,3 @@ class Distillation(nn.Module):
         return self.adversarial.terms(
             x0, real, condition, parts.schedule, batch.random
         )
-
-    def _compare_pixels(
-        self, parts: ModelParts, batch: StudentBatch, x0: Tensor, t: Tensor
-    ) -> dict[str, Tensor]:
-        """Decode a window of every clip and compare it with the original."""
-        assert batch.gt is not None
-        pred, gt = decode_windows(
-            parts.autoencoder, x0, batch.gt, batch.random, self.window
-        )
-        losses: dict[str, Tensor] = {}
-        for loss in self.on_pixels:
-            losses |= loss.terms(pred, gt, t)  # type: ignore[operator]
-        return losses
