@@ -1,5 +1,7 @@
 """Workers of a data loader that outlive the signal that ends their run."""
 
+import atexit
+import multiprocessing
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -21,6 +23,8 @@ def keep_workers(loader: dict[str, Any]) -> None:
         loader: config of a data loader for mmengine's Runner, which is
             changed.
     """
+    atexit.unregister(_end_workers)  # once is enough
+    atexit.register(_end_workers)
     config = dict(loader.get('worker_init_fn') or {})
     kind = config.pop('type', None)
     loader['worker_init_fn'] = {
@@ -62,3 +66,14 @@ def start_worker(
 def _stay_once(signum: int, frame: FrameType | None) -> None:
     """Ignore a signal; the next one ends the process."""
     signal.signal(signum, signal.SIG_DFL)
+
+
+def _end_workers() -> None:
+    """Send workers that are left their first SIGTERM.
+
+    Python sends one as it ends, and waits. It calls last what was registered
+    first, so its own comes after this one.
+    """
+    for process in multiprocessing.active_children():
+        if process.daemon:
+            process.terminate()

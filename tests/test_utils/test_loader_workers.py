@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -10,6 +12,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from star.utils.loader_workers import keep_workers
+from tests.paths import ROOT
 
 
 class Numbers(Dataset):
@@ -73,3 +76,22 @@ def test_workers_draw_other_numbers() -> None:
 def test_a_function_of_the_config_is_called() -> None:
     function = {'type': mark, 'text': 'number '}
     assert next(serve(Marks(), worker_init_fn=function))[1] == 'number 0'
+
+
+def test_a_process_ends_with_its_workers() -> None:
+    """Although somebody still holds them, as a Runner does."""
+    program = (
+        'from tests.test_utils.test_loader_workers import Numbers, serve\n'
+        'items = serve(Numbers(), persistent_workers=True)\n'
+        'print(next(items)[0])'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
