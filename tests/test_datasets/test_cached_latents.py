@@ -9,6 +9,11 @@ from star.datasets import cached_latents
 from star.datasets.cached_latents import CachedLatents
 from star.datasets.fingerprints import hash_weights
 from star.datasets.latent_shards import shard_path
+from star.models.text_encoders.stored import (
+    StoredPrompts,
+    StoredTextEncoder,
+    save_prompts,
+)
 from star.registry import DATASETS
 from tests.test_datasets.latents import CONFIGS, make_sample, write_cache
 
@@ -123,6 +128,24 @@ def test_other_weights_are_refused(tmp_path):
         dataset.check_model(model)
     del model.text_encoder  # of a model that sees no text
     dataset.check_model(model)
+
+
+def test_stored_prompts_stand_for_their_encoder(tmp_path):
+    encoder = nn.Linear(3, 1)
+    weights = {'text_encoder': hash_weights(encoder)}
+    write_cache(tmp_path, weights=weights)
+    model, path = nn.Module(), tmp_path / 'prompts.safetensors'
+    for stored, fits in (
+        (StoredPrompts([''], weights['text_encoder']), True),
+        (StoredPrompts([''], any_weights=True), True),
+        (StoredPrompts([''], 'another'), False),
+    ):
+        save_prompts(path, stored, torch.zeros(1, 2, 3))
+        model.text_encoder = StoredTextEncoder(str(path))
+        if fits:
+            build(tmp_path).check_model(model)
+    with pytest.raises(ValueError, match=r'other weights of the text_encoder'):
+        build(tmp_path).check_model(model)
 
 
 def test_incomplete_cache(tmp_path):
