@@ -28,7 +28,7 @@ def keep_workers(loader: dict[str, Any]) -> None:
     config = dict(loader.get('worker_init_fn') or {})
     kind = config.pop('type', None)
     loader['worker_init_fn'] = {
-        'type': start_worker,
+        'type': start_worker.__name__,  # a sharded run's runner takes texts
         'rank': get_rank(),
         'quiet': loader.pop('disable_subprocess_warning', False),
         'kind': FUNCTIONS.get(kind) if isinstance(kind, str) else kind,
@@ -36,6 +36,7 @@ def keep_workers(loader: dict[str, Any]) -> None:
     }
 
 
+@FUNCTIONS.register_module()
 def start_worker(
     worker: int,
     rank: int,

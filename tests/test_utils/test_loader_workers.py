@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 from torch.utils.data import Dataset
 
 from star.utils.loader_workers import keep_workers
@@ -36,7 +36,7 @@ class Marks(Numbers):
         return os.getpid(), os.environ.get('STAR_TEST_MARK', '')
 
 
-def serve(dataset: Dataset, **settings):
+def serve(dataset: Dataset, runner: type = Runner, **settings):
     config = {
         'batch_size': 1,
         'num_workers': 1,
@@ -47,7 +47,7 @@ def serve(dataset: Dataset, **settings):
         **settings,
     }
     keep_workers(config)
-    for (worker,), (value,) in Runner.build_dataloader(config, seed=1):
+    for (worker,), (value,) in runner.build_dataloader(config, seed=1):
         yield worker, value
 
 
@@ -76,6 +76,11 @@ def test_workers_draw_other_numbers() -> None:
 def test_a_function_of_the_config_is_called() -> None:
     function = {'type': mark, 'text': 'number '}
     assert next(serve(Marks(), worker_init_fn=function))[1] == 'number 0'
+
+
+def test_a_sharded_run_has_such_workers_too() -> None:
+    worker, _ = next(serve(Numbers(), FlexibleRunner))
+    assert worker != os.getpid()
 
 
 def test_a_process_ends_with_its_workers() -> None:
