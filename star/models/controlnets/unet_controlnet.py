@@ -20,6 +20,7 @@ from star.models.backbones.i2vgen.encoder import (
 )
 from star.models.layers.liem import OFFICIAL_LIEM
 from star.models.layers.norm import set_norm_groups
+from star.models.layers.product import ProductLinear
 from star.models.layers.step_memory import StepMemory
 from star.registry import MODELS
 
@@ -64,10 +65,10 @@ class UNetControlNet(nn.Module):
         self.encoder = UNetEncoder(every)
         self.hint_conv = zero_init(nn.Conv2d(in_dim, every.dim, 3, padding=1))
         self.zero_convs = nn.ModuleList(
-            zero_init(nn.Linear(d, d)) for d in self.encoder.skip_dims
+            zero_init(ProductLinear(d, d)) for d in self.encoder.skip_dims
         )
         middle_dim = every.dims[-1]
-        self.middle_out = zero_init(nn.Linear(middle_dim, middle_dim))
+        self.middle_out = zero_init(ProductLinear(middle_dim, middle_dim))
         set_norm_groups(self, every.norm_groups)
         set_time_padding(self, every.time_padding)
 

@@ -23,7 +23,7 @@ def same_conv(
         bias: (D,) or None.
         groups: of channels.
     """
-    if _takes_onednn(x):
+    if takes_onednn(x):
         return torch.mkldnn_convolution(
             x, weight, bias, (0, 0), (1, 1), (1, 1), groups
         )
@@ -50,7 +50,7 @@ def clip_conv(
         padding: zeros at both ends.
         stride: steps.
     """
-    if weight[0, 0].numel() > 1 and _takes_onednn(x):
+    if weight[0, 0].numel() > 1 and takes_onednn(x):
         return torch.mkldnn_convolution(
             x, weight, bias, padding, stride, (1, 1, 1), 1
         )
@@ -74,8 +74,10 @@ def prevent_unfolding(network: nn.Module) -> None:
             )
 
 
-def _takes_onednn(x: Tensor) -> bool:
-    real = type(x) is Tensor and x.device.type == 'cpu'  # not only counted
+def takes_onednn(x: Tensor) -> bool:
+    """Return whether oneDNN computes with a tensor: numbers on a CPU."""
+    kinds = Tensor, nn.Parameter  # none of a subclass, which only counts
+    real = type(x) in kinds and x.device.type == 'cpu'
     known = real and x.dtype == torch.float32 and bool(x.numel())
     library = torch.backends.mkldnn
     return known and bool(library.enabled) and library.is_available()

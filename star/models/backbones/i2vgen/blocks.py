@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from star.models.backbones.i2vgen.convolution import Conv3x3
+from star.models.backbones.i2vgen.convolution import ProductConv
 from star.models.layers.attention import AUTO, AttentionLayer, mix_tokens
 from star.models.layers.liem import build_liem
+from star.models.layers.product import ProductLinear
 
 NUM_GROUPS = 32
 MAX_ATTENTION_BATCH = 32768  # CUDA kernels index the batch with 16 bits
@@ -73,13 +74,15 @@ class ResBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(NUM_GROUPS, in_dim)
-        self.conv1 = Conv3x3(in_dim, out_dim)
-        self.time_proj = nn.Linear(embed_dim, out_dim)
+        self.conv1 = ProductConv(in_dim, out_dim)
+        self.time_proj = ProductLinear(embed_dim, out_dim)
         self.norm2 = nn.GroupNorm(NUM_GROUPS, out_dim)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = zero_init(Conv3x3(out_dim, out_dim))
+        self.conv2 = zero_init(ProductConv(out_dim, out_dim))
         self.skip = (
-            nn.Identity() if in_dim == out_dim else nn.Linear(in_dim, out_dim)
+            nn.Identity()
+            if in_dim == out_dim
+            else ProductLinear(in_dim, out_dim)
         )
         self.temporal_conv = TemporalConv(out_dim, dropout)
 
@@ -124,7 +127,7 @@ class TemporalConvLayer(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(NUM_GROUPS, dim)
         self.dropout = nn.Dropout(dropout)
-        self.conv = nn.Conv2d(dim, dim, (3, 1), padding=(1, 0))
+        self.conv = ProductConv(dim, dim, (3, 1), padding=(1, 0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform clips, (N, C, T, H W)."""
@@ -155,7 +158,7 @@ class UNetDownsample(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.conv = Conv3x3(dim, dim, stride=2, padding=(2, 1))
+        self.conv = ProductConv(dim, dim, stride=2, padding=(2, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform a clip, (N, T, H, W, C)."""
@@ -167,7 +170,7 @@ class UNetUpsample(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.conv = Conv3x3(dim, dim)
+        self.conv = ProductConv(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform a clip, (N, T, H, W, C)."""
@@ -193,10 +196,10 @@ class Attention(AttentionLayer):
     ) -> None:
         super().__init__()
         self.head_dim = head_dim
-        self.to_q = nn.Linear(dim, dim, bias=False)
-        self.to_k = nn.Linear(context_dim or dim, dim, bias=False)
-        self.to_v = nn.Linear(context_dim or dim, dim, bias=False)
-        self.to_out = nn.Linear(dim, dim)
+        self.to_q = ProductLinear(dim, dim, bias=False)
+        self.to_k = ProductLinear(context_dim or dim, dim, bias=False)
+        self.to_v = ProductLinear(context_dim or dim, dim, bias=False)
+        self.to_out = ProductLinear(dim, dim)
 
     def spatial(self, x: Tensor) -> Tensor:
         """Attend within each frame of (N, T, H, W, C)."""
@@ -275,8 +278,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.proj_in = nn.Linear(dim, 8 * dim)
-        self.proj_out = nn.Linear(4 * dim, dim)
+        self.proj_in = ProductLinear(dim, 8 * dim)
+        self.proj_out = ProductLinear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform tokens, (..., C), piece by piece without a gradient."""
@@ -312,7 +315,7 @@ class SpatialTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(NUM_GROUPS, dim, eps=1e-6)
-        self.proj_in = nn.Linear(dim, dim)
+        self.proj_in = ProductLinear(dim, dim)
         self.local1 = build_liem(liem, 'spatial')
         self.norm1 = nn.LayerNorm(dim)
         self.attn1 = Attention(dim, head_dim)
@@ -320,7 +323,7 @@ class SpatialTransformer(nn.Module):
         self.attn2 = Attention(dim, head_dim, context_dim)
         self.norm3 = nn.LayerNorm(dim)
         self.ff = FeedForward(dim)
-        self.proj_out = zero_init(nn.Linear(dim, dim))
+        self.proj_out = zero_init(ProductLinear(dim, dim))
 
     def forward(self, x: Tensor, text: TextKeysValues) -> Tensor:
         """Transform a clip, (N, T, H, W, C).
@@ -351,7 +354,7 @@ class TemporalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(NUM_GROUPS, dim, eps=1e-6)
-        self.proj_in = nn.Linear(dim, inner_dim)
+        self.proj_in = ProductLinear(dim, inner_dim)
         self.local1 = build_liem(liem, 'temporal')
         self.norm1 = nn.LayerNorm(inner_dim)
         self.attn1 = Attention(inner_dim, head_dim)
@@ -360,7 +363,7 @@ class TemporalTransformer(nn.Module):
         self.attn2 = Attention(inner_dim, head_dim)
         self.norm3 = nn.LayerNorm(inner_dim)
         self.ff = FeedForward(inner_dim)
-        self.proj_out = zero_init(nn.Linear(inner_dim, dim))
+        self.proj_out = zero_init(ProductLinear(inner_dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform a clip, (N, T, H, W, C)."""

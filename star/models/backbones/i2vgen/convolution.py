@@ -1,17 +1,20 @@
-"""The 3x3 convolution of the I2VGen-XL UNet, fast for small frames, too."""
+"""Convolutions of the I2VGen-XL UNet, fast for small frames, too."""
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-# measured on AVX2: positions up to which a convolution is a matrix product,
-MAX_MATRIX_ROWS = 128  # and
-MATRIX_SHARE = 4  # of its output channels over this
+from star.models.layers.product import is_faster, product
+
+# positions up to which a convolution is a matrix product, measured on AVX2
+MAX_MATRIX_ROWS = 128  # and, for 3x3,
+MATRIX_SHARE = 4  # of its output channels over this;
+FAST_MATRIX_SHARE = 2  # where products are oneDNN's (AVX512)
 
 
-class Conv3x3(nn.Conv2d):
-    """3x3 convolution; one matrix product where its weights outweigh frames.
+class ProductConv(nn.Conv2d):
+    """Convolution; one matrix product where its weights outweigh frames.
 
     On the CPU torch reorders the weights at every call. For few positions
     that costs more than the convolution, and as much memory as the weights;
@@ -20,6 +23,7 @@ class Conv3x3(nn.Conv2d):
     Args:
         in_dim: input channels.
         out_dim: output channels.
+        kernel: rows and columns.
         stride: of both sides.
         padding: rows above and below, columns on the left and the right.
     """
@@ -28,10 +32,11 @@ class Conv3x3(nn.Conv2d):
         self,
         in_dim: int,
         out_dim: int,
+        kernel: tuple[int, int] = (3, 3),
         stride: int = 1,
         padding: tuple[int, int] = (1, 1),
     ) -> None:
-        super().__init__(in_dim, out_dim, 3, stride, padding)
+        super().__init__(in_dim, out_dim, kernel, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform frames, (B, C, H, W)."""
@@ -43,23 +48,26 @@ class Conv3x3(nn.Conv2d):
         (step, _), (rows, columns) = self.stride, self._sides
         pad = (0, 0, columns, columns, rows, rows)
         padded = F.pad(x.permute(0, 2, 3, 1), pad)
+        height, width = self.kernel_size
         patches = rearrange(
-            padded.unfold(1, 3, step).unfold(2, 3, step),
+            padded.unfold(1, height, step).unfold(2, width, step),
             'b h w c i j -> b h w (i j c)',
         )
         matrix = rearrange(weight, 'o c i j -> o (i j c)')
-        return F.linear(patches, matrix, self.bias).permute(0, 3, 1, 2)
+        return product(patches, matrix, self.bias).permute(0, 3, 1, 2)
 
     def _is_few(self, x: Tensor) -> bool:
         """Return whether frames are so few that a product is faster."""
-        if x.device.type != 'cpu':
+        if x.device.type != 'cpu' or self.padding_mode != 'zeros':
             return False
         positions = len(x)
-        for side, pad in zip(x.shape[2:], self._sides, strict=True):
-            positions *= (side + 2 * pad - 3) // self.stride[0] + 1
-        return positions <= max(
-            MAX_MATRIX_ROWS, self.out_channels // MATRIX_SHARE
-        )
+        lengths = zip(x.shape[2:], self._sides, self.kernel_size, strict=True)
+        for side, pad, kernel in lengths:
+            positions *= (side + 2 * pad - kernel) // self.stride[0] + 1
+        if self.kernel_size != (3, 3):
+            return positions <= MAX_MATRIX_ROWS
+        share = FAST_MATRIX_SHARE if is_faster(x) else MATRIX_SHARE
+        return positions <= max(MAX_MATRIX_ROWS, self.out_channels // share)
 
     @property
     def _sides(self) -> tuple[int, int]:

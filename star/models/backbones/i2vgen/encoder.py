@@ -20,6 +20,7 @@ from star.models.backbones.i2vgen.blocks import (
     UNetUpsample,
     per_frame,
 )
+from star.models.layers.product import ProductLinear
 from star.models.layers.step_memory import StepMemory
 
 ProjectedText = list[TextKeysValues]
@@ -210,9 +211,9 @@ class UNetEncoder(nn.Module):
         liem = None if sizes.liem is None else dict(sizes.liem)
         self.sizes = replace(sizes, liem=liem)
         self.time_embed = nn.Sequential(
-            nn.Linear(sizes.dim, sizes.embed_dim),
+            ProductLinear(sizes.dim, sizes.embed_dim),
             nn.SiLU(),
-            nn.Linear(sizes.embed_dim, sizes.embed_dim),
+            ProductLinear(sizes.embed_dim, sizes.embed_dim),
         )
         self.input_blocks = nn.ModuleList([InputBlock(sizes)])
         self.skip_dims = [sizes.dim]

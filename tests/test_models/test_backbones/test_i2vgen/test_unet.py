@@ -209,7 +209,7 @@ def test_temporal_convolution_is_the_3d_one():
 
 @torch.no_grad()
 def test_tiny_convolution_is_the_usual_one():
-    conv = randomize(unet_blocks.Conv3x3(6, 5), scale=0.3)
+    conv = randomize(unet_blocks.ProductConv(6, 5), scale=0.3)
     conv.to(memory_format=torch.channels_last)
     for size in ((2, 4, 2), (1, 1, 1), (2, 8, 8), (3, 9, 8)):
         x = torch.randn(size[0], 6, *size[1:])
@@ -221,21 +221,29 @@ def test_tiny_convolution_is_the_usual_one():
 @torch.no_grad()
 def test_convolution_is_a_product_where_its_weights_are_many(monkeypatch):
     down = randomize(unet_blocks.UNetDownsample(6).conv, scale=0.3)
-    wide = randomize(unet_blocks.Conv3x3(6, 640), scale=0.3)
+    wide = randomize(unet_blocks.ProductConv(6, 640), scale=0.3)
+    time = randomize(unet_blocks.TemporalConvLayer(32, 0).conv, scale=0.3)
     monkeypatch.setattr(convolution, 'MAX_MATRIX_ROWS', 5)
     products = []
-    linear = F.linear
+    product = convolution.product
     monkeypatch.setattr(
-        F, 'linear', lambda x, *rest: products.append(1) or linear(x, *rest)
+        convolution,
+        'product',
+        lambda x, *rest: products.append(1) or product(x, *rest),
     )
-    for conv, size, is_product in (
-        (down, (1, 2, 2), True),  # 2 x 1 positions
-        (down, (1, 7, 5), False),
-        (wide, (2, 10, 8), True),
-        (wide, (2, 10, 9), False),
+    for conv, size, faster, is_product in (
+        (down, (1, 2, 2), False, True),  # 2 x 1 positions
+        (down, (1, 7, 5), False, False),
+        (wide, (2, 10, 8), False, True),
+        (wide, (2, 10, 9), False, False),
+        (wide, (2, 10, 16), True, True),
+        (wide, (2, 10, 17), True, False),
+        (time, (1, 2, 2), True, True),
+        (time, (1, 3, 2), True, False),
     ):
+        monkeypatch.setattr(convolution, 'is_faster', lambda x, f=faster: f)
         conv.to(memory_format=torch.channels_last)
-        x = torch.randn(size[0], 6, *size[1:])
+        x = torch.randn(size[0], conv.in_channels, *size[1:])
         products.clear()
         found = conv(x)
         assert bool(products) == is_product
@@ -243,6 +251,20 @@ def test_convolution_is_a_product_where_its_weights_are_many(monkeypatch):
             found,
             F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding),
         )
+
+
+@torch.no_grad()
+def test_temporal_product_keeps_the_padding():
+    x = torch.randn(2, 4, 3, 5, 32)
+    found = {}
+    for mode in ('zeros', 'replicate'):
+        layer = randomize(unet_blocks.TemporalConv(32, 0.1), scale=0.1)
+        unet_blocks.set_time_padding(layer, mode)
+        usual = layer(x)
+        layer.to(memory_format=torch.channels_last)
+        found[mode] = layer(x)
+        close(found[mode], usual)
+    assert (found['zeros'] - found['replicate']).abs().max() > 1e-3
 
 
 @torch.no_grad()
