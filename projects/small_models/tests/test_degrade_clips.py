@@ -3,6 +3,7 @@ import pytest
 
 from projects.small_models.arrays import PairArrays
 from projects.small_models.tools import degrade_clips as tool
+from star.apis.inference.build import load_config
 
 CONFIG = """
 custom_imports = dict(imports=['projects.small_models'])
@@ -37,7 +38,7 @@ def test_writes_what_the_training_set_draws(config, tmp_path):
     dst = tmp_path / 'pairs'
     assert tool.main([str(config), str(dst), '--count', '3']) == 0
     assert sorted(p.name for p in dst.iterdir()) == ['gt.npy', 'lq.npy']
-    source = tool.build_dataset(str(config), None)
+    source = tool.build_dataset(load_config(str(config)), None)
     pairs = PairArrays(str(dst), 2, [{'type': 'PackVideoInputs'}])
     for draw in range(3):
         item = source[draw]
@@ -46,6 +47,17 @@ def test_writes_what_the_training_set_draws(config, tmp_path):
         ).all()
         assert (pairs.lq[draw] == tool.to_frames(item['inputs'])).all()
     assert pairs.lq.shape == (3, 2, 2, 3, 3)
+
+
+def test_other_draws(config, tmp_path):
+    drawn = []
+    for seed in (0, 5):
+        dst = tmp_path / f'pairs{seed}'
+        words = [str(config), str(dst), '--count', '2', '--cfg-options']
+        words.append(f'train_dataloader.dataset.seed={seed}')
+        assert tool.main(words) == 0
+        drawn.append(np.load(dst / 'gt.npy'))
+    assert (drawn[0] != drawn[1]).any()
 
 
 def test_refusals(config, tmp_path, capsys):

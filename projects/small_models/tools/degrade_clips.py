@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from star.apis.inference.build import load_config
+from star.apis.train.changes import apply_changes
+from star.apis.train.option_text import read_changes
 from star.cli.common import DONE, Parser, execute, number, say
 from star.registry import DATASETS
 from star.utils.files import atomic_folder
@@ -31,6 +34,13 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     add('dst', type=Path, help='folder for gt.npy and lq.npy, a new one')
     add('--count', type=number(int, 1), required=True, help='windows')
     add('--data-root', help="default: the config's")
+    add(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='replace values of the config',
+    )
     return parser.parse(words)
 
 
@@ -40,14 +50,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def degrade(args: argparse.Namespace) -> int:
     """Write all pairs; DST appears when it is complete."""
-    dataset = build_dataset(args.config, args.data_root)
+    config = load_config(args.config)
+    apply_changes(config, read_changes(args.cfg_options))
+    dataset = build_dataset(config, args.data_root)
     with atomic_folder(args.dst) as folder:
         write(dataset, folder, args.count)
     return DONE
 
 
-def build_dataset(name: str, root: str | None) -> Dataset:
-    settings = load_config(name).train_dataloader.dataset
+def build_dataset(config: Config, root: str | None) -> Dataset:
+    settings = config.train_dataloader.dataset
     if root is not None:
         settings.data_root = root
     return DATASETS.build(settings)
