@@ -95,3 +95,5 @@ _COUNTS: dict[Any, Callable[..., int]] = {
     **dict.fromkeys(ATTENTION, _attended),
     torch.ops.aten.linear: _count_linear,
 }
+if torch.backends.mkldnn.is_available():  # `product` calls oneDNN itself
+    _COUNTS[torch.ops.mkldnn._linear_pointwise] = _count_linear

@@ -33,6 +33,13 @@ def test_counts_a_linear_layer():
         assert counter.tflop == 420e-12
 
 
+def test_counts_products_that_go_to_onednn():
+    x, weight = torch.zeros(2, 3, 5), torch.zeros(7, 5)
+    with torch.no_grad(), OperationCounter() as counter:
+        torch.ops.mkldnn._linear_pointwise(x, weight, None, 'none', [], '')
+    assert counter.total == 2 * 6 * 5 * 7
+
+
 @pytest.mark.parametrize('device', ['cpu', 'meta'])
 @pytest.mark.parametrize('inference', [False, True])
 def test_counts_as_torch_does(device, inference):

@@ -4,14 +4,13 @@ import copy
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from star.apis.analysis.stage_cost import one_step, stage_cost
 from star.apis.inference.build import build_model, load_config, take_random
 from star.apis.inference.memory_plan import count_memory
 from star.models.autoencoders import SmallDecoder
 from star.models.restoration.options import RestoreOptions
-from star.utils.operation_counter import ATTENTION
+from star.utils.operation_counter import OperationCounter
 
 DECODER = dict(latent_channels=4, widths=(8, 6, 4), blocks=(1, 1, 1), frames=4)
 
@@ -27,10 +26,9 @@ def with_small_decoder(config):
 
 
 def count(call):
-    counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), OperationCounter() as counter:
         call()
-    return counter.get_total_flops() / 1e12
+    return counter.tflop
 
 
 def test_one_step_is_not_guided():
