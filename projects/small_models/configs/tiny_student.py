@@ -8,8 +8,8 @@ model = dict(
         type='Distillation',
         latent=dict(type='LatentLoss', weight=50.0),
     ),
-    # as the first of the teacher's four
-    restore_options=dict(steps=1),
+    # begun a little later than the teacher, which eight held-out windows prefer
+    restore_options=dict(steps=1, strength=0.5),
 )
 train_dataloader = dict(
     batch_size=2,

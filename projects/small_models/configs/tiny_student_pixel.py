@@ -1,14 +1,13 @@
-# The second stage of tiny_student.py: the teacher's results, and on pixels the
-# ground truth.
+# The second stage of tiny_student.py: the ground truth, in latents and pixels.
 _base_ = 'tiny_student.py'
 model = dict(
     losses=dict(
-        latent=dict(type='LatentLoss', gt=0.5, weight=50.0),
+        latent=dict(type='LatentLoss', gt=1.0, weight=150.0),
         pixels=[
             dict(
                 type='PerceptualLoss',
                 weights='data/lpips_squeeze.safetensors',
-                lpips=1.0,
+                lpips=0.1,
                 l1=0.0,
                 t_power=0.0,
             ),
@@ -26,9 +25,9 @@ param_scheduler = [
         type='CosineAnnealingLR',
         by_epoch=False,
         begin=20,
-        T_max=130,
+        T_max=220,
         eta_min=5e-6,
     ),
 ]
-train_cfg = dict(max_iters=150)
-default_hooks = dict(checkpoint=dict(interval=50))
+train_cfg = dict(max_iters=240)
+default_hooks = dict(checkpoint=dict(interval=80))

@@ -16,7 +16,11 @@ from tests.paths import ROOT
 
 CONFIGS = ROOT / 'projects' / 'small_models' / 'configs'
 SAMPLER = CONFIGS / 'tiny_compact_sampler.py'
-TRAININGS = ('tiny_compact_sampler', 'tiny_compact_defocus')
+TRAININGS = (
+    'tiny_compact_sampler',
+    'tiny_compact_defocus',
+    'tiny_compact_soft',
+)
 
 
 @pytest.mark.parametrize(
