@@ -74,7 +74,7 @@ def test_two_iterations(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['tiny_student', 'tiny_student_pixel'])
-def test_a_student_starts_as_its_teacher_and_has_its_parts(name):
+def test_a_student_has_its_teachers_parts_and_one_step(name):
     student, teacher = (
         load_config(CONFIGS / f'{each}.py').model
         for each in (name, 'tiny_teacher')
@@ -83,6 +83,7 @@ def test_a_student_starts_as_its_teacher_and_has_its_parts(name):
         assert student[part] == teacher[part]
     own, other = student.restore_options, teacher.restore_options
     assert (own.pop('steps'), other.pop('steps')) == (1, 4)
+    assert (own.pop('strength'), other.pop('strength')) == (0.5, 0.6)
     assert own == other
     student.losses.pop('pixels', None)  # needs the weights of LPIPS
     assert MODELS.build(student.losses).latent is not None
