@@ -8,7 +8,7 @@ model = dict(
         type='Distillation',
         latent=dict(type='LatentLoss', weight=50.0),
     ),
-    # begun a little later than the teacher, which eight held-out windows prefer
+    # begun later than the teacher, which eight held-out windows prefer
     restore_options=dict(steps=1, strength=0.5),
 )
 train_dataloader = dict(
