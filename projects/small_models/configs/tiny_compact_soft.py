@@ -2,17 +2,7 @@
 # as many pairs, and a quarter of the windows out of focus for certain.
 # README.md has the commands and the results.
 _base_ = 'tiny_compact_defocus.py'
-_pairs = dict(
-    type='PairArrays',
-    data_root='data/star_tiny_pairs',
-    num_frames=7,
-    pipeline=[
-        dict(type='RandomFlipClip'),
-        dict(type='RandomCropClip', height=128, width=128),
-        dict(type='ShuffleChannels', probability=0.4),
-        dict(type='PackVideoInputs'),
-    ],
-)
+_pairs = _base_.train_dataloader.dataset.datasets[0]
 train_dataloader = dict(
     dataset=dict(
         datasets=[

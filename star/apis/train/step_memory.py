@@ -28,7 +28,7 @@ class ClipSize:
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one training step takes on one GPU.
+    """The cost of one training step on one GPU.
 
     Attributes:
         memory: bytes at its peak, without the weights.

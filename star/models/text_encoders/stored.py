@@ -21,7 +21,7 @@ _MAKE = '`star prepare prompts` makes one'
 
 @dataclass(frozen=True)
 class StoredPrompts:
-    """What the header of a file of stored prompts says.
+    """The header of a file of stored prompts.
 
     Args:
         prompts: whose embeddings the file has, in their order.
@@ -122,7 +122,7 @@ def save_prompts(
 
     Args:
         path: of the file, .safetensors.
-        stored: what its header says.
+        stored: its header.
         embeddings: of the prompts, (N, L, D).
     """
     with atomic_path(Path(path)) as temporary:
