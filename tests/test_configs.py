@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from star.apis.inference.build import build_model, build_part, load_config
 from star.apis.inference.weights import find_weights, start_files
+from star.apis.test.testing import check_testing
 from star.apis.train import clip_sizes
 from star.apis.train.training import check_training
 from star.datasets.transforms import compose
@@ -69,6 +70,12 @@ def test_model_builds(name):
     given = settings.model.get('restore_options', {})
     for key, value in given.items():
         assert getattr(model.restore_options, key) == value
+
+
+@every_config
+def test_what_restores_can_be_tested(name):
+    if hasattr(build(name), 'restore_options'):
+        check_testing(load(name))
 
 
 @pytest.mark.parametrize(

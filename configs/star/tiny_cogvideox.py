@@ -3,6 +3,7 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/captioned_folder.py',
+    '../_base_/datasets/test_sets.py',
     '../_base_/models/tiny_cogvideox.py',
     '../_base_/schedules/tiny.py',
 ]

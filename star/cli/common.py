@@ -55,6 +55,7 @@ class Parser(argparse.ArgumentParser):
         )
         self.register('action', None, _Collect)  # the default action
         self.intermixed = False
+        self.source = ''  # of the words, if not the command line
 
     def allow_intermixed(self) -> None:
         """Accept positional arguments between and after options."""
@@ -68,7 +69,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print a line and exit with 2."""
-        say(f'error: {message}')
+        say(f'error: {self.source}{message}')
         raise SystemExit(WRONG_USE)
 
 

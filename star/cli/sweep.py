@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from star.apis.inference.build import (
 )
 from star.apis.train.training import RunOptions, read_changes, run_config
 from star.cli.common import DONE, INCOMPLETE, say
+from star.cli.main import make_parser
 from star.registry import MODELS
 from star.sweep.keys import accepts, check_key, check_value, name_keys
 from star.sweep.plan import Run, Setting, check_names, expand
@@ -42,6 +44,7 @@ from star.sweep.slurm import (
     write_script,
 )
 from star.sweep.stages import (
+    RunStage,
     SweepOptions,
     all_changes,
     check_stage,
@@ -149,6 +152,7 @@ def make_works(runs: list[Run], options: SweepOptions) -> list[PlannedRun]:
         if run.setting not in built and not work.done:
             with name_keys(keys):
                 check_building(config)
+            check_commands(stages, options)
             built.add(run.setting)
         works.append(work)
     if faults:
@@ -176,6 +180,16 @@ def check_building(config: Config) -> None:
     """
     with on_meta():
         build_model(config)
+
+
+def check_commands(stages: Iterable[RunStage], options: SweepOptions) -> None:
+    """Refuse what `star train` or `star test` would, hours later."""
+    for stage in stages:
+        parser = make_parser(stage.name)
+        parser.source = f'--{stage.name}-args: '
+        args = parser.parse(stage.words[len(options.star) + 1 :])
+        command = import_module(f'star.cli.{stage.name}')
+        command.read_config(args)
 
 
 def find_devices(args: argparse.Namespace) -> list[dict[str, str]]:

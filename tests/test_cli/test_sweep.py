@@ -22,6 +22,7 @@ from tests.test_sweep.miniature import FREQUENCY, LIEM, write_configs
 
 TINY = str(ROOT / 'configs' / 'star' / 'tiny.py')
 BICUBIC = str(ROOT / 'configs' / 'interpolation' / 'bicubic.py')
+SMALL = str(ROOT / 'projects/small_models/configs/tiny_compact_soft.py')
 STEPS = 'model.restore_options.steps'
 
 
@@ -57,7 +58,7 @@ def test_a_grid(call, tmp_path):
     assert again[0] == 0 and again[2] == ''
     code, out, _ = call(*words, '--dry-run')
     assert code == 0 and out.endswith('4 runs, 4 done\n')
-    code, _, err = call(*words, '--test-args=--pause 0')
+    code, _, err = call(*words, '--test-args=--frames 8')
     assert code == 2 and err.count('is stale: it was done') == 4
     assert len(err.splitlines()) == 4
     assert all(line.startswith('error: ') for line in err.splitlines())
@@ -122,6 +123,11 @@ def test_failures(call, tmp_path):
         ([TINY, '--gpus', '0,,1'], '--gpus takes 0,1'),
         ([TINY, '--run', 'x'], "there is no run 'x', only tiny/seed_0"),
         ([TINY, '--gpus', '0', '--jobs', '2'], 'not allowed with'),
+        ([TINY, '--test-args=--framse 8'], '--test-args: unrecognized argum'),
+        ([TINY, '--train-args=--seed a'], '--train-args: argument --seed: '),
+        ([TINY, '--test-args=--weights-dir no'], '--weights-dir must be'),
+        ([SMALL, '--train-args=--amp'], 'lacks test_dataloader, test_eval'),
+        ([BICUBIC], 'bicubic.py is not for training'),
         ([TINY, '--search', 'x=1:2'], '--search needs --trials'),
         ([TINY, '--search', 'x=1:2', '--grid', 'y=1'], 'without --grid'),
         (

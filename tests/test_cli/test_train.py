@@ -79,6 +79,7 @@ def test_options_reach_the_config(star: Star, monkeypatch: pytest.MonkeyPatch):
     [
         (['no_such'], 'no_such'),
         (['bicubic'], 'is not for training'),
+        (['bicubic', '--seed', '1'], 'is not for training'),
         ([TINY, '--resume', 'none'], 'none'),
         ([TINY, '--cfg-options', 'modle.x=1'], 'config has no setting'),
         ([TINY, '--cfg-options', 'x'], '--cfg-options takes KEY=VALUE'),

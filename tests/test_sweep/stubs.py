@@ -24,7 +24,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 parser.add_argument('config')
 parser.add_argument('checkpoint', nargs='?')
-for name in ('--work-dir', '--seed', '--name', '--pause'):
+for name in ('--work-dir', '--seed', '--name', '--frames', '--pause'):
     parser.add_argument(name)
 parser.add_argument('--resume', action='store_true')
 parser.add_argument('--cfg-options', nargs='*', default=[])

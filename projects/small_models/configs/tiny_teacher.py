@@ -2,6 +2,7 @@
 # teacher that two cores can train. README.md has the results.
 _base_ = [
     '../../../configs/_base_/default_runtime.py',
+    '../../../configs/_base_/datasets/test_sets.py',
     '../../../configs/_base_/models/tiny_compact.py',
 ]
 custom_imports = dict(imports=['projects.small_models'])

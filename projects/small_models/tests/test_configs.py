@@ -8,6 +8,7 @@ import torch
 from mmengine.runner import Runner
 
 from star.apis.inference.build import load_config
+from star.cli.main import main
 from star.datasets.transforms import compose
 from star.models.layers.liem import LIEM
 from star.models.losses import DynamicFrequencyLoss
@@ -44,6 +45,14 @@ def test_the_trained_model_is_the_shipped_one(name):
     assert [len(t) for t in model.timesteps[1:]] in ([], [1, 1, 2])
     last = settings.param_scheduler[-1]
     assert last.begin + last.T_max == settings.train_cfg.max_iters
+
+
+def test_the_teachers_ablations_can_be_swept(tmp_path, capsys):
+    configs = [CONFIGS / 'tiny_teacher.py', *CONFIGS.glob('teacher_*.py')]
+    changes = ['--cfg-options', 'model.losses.perceptual=None']
+    words = [*map(str, configs), '--work-dir', str(tmp_path), *changes]
+    assert main(['sweep', *words, '--dry-run']) == 0
+    assert capsys.readouterr().out.endswith('5 runs, 0 done\n')
 
 
 def test_two_iterations(tmp_path):
