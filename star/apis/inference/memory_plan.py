@@ -22,7 +22,7 @@ _INSIDE = 1.2  # the same with what operations take inside
 _STREAM = 1.4  # the same for a formula's bytes
 _FIRST_USE = 10 * _MIB  # of libraries and kernels that run for the first time
 _PIXELS = 2  # copies of an output frame between network and encoder
-_ENCODER, _CODED = 16 * _MIB, 1  # bytes, and copies of each frame
+_ENCODER, _CODED = 16 * _MIB, 2  # bytes, and copies of each frame
 _FEW_STEPS = 3  # a sampler holds no more later
 _AT_MOST = 16  # frames more than a window that are tried
 

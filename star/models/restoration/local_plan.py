@@ -8,9 +8,11 @@ import torch
 
 from star.models.layers.areas import cut_strips
 from star.models.layers.bands import rows_of_band
+from star.video.coder_memory import coder_memory
 from star.video.frame_store import kept_in_memory
 
-USUAL_MEMORY, USUAL_PER_PIXEL = 490 * 2**20, 200  # bytes
+USUAL_MEMORY, USUAL_PER_PIXEL = 460 * 2**20, 200  # bytes
+_TOGETHER = 660 * 2**20  # bytes, with an encoder beside the network
 _LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
 CPU = torch.device('cpu')
 STRIDE = 32  # frames between the places at which a clip can be taken up
@@ -49,6 +51,8 @@ class LocalPlan:
         chunk: frames that pass a stage at a time; 0 for all of a segment.
         memory: bytes.
         cost: operations over those of the whole clip at once.
+        in_turn: whether a segment's frames are coded when the network's
+            memory is free again, and the encoder's before the next segment.
     """
 
     strips: tuple[range, ...]
@@ -56,6 +60,7 @@ class LocalPlan:
     chunk: int
     memory: int
     cost: float
+    in_turn: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,15 @@ def plan_local(
         limits: of the plan.
     """
     plans = list(_plans(network, size, out, limits))
-    memory = limits.memory or (
-        USUAL_MEMORY + USUAL_PER_PIXEL * size[0] * size[1]
-    )
-    fit = [plan for plan in plans if plan.memory <= memory]
+    alone = together = limits.memory
+    if not limits.memory:
+        alone = USUAL_MEMORY + USUAL_PER_PIXEL * size[0] * size[1]
+        together = _TOGETHER - coder_memory(*out[0], 'libx264')
+    fit = [
+        plan
+        for plan in plans
+        if plan.memory <= (alone if plan.in_turn else together)
+    ]
     if not fit:
         return min(plans, key=lambda plan: (plan.memory, plan.cost))
     return min(fit, key=lambda plan: (round(plan.cost, 2), plan.memory))
@@ -118,7 +128,7 @@ def _plans(
         more = 1 + (len(strips) - 1) * network.layers / size[1]
         taken = _Memory(network, size, out, widest, limits.device)
         if len(strips) == 1:
-            yield LocalPlan(strips, None, 1, taken.endless(), more)
+            yield LocalPlan(strips, None, 1, taken.endless(), more, False)
         lengths = {min(longest, length) for length in _SEGMENTS}
         if frames is not None:
             lengths = {min(frames, length) for length in lengths}
@@ -126,11 +136,12 @@ def _plans(
                 lengths.add(frames)
         for length in sorted(lengths):
             whole = frames is not None and length >= frames
+            in_turn = whole or length % STRIDE == 0
             extra = 0 if whole else (network.mixes + 1) / length
             for chunk in (0, 1):
                 need = taken.segment(length, chunk, whole)
                 cost = more * (1 + extra)
-                yield LocalPlan(strips, length, chunk, need, cost)
+                yield LocalPlan(strips, length, chunk, need, cost, in_turn)
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,7 @@ def local_plan(
     stages = backbone.stages
     weight = stages[0].layers[0].conv.weight
     mixes, layers = reach_of(stages)
-    # in bfloat16 tensors take less, but holes in the heap as much again
-    network = LocalNetwork(backbone.dim, layers, mixes, torch.float32.itemsize)
+    network = LocalNetwork(backbone.dim, layers, mixes, weight.dtype.itemsize)
     scale = backbone.limits.scale or 1
     kept = dtype if _keeps_pixels(options, scale) else torch.float32
     large = (round(size[0] * scale), round(size[1] * scale))
@@ -121,9 +120,7 @@ def local_memory(
         reach, _ = reach_of(backbone.stages)
         if frames <= plan.segment + reach:  # its end is seen at once
             plan = local_plan(backbone, size, options, frames=frames)
-    segment = plan.segment
-    whole = segment == frames
-    return plan.memory, bool(segment and (whole or segment % STRIDE == 0))
+    return plan.memory, plan.in_turn
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:

@@ -248,12 +248,27 @@ def test_more_memory_less_time():
 @pytest.mark.parametrize('size', [(360, 640), (720, 1280), (1080, 1920)])
 def test_large_frames_fit_by_default(size):
     found = plan(size)
-    assert found.memory <= 490 * MIB + 200 * size[0] * size[1]
+    assert found.memory <= 460 * MIB + 200 * size[0] * size[1]
     columns = [n for strip in found.strips for n in strip]
     assert columns == list(range(size[1]))
     short = plan(size, frames=8)
     assert short.cost < 1.15
     assert short.segment == 8
+
+
+def test_an_encoder_beside_the_network_takes_its_part():
+    network = replace(NETWORK, itemsize=2)
+    out = ((1440, 2560), torch.uint8)
+    plans = {
+        memory: plan_local(network, (360, 640), out, LocalLimits(memory))
+        for memory in (0, 600 * MIB)
+    }
+    assert plans[600 * MIB].segment is None and not plans[600 * MIB].in_turn
+    assert plans[0].in_turn and plans[0].segment == 96
+    small = plan_local(
+        network, (240, 320), ((960, 1280), torch.uint8), LocalLimits()
+    )
+    assert small.segment is None and not small.in_turn
 
 
 def test_limits_of_the_user_win():
