@@ -1,22 +1,15 @@
 """Frames that come in areas and are wanted whole, in memory or in a file."""
 
 import os
-import tempfile
 from collections import defaultdict
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from star.utils.scratch import scratch_folder
+from star.utils.scratch import ScratchFile
 
 _IN_MEMORY = 96 * 2**20  # bytes; more frames than these go to a file
-_TYPES: dict[torch.dtype, type[np.generic]] = {
-    torch.uint8: np.uint8,
-    torch.uint16: np.uint16,
-}
-_TYPES[torch.float32] = np.float32
 
 
 class _StoredArea(NamedTuple):
@@ -31,8 +24,7 @@ class _StoredArea(NamedTuple):
 class FrameStore:
     """Keeps frames until they are complete.
 
-    Many large frames are kept in a file without a name, which vanishes with
-    the process, whatever ends it.
+    Many large frames are kept in a `ScratchFile`.
 
     Args:
         size: height and width.
@@ -51,11 +43,9 @@ class FrameStore:
         self.size, self.dtype = size, dtype
         self._frames: dict[int, Tensor] = {}
         self._blocks: dict[int, list[_StoredArea]] = defaultdict(list)
-        self._end = 0
         self._file = None
         if count > 1 and count * bytes_of(size, dtype) > _IN_MEMORY:
-            where = os.fspath(folder or scratch_folder())
-            self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115
+            self._file = ScratchFile(folder)
 
     def put(self, frame: int, top: int, left: int, x: Tensor) -> None:
         """Keep an area.
@@ -78,12 +68,10 @@ class FrameStore:
             columns = slice(left, left + x.shape[2])
             self._frames[frame][:, rows, columns] = x
             return
-        data = x.cpu().contiguous().numpy().data
+        place = self._file.reserve(x.nbytes)
+        self._file.write(place, x)
         shape = (x.shape[1], x.shape[2])
-        self._blocks[frame].append(_StoredArea(top, left, shape, self._end))
-        self._file.seek(self._end)
-        self._file.write(data)
-        self._end += data.nbytes
+        self._blocks[frame].append(_StoredArea(top, left, shape, place))
 
     def take(self, frame: int) -> Tensor:
         """Return a frame, (3, H, W), and forget it."""
@@ -91,15 +79,13 @@ class FrameStore:
             return self._frames.pop(frame)
         out = torch.empty((3, *self.size), dtype=self.dtype)
         for block in self._blocks.pop(frame):
-            x = np.empty((3, *block.shape), _TYPES[self.dtype])
-            self._file.seek(block.offset)
-            self._file.readinto(x.data.cast('B'))
+            x = torch.empty((3, *block.shape), dtype=self.dtype)
+            self._file.read(block.offset, x)
             rows = slice(block.top, block.top + block.shape[0])
             columns = slice(block.left, block.left + block.shape[1])
-            out[:, rows, columns] = torch.from_numpy(x)
+            out[:, rows, columns] = x
         if not self._blocks:
-            self._end = 0
-            self._file.truncate(0)
+            self._file.clear()
         return out
 
     def rows(self, frame: int, top: int, bottom: int) -> Tensor:
@@ -108,12 +94,11 @@ class FrameStore:
             return self._frames[frame][:, top:bottom]
         (block,) = self._blocks[frame]
         height, width = self.size
-        out = np.empty((3, bottom - top, width), _TYPES[self.dtype])
+        out = torch.empty((3, bottom - top, width), dtype=self.dtype)
         for color, x in enumerate(out):
             first = (color * height + top) * width * self.dtype.itemsize
-            self._file.seek(block.offset + first)
-            self._file.readinto(x.data.cast('B'))
-        return torch.from_numpy(out)
+            self._file.read(block.offset + first, x)
+        return out
 
     def drop(self, before: int) -> None:
         """Forget the frames before one."""

@@ -3,7 +3,6 @@ import os
 import pytest
 import torch
 
-from star.utils.scratch import scratch_folder, scratch_in
 from star.video import frame_store
 from star.video.frame_store import FrameStore, kept_in_memory
 
@@ -55,10 +54,3 @@ def test_large_frames_are_not_held():
     size, kind = (2880, 5120), torch.uint8
     assert kept_in_memory(size, kind, 64) == 2 * 3 * 2880 * 5120
     assert kept_in_memory(SIZE, kind, 64) == 64 * 180
-
-
-def test_scratch_folder(tmp_path):
-    before = scratch_folder()
-    with scratch_in(tmp_path):
-        assert scratch_folder() == str(tmp_path)
-    assert scratch_folder() == before

@@ -42,7 +42,8 @@ class ClipPlan:
         tiles: of a frame.
         steps: evaluations of a sampler; 1 for other methods.
         seconds: predicted; None if nothing was measured.
-        disk: bytes of the journal and the result; None as above.
+        disk: bytes of the journal, the result and what waits in files
+            meanwhile; None as above.
     """
 
     frames: int | None
@@ -177,8 +178,16 @@ def with_time(
     return replace(
         plan,
         seconds=seconds * share * _repeats(restorer, options, total),
-        disk=round(_JOINING * size * share),
+        disk=round(_JOINING * size * share) + _scratch(restorer, plan),
     )
+
+
+def _scratch(restorer: Restorer, plan: ClipPlan) -> int:
+    """Return the bytes of files that only the network needs."""
+    count = getattr(restorer, 'scratch_bytes', None)
+    width, height = plan.input_size
+    clip = plan.frames, height, width
+    return 0 if count is None else count(plan.choice.options, clip)
 
 
 def _restore(

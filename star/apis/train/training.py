@@ -255,7 +255,8 @@ def _set_seed(config: Config, seed: int) -> None:
     """Set the seed of initial weights, and of a data set that has one."""
     config.setdefault('randomness', ConfigDict())
     config.randomness.seed = seed
-    dataset = (config.get('train_dataloader') or {}).get('dataset') or {}
+    loader = config.get('train_dataloader') or ConfigDict()
+    dataset = loader.get('dataset') or ConfigDict()
     kind = DATASETS.get(dataset.type) if 'type' in dataset else None
     if kind is not None and 'seed' in inspect.signature(kind).parameters:
         dataset.seed = seed

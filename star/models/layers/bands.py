@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from star.models.layers.areas import Area
+from star.models.layers.kept_frames import KeptFrames
 from star.models.layers.line_buffers import BandLayer, LineBuffers, Scratch
+from star.utils.scratch import ScratchFile
 
 _BAND_PIXELS, _MANY_PIXELS, _GPU_PIXELS = 20480, 5120, 2**20
 _FEW_FRAMES = 8
@@ -107,6 +109,8 @@ class BandStream:
             more columns than are wanted.
         strip: of the clip.
         frames: that are wanted, as far as is known: `stop` may be too large.
+        file: where frames wait that later ones are mixed with; None to hold
+            them in memory.
     """
 
     def __init__(
@@ -116,9 +120,10 @@ class BandStream:
         sink: Sink,
         strip: ClipStrip,
         frames: range,
+        file: ScratchFile | None = None,
     ) -> None:
         self.source, self.sink, self.strip = source, sink, strip
-        scratch = Scratch(stages[0].layers[0].conv.weight)
+        self._scratch = Scratch(stages[0].layers[0].conv.weight)
         reach = reach_of(stages)[1]
         columns = range(
             max(0, strip.columns.start - reach),
@@ -130,8 +135,9 @@ class BandStream:
         ):
             first = max(strip.first, frames.start - left)
             needed = range(first, frames.stop + left)
+            kept = KeptFrames(strip.size[0], file)
             self.stages.append(
-                _StageRun(stage, columns, strip, needed, scratch)
+                _StageRun(stage, columns, strip, needed, self._scratch, kept)
             )
             columns = self.stages[-1].out_columns
 
@@ -156,6 +162,13 @@ class BandStream:
             self._pass_on(chunk, rows)
         return chunk[-1]
 
+    def rest(self) -> None:
+        """Free what only the frames so far have needed."""
+        self._scratch.free()
+        for stage in self.stages:
+            for lines in stage.lines:
+                lines.start(range(0))
+
     def _pass_on(self, chunk: list[range], rows: range) -> None:
         """Bring a band as far as it goes."""
         area = Area(rows, self.stages[0].columns)
@@ -179,6 +192,7 @@ class _StageRun:
         strip: that it belongs to.
         needed: frames of its output before the mix.
         scratch: memory of all layers.
+        kept: takes the last two frames of the chunk before.
 
     Attributes:
         out_columns: columns of its output.
@@ -191,6 +205,7 @@ class _StageRun:
         strip: ClipStrip,
         needed: range,
         scratch: Scratch,
+        kept: KeptFrames,
     ) -> None:
         self.stage, self.columns = stage, columns
         self.strip, self.needed = strip, needed
@@ -205,8 +220,7 @@ class _StageRun:
         self.out_columns = columns
         self.frames = range(needed.start, needed.start)
         self.last: int | None = None  # of the clip
-        # the last two frames of the chunk before, (H, W, C), by f % 2
-        self.kept: list[Tensor] = []
+        self.kept = kept
 
     def start(self, stop: int, clip_stop: int | None) -> range:
         """Begin at the top with the frames that follow.
@@ -272,15 +286,11 @@ class _StageRun:
         """Return rows of a frame, (rows, columns, C)."""
         if frame in done:
             return done[frame][0].permute(1, 2, 0)
-        return self.kept[frame % 2][rows.start : rows.stop]
+        return self.kept.get(frame, rows)
 
     def _keep(self, done: dict[int, Tensor], rows: range) -> None:
         """Keep rows of the last two frames, unless no chunk follows."""
         if self.frames.stop in (self.needed.stop, (self.last or -2) + 1):
             return
         for frame in self.frames[-2:]:
-            x = done[frame][0].permute(1, 2, 0)
-            if not self.kept:
-                shape = (self.strip.size[0], *x.shape[1:])
-                self.kept = [x.new_empty(shape) for _ in range(2)]
-            self.kept[frame % 2][rows.start : rows.stop] = x
+            self.kept.put(frame, rows, done[frame][0].permute(1, 2, 0))

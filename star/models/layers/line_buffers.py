@@ -43,6 +43,10 @@ class Scratch:
             self._memory = self._memory.new_empty(count)
         return self._memory[:count].view(rows, columns, channels)
 
+    def free(self) -> None:
+        """Give the memory back until it is taken again."""
+        self._memory = self._memory.new_empty(0)
+
 
 class LineBuffers:
     """The line buffers of one layer, one for each frame.

@@ -9,14 +9,14 @@ import torch
 from star.models.layers.areas import cut_strips
 from star.models.layers.bands import rows_of_band
 from star.video.coder_memory import coder_memory
-from star.video.frame_store import kept_in_memory
+from star.video.frame_store import bytes_of, kept_in_memory
 
 USUAL_MEMORY, USUAL_PER_PIXEL = 460 * 2**20, 200  # bytes
 _TOGETHER = 660 * 2**20  # bytes, with an encoder beside the network
 _LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
 CPU = torch.device('cpu')
 STRIDE = 32  # frames between the places at which a clip can be taken up
-_SEGMENTS = (8, 16, 32, 64, 96)  # frames; they end at such places
+_SEGMENTS = (8, 16, STRIDE)  # frames
 _ALWAYS = 24 * 2**20  # bytes that passes take beside
 _SHARED = 2  # a band's features before and after a layer, at least
 
@@ -46,21 +46,35 @@ class LocalPlan:
 
     Args:
         strips: columns of the input; each strip's borders are computed twice.
-        segment: frames that are restored at a time, strip by strip; None for
-            a clip of any length, in one strip.
-        chunk: frames that pass a stage at a time; 0 for all of a segment.
+        segment: frames that are restored at a time, strip by strip; None to
+            restore frame after frame, in one strip.
         memory: bytes.
         cost: operations over those of the whole clip at once.
-        in_turn: whether a segment's frames are coded when the network's
-            memory is free again, and the encoder's before the next segment.
+        whole: whether the clip is one segment.
+        scratch: bytes of files, at most.
     """
 
     strips: tuple[range, ...]
     segment: int | None
-    chunk: int
     memory: int
     cost: float
-    in_turn: bool = False
+    whole: bool = False
+    scratch: int = 0
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether network and encoder have the memory one after the other.
+
+        A piece of the result ends with such a segment.
+        """
+        if self.segment is None:
+            return False
+        return self.whole or self.segment % STRIDE == 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether features wait in a file for the next segment."""
+        return self.segment is not None and not self.whole
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,10 @@ def plan_local(
     ]
     if not fit:
         return min(plans, key=lambda plan: (plan.memory, plan.cost))
-    return min(fit, key=lambda plan: (round(plan.cost, 2), plan.memory))
+    return min(
+        fit,
+        key=lambda p: (round(p.cost, 2), p.waits, not p.in_turn, p.memory),
+    )
 
 
 def _plans(
@@ -120,28 +137,24 @@ def _plans(
     frames = limits.frames
     least = math.ceil(size[1] / (limits.columns or size[1]))
     most = max(1, min(limits.segment, int(_LONGEST / size[0] / size[1])))
-    longest = most - most % STRIDE if most > STRIDE else most
+    lengths = {min(most, length) for length in _SEGMENTS}
+    if frames is not None:
+        lengths = {min(frames, length) for length in lengths}
+        if frames <= most:
+            lengths.add(frames)
     counts = {max(least, n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)}
     for count in sorted(n for n in counts if n <= size[1]):
         strips = tuple(cut_strips(size[1], -(-size[1] // count)))
         widest = min(size[1], max(map(len, strips)) + 2 * network.layers)
-        more = 1 + (len(strips) - 1) * network.layers / size[1]
+        cost = 1 + (len(strips) - 1) * network.layers / size[1]
         taken = _Memory(network, size, out, widest, limits.device)
         if len(strips) == 1:
-            yield LocalPlan(strips, None, 1, taken.endless(), more, False)
-        lengths = {min(longest, length) for length in _SEGMENTS}
-        if frames is not None:
-            lengths = {min(frames, length) for length in lengths}
-            if frames <= most:
-                lengths.add(frames)
+            yield LocalPlan(strips, None, taken.endless(), cost)
         for length in sorted(lengths):
             whole = frames is not None and length >= frames
-            in_turn = whole or length % STRIDE == 0
-            extra = 0 if whole else (network.mixes + 1) / length
-            for chunk in (0, 1):
-                need = taken.segment(length, chunk, whole)
-                cost = more * (1 + extra)
-                yield LocalPlan(strips, length, chunk, need, cost, in_turn)
+            need = taken.segment(length, whole)
+            files = taken.files(length, whole, len(strips))
+            yield LocalPlan(strips, length, need, cost, whole, files)
 
 
 @dataclass(frozen=True)
@@ -159,23 +172,30 @@ class _Memory:
         pair = self._kept(2)
         return self._states() + self._passing(1, 1) + pair
 
-    def segment(self, length: int, chunk: int, whole: bool) -> int:
+    def segment(self, length: int, whole: bool) -> int:
         """Return the bytes for a segment of `length` frames.
 
         Args:
             length: frames that are wanted.
-            chunk: 1 for one after the other, 0 for all at once.
             whole: there are no frames around them.
         """
         around = 0 if whole else self.network.mixes
-        kept = self._kept(length + 2 * around)
-        if chunk:
-            return self._states() + self._passing(1, 1) + kept
-        passing = self._passing(length + around, length + 2 * around)
-        return passing + kept
+        most = length + 2 * around
+        return self._passing(length + around, most) + self._kept(most)
+
+    def files(self, length: int, whole: bool, strips: int) -> int:
+        """Return the bytes that wait in files; see `segment`."""
+        around = 0 if whole else self.network.mixes
+        count, (large, dtype) = length + 2 * around, self.out
+        found = 0 if whole else strips * self._states()
+        for size, kind in ((self.size, torch.uint8), (large, dtype)):
+            number = count * bytes_of(size, kind)
+            if number > kept_in_memory(size, kind, count):
+                found += number
+        return found
 
     def _states(self) -> int:
-        """Return the bytes of two frames for each mix."""
+        """Return the bytes of two frames of a strip for each mix."""
         net = self.network
         pixels = self.size[0] * self.width
         return 2 * net.mixes * pixels * net.dim * net.itemsize

@@ -6,7 +6,7 @@ are ever held. How the clip is cut changes neither a frame nor a pixel.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import cast
 
@@ -36,6 +36,7 @@ from star.models.restoration.options import RestoreOptions
 from star.models.restoration.parts import ModelParts
 from star.models.restoration.read_ahead import ReadAhead
 from star.models.restoration.resuming import Piece, ResumePoint
+from star.utils.scratch import ScratchFile
 from star.video.frame_store import FrameStore
 from star.video.tiling import both_axes
 
@@ -95,21 +96,17 @@ def local_plan(
     return plan_local(network, size, (large, kept), limits)
 
 
-def local_memory(
+def plan_for(
     parts: ModelParts,
     options: RestoreOptions,
     clip: tuple[int | None, int, int],
-) -> tuple[int, bool] | None:
-    """Return what a clip takes; None if it is not restored locally.
+) -> LocalPlan | None:
+    """Return the plan for a clip; None if it is not restored locally.
 
     Args:
         parts: of the model.
         options: of the restoration.
         clip: frames (None if unknown), height and width of the input.
-
-    Returns:
-        The bytes of activations and frames, and whether they are freed
-        before a segment's frames are coded.
     """
     if not is_local(parts, options):
         return None
@@ -119,8 +116,8 @@ def local_memory(
     if frames is not None and plan.segment is not None:
         reach, _ = reach_of(backbone.stages)
         if frames <= plan.segment + reach:  # its end is seen at once
-            plan = local_plan(backbone, size, options, frames=frames)
-    return plan.memory, plan.in_turn
+            return local_plan(backbone, size, options, frames=frames)
+    return plan
 
 
 def _keeps_pixels(options: RestoreOptions, scale: float) -> bool:
@@ -192,34 +189,39 @@ class LocalStrategy:
     def _by_segments(
         self, clip: ReadAhead, plan: LocalPlan, begin: int
     ) -> Iterator[Piece]:
-        """Restore some frames at a time, strip by strip."""
+        """Restore some frames at a time, strip by strip.
+
+        The last segment may be longer by the frames that the network sees.
+        """
         assert plan.segment is not None
-        work = _Bands(self.parts, self.options, self.coder, clip, plan.segment)
+        most = plan.segment + self.reach
+        work = _Bands(self.parts, self.options, self.coder, clip, most)
+        wanted, file = range(begin, sys.maxsize), ScratchFile()
+        streams = [
+            work.open(columns, clip.begin, wanted, most, file)
+            for columns in plan.strips
+        ]
         while not clip.ended or begin < clip.stop:
-            clip.read(begin + plan.segment + self.reach)
-            wanted = range(begin, min(begin + plan.segment, clip.stop))
+            stop = begin + plan.segment
+            clip.read(stop + self.reach)
+            if clip.stop <= stop + self.reach:  # it has ended
+                stop = clip.stop
             clip.forget(begin - self.reach)
-            self._restore(work, clip, plan, wanted)
-            for frame in wanted:
+            self._restore(streams, clip, range(begin, stop))
+            for frame in range(begin, stop):
                 yield self._piece(work, clip, frame)
-            begin = wanted.stop
+            begin = stop
 
     def _restore(
-        self, work: '_Bands', clip: ReadAhead, plan: LocalPlan, wanted: range
+        self, streams: Sequence[BandStream], clip: ReadAhead, wanted: range
     ) -> None:
         """Restore the frames of a segment."""
-        begin = max(clip.begin, wanted.start - self.reach)
-        end = min(clip.stop, wanted.stop + self.reach)
-        step = plan.chunk or end - begin
-        parts = len(plan.strips) * (end - begin)
-        for index, columns in enumerate(plan.strips):
-            stream = work.open(columns, begin, wanted, step)
-            for stop in range(begin + step, end + step, step):
-                stop = min(stop, end)
-                stream.advance(stop, clip.ended_at(stop))
-                share = (index * (end - begin) + stop - begin) / parts
-                done = wanted.start + int(share * len(wanted))
-                self.events.progress('denoise', done, None)
+        stop = min(clip.stop, wanted.stop + self.reach)
+        for index, stream in enumerate(streams, 1):
+            stream.advance(stop, clip.ended_at(stop))
+            stream.rest()
+            done = wanted.start + len(wanted) * index // len(streams)
+            self.events.progress('denoise', done, None)
 
     def _piece(self, work: '_Bands', clip: ReadAhead, frame: int) -> Piece:
         """Return a frame, with a place after it at the same ones in any cut.
@@ -275,7 +277,12 @@ class _Bands:
         self.store = FrameStore(large, kept, most)
 
     def open(
-        self, columns: range, first: int, wanted: range, at_once: int = 1
+        self,
+        columns: range,
+        first: int,
+        wanted: range,
+        at_once: int = 1,
+        file: ScratchFile | None = None,
     ) -> BandStream:
         """Begin a strip.
 
@@ -284,6 +291,7 @@ class _Bands:
             first: number of the first frame that there is.
             wanted: frames.
             at_once: frames that pass a stage at a time.
+            file: see `BandStream`.
         """
         size = self.clip.size
         width = min(size[1], len(columns) + 64)
@@ -291,7 +299,7 @@ class _Bands:
         strip = ClipStrip(size, columns, first, rows)
         stages = self.backbone.stages
         sink = partial(self._leave, columns)
-        return BandStream(stages, self._enter, sink, strip, wanted)
+        return BandStream(stages, self._enter, sink, strip, wanted, file)
 
     def finish(self, frame: int) -> Tensor:
         """Take a restored frame, (1, 3, H, W) of the type of the input."""

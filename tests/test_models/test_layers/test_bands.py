@@ -12,6 +12,7 @@ from star.models.layers.bands import (
     rows_of_band,
 )
 from star.models.layers.same_conv import same_conv
+from star.utils.scratch import ScratchFile
 
 SIZE = (13, 17)
 
@@ -50,7 +51,7 @@ def run_whole(stages, clip):
     return clip
 
 
-def run_cut(stages, clip, wanted, columns, band, chunk, first=0):
+def run_cut(stages, clip, wanted, columns, band, chunk, first=0, file=None):
     """Run by bands; columns that are not computed stay NaN."""
     out = torch.full_like(clip, float('nan'))
     asked = []
@@ -63,13 +64,15 @@ def run_cut(stages, clip, wanted, columns, band, chunk, first=0):
         area.cut(out[frame, None]).copy_(x)
 
     strip = ClipStrip(SIZE, columns, first, band)
-    stream = BandStream(stages, source, sink, strip, wanted)
+    stream = BandStream(stages, source, sink, strip, wanted, file)
     done = []
     reach, _ = reach_of(stages)
     last = min(len(clip), wanted.stop + reach)
     for stop in range(first + chunk, last + chunk, chunk):
         stop = min(stop, last)
         done += stream.advance(stop, ended=stop == len(clip))
+        if file is not None:
+            stream.rest()
     assert done == list(wanted)
     assert len(asked) == len(set(asked)), 'a row was asked for twice'
     return out
@@ -83,6 +86,30 @@ def test_equals_whole_frames(band, chunk):
     clip = torch.randint(0, 3, (7, 4, *SIZE)).float()
     cut = run_cut(stages, clip, range(7), range(17), band, chunk)
     torch.testing.assert_close(cut, run_whole(stages, clip), atol=0, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('chunk', [1, 3])
+def test_frames_that_wait_in_a_file(chunk, dtype):
+    """Strips share the file, and none is held by memory between chunks."""
+    stages = make_stages()
+    for stage in stages:
+        for layer in stage.layers:
+            layer.conv.to(dtype)
+    clip = torch.randint(0, 3, (7, 4, *SIZE)).to(dtype)
+    file = ScratchFile()
+    strips = [range(6), range(6, 17)]
+    parts = [
+        run_cut(stages, clip, range(7), strip, 5, chunk, file=file)
+        for strip in strips
+    ]
+    for strip, part in zip(strips, parts, strict=True):
+        memory = run_cut(stages, clip, range(7), strip, 5, chunk)
+        where = slice(strip.start, strip.stop)
+        assert torch.equal(part[..., where], memory[..., where])
+    column = 2 * SIZE[0] * 4 * dtype.itemsize  # of two frames, at each mix
+    assert file.reserve(0) == column * (10 + 9 + 17 + 17)
 
 
 @torch.no_grad()

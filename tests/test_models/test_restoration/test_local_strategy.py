@@ -107,11 +107,11 @@ def test_equals_the_way_over_latents(model, changes, frames, monkeypatch):
 
 
 CUTS = {
-    'endless': ([range(23)], None, 1),
-    'strips': ([range(8), range(8, 15), range(15, 23)], 9, 0),
-    'segments': ([range(23)], 2, 0),
-    'frames one by one': ([range(11), range(11, 23)], 4, 1),
-    'single frames': ([range(3), range(3, 23)], 1, 0),
+    'endless': ([range(23)], None),
+    'strips': ([range(8), range(8, 15), range(15, 23)], 9),
+    'segments': ([range(23)], 2),
+    'both': ([range(11), range(11, 23)], 4),
+    'single frames': ([range(3), range(3, 23)], 1),
 }
 
 
@@ -122,12 +122,12 @@ def test_any_cut_gives_the_same_bytes(model, name, dtype, monkeypatch):
     whole = restore_cut(
         model,
         clip,
-        LocalPlan((range(23),), 9, 0, 0, 1.0),
+        LocalPlan((range(23),), 9, 0, 1.0),
         options,
         monkeypatch,
     )
-    strips, segment, chunk = CUTS[name]
-    plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
+    strips, segment = CUTS[name]
+    plan = LocalPlan(tuple(strips), segment, 0, 1.0)
     assert torch.equal(
         restore_cut(model, clip, plan, options, monkeypatch), whole
     )
@@ -162,10 +162,10 @@ def test_bfloat16_is_close(model, half):
 @pytest.mark.parametrize('name', CUTS)
 def test_any_cut_gives_the_same_bytes_in_bfloat16(half, name, monkeypatch):
     clip, options = make_clip(9), half.restore_options
-    uncut = LocalPlan((range(23),), 9, 0, 0, 1.0)
+    uncut = LocalPlan((range(23),), 9, 0, 1.0)
     whole = restore_cut(half, clip, uncut, options, monkeypatch)
-    strips, segment, chunk = CUTS[name]
-    plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
+    strips, segment = CUTS[name]
+    plan = LocalPlan(tuple(strips), segment, 0, 1.0)
     out = restore_cut(half, clip, plan, options, monkeypatch)
     assert torch.equal(out, whole)
 
@@ -185,8 +185,8 @@ def test_options_change_time_and_memory_only(model, changes):
 def test_goes_on_at_the_same_places_in_any_cut(model, name, monkeypatch):
     monkeypatch.setattr(local_strategy, 'STRIDE', 3)
     clip = make_clip(9)
-    strips, segment, chunk = CUTS[name]
-    plan = LocalPlan(tuple(strips), segment, chunk, 0, 1.0)
+    strips, segment = CUTS[name]
+    plan = LocalPlan(tuple(strips), segment, 0, 1.0)
     monkeypatch.setattr(local_strategy, 'local_plan', lambda *_, **__: plan)
     whole = model.restore(clip)
     pieces = list(model.restore_pieces(clip))
@@ -235,14 +235,14 @@ def test_small_frames_are_never_computed_twice():
 
 def test_more_memory_less_time():
     plans = [
-        plan((720, 1280), memory=mib * MIB)
-        for mib in (400, 500, 800, 1500, 5000)
+        plan((720, 1280), memory=mib * MIB) for mib in (330, 400, 500, 900)
     ]
     for less, more in pairwise(plans):
         assert less.memory <= more.memory
         assert less.cost > more.cost
-    assert plans[-1].cost == 1
-    assert plans[0].memory <= 400 * MIB
+    assert plans[0].memory <= 330 * MIB
+    large = plan((720, 1280), memory=5000 * MIB)
+    assert large.cost == 1 and not large.waits
 
 
 @pytest.mark.parametrize('size', [(360, 640), (720, 1280), (1080, 1920)])
@@ -251,8 +251,9 @@ def test_large_frames_fit_by_default(size):
     assert found.memory <= 460 * MIB + 200 * size[0] * size[1]
     columns = [n for strip in found.strips for n in strip]
     assert columns == list(range(size[1]))
+    assert found.cost < 1.15
     short = plan(size, frames=8)
-    assert short.cost < 1.15
+    assert short.cost < 1.15 and short.in_turn and not short.waits
     assert short.segment == 8
 
 
@@ -264,11 +265,22 @@ def test_an_encoder_beside_the_network_takes_its_part():
         for memory in (0, 600 * MIB)
     }
     assert plans[600 * MIB].segment is None and not plans[600 * MIB].in_turn
-    assert plans[0].in_turn and plans[0].segment == 96
+    assert plans[0].in_turn and plans[0].segment == 32
     small = plan_local(
         network, (240, 320), ((960, 1280), torch.uint8), LocalLimits()
     )
     assert small.segment is None and not small.in_turn
+
+
+def test_files_are_counted():
+    half = replace(NETWORK, itemsize=2)
+    out = ((2880, 5120), torch.uint8)
+    found = plan_local(half, (720, 1280), out, LocalLimits())
+    assert (len(found.strips), found.segment) == (2, 32)
+    features = 2 * 8 * 720 * (1280 + 2 * 68 - 68) * 64 * 2
+    pixels = 48 * 3 * 720 * 1280 * 17  # those of the input and the result
+    assert found.scratch == pytest.approx(features + pixels, rel=0.06)
+    assert plan((96, 128)).scratch == 0
 
 
 def test_limits_of_the_user_win():

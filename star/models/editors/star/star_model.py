@@ -28,7 +28,7 @@ from star.models.editors.star.objective import (
 from star.models.layers import memory_format
 from star.models.layers.step_memory import StepMemory, keep_features
 from star.models.restoration.choose import check_fit, check_model_options
-from star.models.restoration.local_strategy import is_local, local_memory
+from star.models.restoration.local_strategy import is_local, plan_for
 from star.models.restoration.options import (
     CUTS,
     RestoreOptions,
@@ -299,13 +299,18 @@ class STARModel(BaseModel):
     def window_memory(
         self, options: RestoreOptions, clip: tuple[int | None, int, int]
     ) -> tuple[int, bool] | None:
-        """Return what a clip takes where a formula knows; see `local_memory`.
-
-        Args:
-            options: of the restoration.
-            clip: frames (None if unknown), height and width of the input.
+        """Return a clip's bytes, and whether they are freed before coding;
+        None where no formula knows. Arguments are those of `plan_for`.
         """
-        return local_memory(self.parts, options, clip)
+        plan = plan_for(self.parts, options, clip)
+        return None if plan is None else (plan.memory, plan.in_turn)
+
+    def scratch_bytes(
+        self, options: RestoreOptions, clip: tuple[int | None, int, int]
+    ) -> int:
+        """Return the bytes of files meanwhile; see `window_memory`."""
+        plan = plan_for(self.parts, options, clip)
+        return 0 if plan is None else plan.scratch
 
     def load_weights(self, *paths: str | Path) -> None:
         """Load files that hold all tensors of the model together."""
