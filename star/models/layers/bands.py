@@ -141,12 +141,18 @@ class BandStream:
             )
             columns = self.stages[-1].out_columns
 
-    def advance(self, stop: int, ended: bool) -> range:
+    def advance(
+        self,
+        stop: int,
+        ended: bool,
+        report: Callable[[float], None] = lambda share: None,
+    ) -> range:
         """Take frames, and complete those that need no others.
 
         Args:
             stop: number after that of the last frame that is taken.
             ended: the clip ends there.
+            report: receives the share that is done, after each band.
 
         Returns:
             The frames that are now complete.
@@ -160,6 +166,7 @@ class BandStream:
         for top in range(0, height, self.strip.band):
             rows = range(top, min(top + self.strip.band, height))
             self._pass_on(chunk, rows)
+            report(rows.stop / height)
         return chunk[-1]
 
     def rest(self) -> None:

@@ -217,11 +217,15 @@ class LocalStrategy:
     ) -> None:
         """Restore the frames of a segment."""
         stop = min(clip.stop, wanted.stop + self.reach)
-        for index, stream in enumerate(streams, 1):
-            stream.advance(stop, clip.ended_at(stop))
+        for index, stream in enumerate(streams):
+
+            def report(share: float, before: int = index) -> None:
+                part = (before + share) / len(streams)
+                done = wanted.start + int(len(wanted) * part)
+                self.events.progress('denoise', done, None)
+
+            stream.advance(stop, clip.ended_at(stop), report)
             stream.rest()
-            done = wanted.start + len(wanted) * index // len(streams)
-            self.events.progress('denoise', done, None)
 
     def _piece(self, work: '_Bands', clip: ReadAhead, frame: int) -> Piece:
         """Return a frame, with a place after it at the same ones in any cut.

@@ -1,6 +1,7 @@
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -197,6 +198,18 @@ def test_goes_on_at_the_same_places_in_any_cut(model, name, monkeypatch):
         rest = model.restore_pieces(clip[point.frame :], point=point)
         found = torch.cat([piece.frames for piece in rest])
         assert torch.equal(found, whole[point.done :])
+
+
+def test_progress_within_a_segment(model, monkeypatch):
+    plan = LocalPlan((range(11), range(11, 23)), 6, 0, 1.0)
+    monkeypatch.setattr(local_strategy, 'local_plan', lambda *_, **__: plan)
+    monkeypatch.setattr(local_strategy, 'rows_of_band', lambda *_: 3)
+    events = Mock()
+    list(model.restore_stream(make_clip(12), events=events))
+    calls = [each.args for each in events.progress.call_args_list]
+    done = [count for stage, count, _ in calls if stage == 'denoise']
+    # three bands of two strips, in both segments
+    assert done == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
 
 
 def test_frames_of_two_sizes_are_refused(model):
