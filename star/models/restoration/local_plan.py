@@ -12,7 +12,9 @@ from star.video.coder_memory import coder_memory
 from star.video.frame_store import bytes_of, kept_in_memory
 
 USUAL_MEMORY, USUAL_PER_PIXEL = 460 * 2**20, 200  # bytes
-_TOGETHER = 660 * 2**20  # bytes, with an encoder beside the network
+# bytes that a process grows by with an encoder beside the network, and those
+# for each byte of tensors
+_TOGETHER, _HEAP = 660 * 2**20, 1.4
 _LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
 CPU = torch.device('cpu')
 STRIDE = 32  # frames between the places at which a clip can be taken up
@@ -111,10 +113,10 @@ def plan_local(
         limits: of the plan.
     """
     plans = list(_plans(network, size, out, limits))
-    alone = together = limits.memory
+    alone = together = float(limits.memory)
     if not limits.memory:
         alone = USUAL_MEMORY + USUAL_PER_PIXEL * size[0] * size[1]
-        together = _TOGETHER - coder_memory(*out[0], 'libx264')
+        together = (_TOGETHER - coder_memory(*out[0], 'libx264')) / _HEAP
     fit = [
         plan
         for plan in plans
@@ -142,7 +144,7 @@ def _plans(
         lengths = {min(frames, length) for length in lengths}
         if frames <= most:
             lengths.add(frames)
-    counts = {max(least, n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)}
+    counts = {max(least, n) for n in (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32)}
     for count in sorted(n for n in counts if n <= size[1]):
         strips = tuple(cut_strips(size[1], -(-size[1] // count)))
         widest = min(size[1], max(map(len, strips)) + 2 * network.layers)
