@@ -24,6 +24,7 @@ from star.video.tiling import both_axes
 _TILES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)  # output pixels
 _FINE = 256  # windows become shorter before tiles are smaller than this
 _MEMORIES = (256, 128, 64, 32, 16)  # MiB, of methods that stream exactly
+_LARGE = (8192, 4096, 2048, 1024, 768)  # the same where more is granted
 _RESERVE = 0.9  # share of the limit that a prediction may fill
 
 
@@ -64,7 +65,8 @@ def choose_cuts(
         rules: of the choice.
 
     Returns:
-        The first that fits of `smaller_options`.
+        The first that fits of `smaller_options`; where the user has set a
+        limit, of `larger_options` before.
 
     Raises:
         ValueError: nothing fits the limit that the user has set.
@@ -84,7 +86,11 @@ def choose_cuts(
         why = f'memory cannot be predicted: {error}'.splitlines()[0]
         return MemoryChoice(options, None, limit, note=why)
     if limit is None or own.peak <= limit * _RESERVE:
-        return MemoryChoice(options, own, limit)
+        more = larger_options(restorer, options) if rules.limit else ()
+        tried = ((larger, predict(larger)) for larger in more)
+        most = (limit or 0) * _RESERVE
+        fits = (each for each in tried if each[1].peak <= most)
+        return MemoryChoice(*next(fits, (options, own)), limit)
     ladder = [*smaller_options(restorer, options, clip[1:], rules.fixed)]
     found, use = _find_first(ladder, own, predict, limit)
     changed = found != options
@@ -197,6 +203,19 @@ def smaller_options(
     for cut in cuts[1:]:
         with suppress(ValueError):  # it cannot be cut so
             yield _cut(restorer, options, cut, free)
+
+
+def larger_options(
+    restorer: Restorer, options: RestoreOptions
+) -> Iterator[RestoreOptions]:
+    """Yield options that may take more memory than usual, and less time.
+
+    There are some only for a method whose result does not depend on how it is
+    cut.
+    """
+    named = 'memory' in restorer.options_used and not options.memory
+    if named and is_exact(restorer, options):
+        yield from (replace(options, memory=memory) for memory in _LARGE)
 
 
 def is_exact(restorer: Restorer, options: RestoreOptions) -> bool:

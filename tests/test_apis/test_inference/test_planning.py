@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from star.apis import FileOptions, restore_video
+from star.apis import FileOptions, init_model, restore_video
 from star.apis.inference import planning
 from star.apis.inference.file_options import MemoryRules
 from star.apis.inference.memory_plan import MemoryUse, count_memory
@@ -14,6 +14,7 @@ from star.apis.inference.planning import (
     earlier_cuts,
     smaller_options,
 )
+from star.models.restoration.local_strategy import plan_for
 from tests.test_apis.clips import write_clip
 from tests.test_models.fakes import PixelBackbone, fake_model, small_model
 
@@ -82,6 +83,20 @@ def test_what_cannot_be_predicted_stays(model, monkeypatch) -> None:
     found = choose(model, 100)
     assert found.options == model.restore_options and found.use is None
     assert found.note == 'memory cannot be predicted: no shapes'
+
+
+def test_memory_that_the_user_grants_saves_work() -> None:
+    model, clip = init_model('tiny_compact', device='cpu'), (200, 720, 1280)
+    plans = {}
+    for limit in (None, 1300, 9000):
+        rules = MemoryRules(limit and limit * MIB)
+        found = choose_cuts(model, model.restore_options, clip, '', rules)
+        assert not found.changed
+        assert limit is None or found.use.peak <= 0.9 * limit * MIB
+        plans[limit] = plan_for(model.parts, found.options, clip)
+    assert plans[None].cost > plans[9000].cost == 1
+    assert plans[9000].segment is None
+    assert plans[1300].segment is not None
 
 
 @pytest.mark.slow
