@@ -88,7 +88,7 @@ def test_what_cannot_be_predicted_stays(model, monkeypatch) -> None:
 def test_memory_that_the_user_grants_saves_work() -> None:
     model, clip = init_model('tiny_compact', device='cpu'), (200, 720, 1280)
     plans = {}
-    for limit in (None, 1300, 9000):
+    for limit in (None, 9000):
         rules = MemoryRules(limit and limit * MIB)
         found = choose_cuts(model, model.restore_options, clip, '', rules)
         assert not found.changed
@@ -96,7 +96,6 @@ def test_memory_that_the_user_grants_saves_work() -> None:
         plans[limit] = plan_for(model.parts, found.options, clip)
     assert plans[None].cost > plans[9000].cost == 1
     assert plans[9000].segment is None
-    assert plans[1300].segment is not None
 
 
 @pytest.mark.slow
