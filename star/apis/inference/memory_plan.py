@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from star.models.contracts import Restorer
+from star.models.restoration.local_plan import GROWTH
 from star.models.restoration.options import RestoreOptions
 from star.utils.memory_limit import memory_of_process
 from star.utils.shape_run import ShapeRun, without_content
@@ -19,7 +20,6 @@ _MIB = 2**20
 # what the allocator takes, in the bytes of tensors; measured
 _HEAP = 1.9
 _INSIDE = 1.2  # the same with what operations take inside
-_STREAM = 1.4  # the same for a formula's bytes
 _FIRST_USE = 10 * _MIB  # of libraries and kernels that run for the first time
 _PIXELS = 2  # copies of an output frame between network and encoder
 _ENCODER, _CODED = 16 * _MIB, 2  # bytes, and copies of each frame
@@ -116,7 +116,7 @@ def _activations(
             number += memory_for((height, width))
         if on_gpu:
             return number, in_turn
-        return round(number * _STREAM) + _FIRST_USE, in_turn
+        return round(number * GROWTH) + _FIRST_USE, in_turn
     run = count_memory(restorer, options, clip, on_gpu)
     if on_gpu:
         return run.peak, False

@@ -12,9 +12,8 @@ from star.video.coder_memory import coder_memory
 from star.video.frame_store import bytes_of, kept_in_memory
 
 USUAL_MEMORY, USUAL_PER_PIXEL = 460 * 2**20, 200  # bytes
-# bytes that a process grows by with an encoder beside the network, and those
-# for each byte of tensors
-_TOGETHER, _HEAP = 660 * 2**20, 1.4
+_TOGETHER = 660 * 2**20  # that a process grows by with an encoder, too
+GROWTH = 1.4  # bytes that a process grows by for each one planned; measured
 _LONGEST = 100e6  # pixels of a segment, which is lost where a run is killed
 CPU = torch.device('cpu')
 STRIDE = 32  # frames between the places at which a clip can be taken up
@@ -65,7 +64,7 @@ class LocalPlan:
 
     @property
     def in_turn(self) -> bool:
-        """Whether network and encoder have the memory one after the other.
+        """Return whether network and encoder take the memory in turn.
 
         A piece of the result ends with such a segment.
         """
@@ -75,7 +74,7 @@ class LocalPlan:
 
     @property
     def waits(self) -> bool:
-        """Whether features wait in a file for the next segment."""
+        """Return whether a file holds features for the next segment."""
         return self.segment is not None and not self.whole
 
 
@@ -116,7 +115,7 @@ def plan_local(
     alone = together = float(limits.memory)
     if not limits.memory:
         alone = USUAL_MEMORY + USUAL_PER_PIXEL * size[0] * size[1]
-        together = (_TOGETHER - coder_memory(*out[0], 'libx264')) / _HEAP
+        together = (_TOGETHER - coder_memory(*out[0], 'libx264')) / GROWTH
     fit = [
         plan
         for plan in plans
