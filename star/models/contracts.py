@@ -246,7 +246,7 @@ class Restorer(Protocol):
         default_dtype: dtype of the networks unless the user chooses one;
             None for bfloat16 on CUDA and float32 elsewhere.
         bfloat16_on_cpu: whether, with None, a CPU that has instructions for
-            bfloat16 uses them, too.
+            bfloat16 uses them, too; for large networks it does anyway.
         takes_16_bit: whether frames may be uint16, with 65535 as white, as
             well as uint8; without it frames are rounded to uint8 first.
         names_files: whether its arguments name its files of weights, which

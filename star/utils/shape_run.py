@@ -88,9 +88,11 @@ class ShapeRun(MemoryCounter):
         else:
             host = all(self._is_on_host(tensor) for tensor in empty)
             out, host = self._compute(func, args, kwargs, host)
+        given = {tensor.untyped_storage()._cdata for tensor in tensors}
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
-                self._add_to(leaf, host)
+                if leaf.untyped_storage()._cdata not in given:
+                    self._add_to(leaf, host)
         name = func.overloadpacket.__name__
         if not self.on_gpu and name in _CONVOLVES:
             self.add_transient(_inside(name, tensors[0], tensors[1], out))

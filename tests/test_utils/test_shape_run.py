@@ -50,6 +50,15 @@ def test_counts_as_a_real_run_does():
     assert not any(p.is_meta for p in net.parameters())
 
 
+def test_a_view_of_a_weight_takes_no_memory():
+    weight = torch.empty(2 * MIB, 1, device='meta')
+    with ShapeRun() as run:
+        seen = [weight.t(), weight[:, 0].view(-1, 16), weight.permute(1, 0)]
+        assert run.peak == 0
+        made = seen[1] * 2
+        assert run.now == made.nbytes == 8 * MIB
+
+
 def test_on_a_gpu_only_what_lies_there_counts():
     weight = torch.empty(MIB, device='meta')  # float32: 4 MiB
     with ShapeRun(on_gpu=True) as run:

@@ -8,6 +8,7 @@ from torch import nn
 from star.models.contracts import Restorer
 from star.utils.checks import check_choice
 
+LARGE = 100_000_000  # weights; see `find_model_dtype`
 DTYPES = {
     'float32': torch.float32,
     'fp32': torch.float32,
@@ -73,7 +74,8 @@ def find_model_dtype(
 
     Args:
         restorer: whose `default_dtype` counts where `dtype` is None. One that
-            is `bfloat16_on_cpu` takes bfloat16 where the processor has it.
+            is `bfloat16_on_cpu` takes bfloat16 where the processor has it,
+            and so does one with `LARGE` weights or more.
         dtype: a name in `DTYPES`; None for the default.
         device: where the networks run.
 
@@ -81,10 +83,11 @@ def find_model_dtype(
         ValueError: unknown name.
     """
     chosen = dtype or restorer.default_dtype
-    fast = device.type == 'cpu' and restorer.bfloat16_on_cpu
-    if chosen is None and fast and computes_bfloat16():
-        return torch.bfloat16
-    return find_dtype(chosen, device)
+    if chosen is not None or device.type != 'cpu':
+        return find_dtype(chosen, device)
+    count = sum(p.numel() for p in restorer.parameters())
+    suits = restorer.bfloat16_on_cpu or count >= LARGE
+    return torch.bfloat16 if suits and computes_bfloat16() else torch.float32
 
 
 def dtype_of(network: nn.Module | Restorer) -> torch.dtype | None:

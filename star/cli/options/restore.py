@@ -53,12 +53,7 @@ def add_model_options(parser: Parser) -> None:
         'random; default: the weights that the config names',
     )
     add('--device', help='cuda, mps, cpu ...; default: a GPU if there is one')
-    add(
-        '--dtype',
-        choices=choices.DTYPES,
-        help='default: bfloat16 on CUDA, and for the default model on CPUs '
-        'that compute it; float32 elsewhere and for baselines',
-    )
+    add_dtype(add)
 
 
 def add_sampling_options(parser: Parser) -> None:
@@ -125,6 +120,21 @@ def add_sampling_options(parser: Parser) -> None:
         'in every frame, which flickers less',
     )
     add('--compat', choices=choices.COMPATS)
+
+
+def add_dtype(add: Callable[..., object]) -> None:
+    """Add the option for the type of the networks' weights.
+
+    Args:
+        add: `add_argument` of a parser or a group.
+    """
+    add(
+        '--dtype',
+        choices=choices.DTYPES,
+        help='default for diffusion models: bfloat16 on CUDA, and on CPUs '
+        'that compute it for the default model and large ones; otherwise '
+        'float32',
+    )
 
 
 def add_fidelity(add: Callable[..., object]) -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from star.cli.common import Parser, number
-from star.cli.options import choices
-from star.cli.options.restore import add_fidelity
+from star.cli.options.restore import add_dtype, add_fidelity
 from star.cli.options.savings import add_saving_options
 from star.cli.options.train import add_config_options, add_process_options
 
@@ -72,12 +71,7 @@ def _add_method_options(parser: Parser) -> None:
     add('--results', metavar='FOLDER', help='clips restored before')
     add('--name', help="in tables; default: the config's")
     add_fidelity(add)
-    add(
-        '--dtype',
-        choices=choices.DTYPES,
-        help='default: bfloat16 on CUDA, and for the default model on CPUs '
-        'that compute it; float32 elsewhere and for baselines',
-    )
+    add_dtype(add)
 
 
 def _add_scoring_options(parser: Parser) -> None:

@@ -239,10 +239,10 @@ def test_number_format_of_baselines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('known', ['avx512_bf16', 'amx_bf16', 'avx2'])
-def test_number_format_of_the_default_model(
+def test_number_format_on_a_cpu(
     known: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """bfloat16 where the processor computes it, for this model alone."""
+    """bfloat16 where the processor computes it, for some models."""
     monkeypatch.setattr(
         torch.cpu, 'get_capabilities', lambda: {known: True}, raising=False
     )
@@ -254,9 +254,18 @@ def test_number_format_of_the_default_model(
         expected = other or found
         chosen = find_model_dtype(model, other, torch.device('cpu'))
         assert chosen == expected
-    large = init_model('tiny', 'random', 'cpu')
-    assert dtype_of(large) == torch.float32
+    small = init_model('tiny', 'random', 'cpu')
+    assert dtype_of(small) == torch.float32
     assert dtype_of(init_model('bicubic', device='cpu')) is None
+    # large networks, as on CUDA; those that chose float32 keep it
+    monkeypatch.setattr('star.apis.inference.devices.LARGE', 10_000)
+    for config in ('tiny', 'tiny_dove'):
+        model = init_model(config, 'random', 'cpu')
+        assert dtype_of(model) == found
+        chosen = find_model_dtype(model, 'fp32', torch.device('cpu'))
+        assert chosen == torch.float32
+    images = init_model('realesr_animevideov3', 'random', 'cpu')
+    assert dtype_of(images) == torch.float32
 
 
 def test_baselines_by_name() -> None:
