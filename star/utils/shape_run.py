@@ -90,9 +90,10 @@ class ShapeRun(MemoryCounter):
             out, host = self._compute(func, args, kwargs, host)
         given = {tensor.untyped_storage()._cdata for tensor in tensors}
         for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                if leaf.untyped_storage()._cdata not in given:
-                    self._add_to(leaf, host)
+            if not isinstance(leaf, Tensor):
+                continue
+            if leaf.untyped_storage()._cdata not in given:
+                self._add_to(leaf, host)
         name = func.overloadpacket.__name__
         if not self.on_gpu and name in _CONVOLVES:
             self.add_transient(_inside(name, tensors[0], tensors[1], out))
