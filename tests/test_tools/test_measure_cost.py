@@ -35,6 +35,13 @@ def test_measure_cost_of_the_default() -> None:
     assert cost['call_tflop'] == pytest.approx(expected, 0.02)
 
 
+def test_measure_cost_of_a_transformer(capsys: pytest.CaptureFixture) -> None:
+    words = '--config', 'tiny_cogvideox', '--latent', '3x8x12'
+    cost = measure(capsys, *words)
+    assert cost['controlnet_parameters'] == 0 < cost['backbone_parameters']
+    assert cost['call_tflop'] > 0
+
+
 def test_plan_of_a_baseline(capsys: pytest.CaptureFixture) -> None:
     words = ('--config', 'tiny_resshift', '--plan', '3x16x16')
     cost = measure(capsys, *words)

@@ -15,6 +15,7 @@ a zero that a library could skip.
 """
 
 import argparse
+import inspect
 import json
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from star.apis.inference.build import (
 from star.apis.inference.devices import find_device, find_dtype
 from star.cli.common import Parser, execute, number, sizes
 from star.models.layers.memory_format import use_channels_last
+from star.registry import MODELS
 from star.utils.memory import peak_memory, reset_peak_memory
 
 PARTS = ('backbone', 'controlnet', 'autoencoder', 'text_encoder')
@@ -185,11 +187,17 @@ def build_denoiser(
 def make_inputs(
     settings: Config, latent: tuple[int, ...], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    channels = settings.model.backbone.get('in_dim', 4)
-    sizes = settings.model.backbone.get('sizes', {})
-    dim = sizes.get('context_dim', 1024)
-    tokens = settings.model.text_encoder.get(
-        'num_tokens', settings.model.text_encoder.get('context_length', 77)
+    backbone, text_encoder = (
+        settings.model.backbone,
+        settings.model.text_encoder,
+    )
+    known = inspect.signature(MODELS.get(backbone.type)).parameters
+    given = {name: known[name].default for name in known} | backbone
+    channels = given.get('in_dim', given.get('latent_dim', 4))
+    sizes = backbone.get('sizes', {})
+    dim = sizes.get('context_dim', given.get('text_dim', 1024))
+    tokens = text_encoder.get(
+        'num_tokens', text_encoder.get('context_length', 77)
     )
     z_t = torch.randn(1, channels, *latent, device=device)
     t = torch.full((1,), 500, device=device)
