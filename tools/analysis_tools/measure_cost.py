@@ -187,10 +187,8 @@ def build_denoiser(
 def make_inputs(
     settings: Config, latent: tuple[int, ...], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    backbone, text_encoder = (
-        settings.model.backbone,
-        settings.model.text_encoder,
-    )
+    model = settings.model
+    backbone, text_encoder = model.backbone, model.text_encoder
     known = inspect.signature(MODELS.get(backbone.type)).parameters
     given = {name: known[name].default for name in known} | backbone
     channels = given.get('in_dim', given.get('latent_dim', 4))
